@@ -1,1 +1,68 @@
-export {}
+/**
+ * `@holdfast/proofs`: arithmetic on bytes. Sizes, piece commitments, Merkle trees, challenges, proofs, verdicts.
+ *
+ * Pure: no disk, no network, no clock, no chance. SPEC.md is the same in prose, for other languages.
+ */
+
+// proofs
+export {
+  type BlockClaim,
+  type BlockProof,
+  type BlockReason,
+  type BlockVerdict,
+  proveBlock,
+  verifyBlock
+} from './block-binding.ts'
+// challenges
+export * from './challenge.ts'
+// sizes and encodings of a piece
+export * from './errors.ts'
+export { compactFr32, expandFr32 } from './fr32.ts'
+export {
+  type LeafProof,
+  type LeafProofClaim,
+  proveEachLeaf,
+  verifyEachLeaf,
+  verifyLeaf
+} from './leaf-proof.ts'
+export {
+  type MultiProof,
+  type MultiProofClaim,
+  multiProofSizeBytes,
+  proveLeaves,
+  verifyEachMultiProof,
+  verifyLeaves
+} from './multi-proof.ts'
+// the tree
+export { type NodeHasher, type NodeHasherName, portableNodeHasher } from './node-hasher.ts'
+export {
+  decodePieceCid,
+  decodePieceCidV1,
+  encodePieceCid,
+  encodePieceCidV1,
+  type PieceCidReason,
+  type PieceCidV1Verdict,
+  type PieceCidVerdict,
+  type PieceCommitment,
+  parsePieceCid
+} from './piece-cid.ts'
+export { createPieceHasher, type PieceDigest, type PieceHasher, type PieceHasherOptions } from './piece-hasher.ts'
+export type { PieceSource, ReadPiece } from './piece-source.ts'
+export { CACHED_LAYER_HEIGHT, CACHED_LAYER_HEIGHT_MAX, type CachedLayer } from './piece-tree.ts'
+export type { ProofReason, ProofVerdict } from './proof-verdict.ts'
+export {
+  enclosingQuads,
+  type LeafRange,
+  type LeafRangeClaim,
+  leafRangeOf,
+  proveLeafRange,
+  proveRange,
+  type RangeClaim,
+  type RawRange,
+  rangeProofSizeBytes,
+  verifyLeafRange,
+  verifyRange
+} from './range-proof.ts'
+export * from './sizes.ts'
+export * from './soundness.ts'
+export { zeroNode } from './zero-nodes.ts'
