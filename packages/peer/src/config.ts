@@ -1,0 +1,214 @@
+/**
+ * The operator's wishes: `config.toml` in the data directory.
+ *
+ * Strict: a key that nobody reads is refused with its line, because a misspelt limit would otherwise be no limit.
+ * Knows shapes and ranges only; whether an address can be bound or a disk has the room, the peer finds out.
+ */
+import { isMultiaddr, multiaddr } from '@multiformats/multiaddr'
+import { parse, TomlError } from 'smol-toml'
+import { z } from 'zod'
+import { PeerError, systemCodeOf } from './error.ts'
+import { type FileSystem, machineFileSystem, replaceFile } from './storage/file-system.ts'
+
+export const ROLES = ['provider', 'verifier', 'ledger-host'] as const
+export type Role = (typeof ROLES)[number]
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** A piece must fit; anything less than this donates nothing. */
+const ALLOCATE_BYTES_MIN = 2 ** 20
+/** Amounts stay below 2^128 everywhere in the ledger. */
+const AMOUNT_MAX = 2n ** 128n - 1n
+
+export interface PeerConfig {
+  readonly roles: readonly Role[]
+  /** Multiaddrs to listen on; none for a peer that only dials out. */
+  readonly listen: readonly string[]
+  readonly logLevel: LogLevel
+  readonly provider: ProviderConfig
+}
+
+export interface ProviderConfig {
+  /** Disk space given to the network. */
+  readonly allocateBytes: number
+  /** Price of one leaf (32 bytes of a piece as it is proved) for one round, in attoFIL. */
+  readonly pricePerLeafRound: bigint
+  /** Where the disk stands, as the operator names it; undefined when nobody said. */
+  readonly region?: string
+}
+
+export const DEFAULT_CONFIG: PeerConfig = {
+  roles: ['provider'],
+  listen: ['/ip4/0.0.0.0/tcp/4740'],
+  logLevel: 'info',
+  provider: { allocateBytes: 100e9, pricePerLeafRound: 100_000_000n }
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40
+}
+
+/**
+ * "500GB", "1.5 TiB" or "1048576" → bytes. Decimal and binary units are different things.
+ *
+ * @returns undefined for text that is no size, or one above 2^53
+ */
+export function parseSize(text: string): number | undefined {
+  const [, digits, unit = 'B'] = /^(\d+(?:\.\d+)?)\s*([KMGT]?i?B)?$/i.exec(text.trim()) ?? []
+  const bytes = Math.floor(Number(digits) * (SIZE_UNITS[unit.toUpperCase()] ?? Number.NaN))
+  return Number.isSafeInteger(bytes) ? bytes : undefined
+}
+
+const sizeSchema = z
+  .union([z.number(), z.string().transform(text => parseSize(text) ?? Number.NaN)], {
+    error: 'expected a size such as "500GB", "20GiB" or a number of bytes'
+  })
+  .refine(Number.isSafeInteger, { error: 'expected a size such as "500GB", "20GiB" or a number of bytes', abort: true })
+  .refine(bytes => bytes >= ALLOCATE_BYTES_MIN, { error: 'expected at least 1MiB' })
+
+const amountSchema = z
+  .string({ error: 'expected a decimal string, such as "100000000": attoFIL do not fit into a TOML number' })
+  .regex(/^(0|[1-9]\d*)$/, { error: 'expected digits only, such as "100000000"', abort: true })
+  .transform(BigInt)
+  .refine(amount => amount <= AMOUNT_MAX, { error: 'expected less than 2^128' })
+
+const listenSchema = z
+  .string()
+  .refine(isListenAddress, { error: 'expected a multiaddr such as "/ip4/0.0.0.0/tcp/4740"' })
+
+const regionSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, {
+  error: 'expected up to 32 lower-case letters, digits and hyphens, such as "eu-west"'
+})
+
+const configSchema = z.strictObject({
+  roles: z
+    .array(z.enum(ROLES))
+    .min(1, { error: 'expected at least one role' })
+    .default([...DEFAULT_CONFIG.roles]),
+  listen: z.array(listenSchema).default([...DEFAULT_CONFIG.listen]),
+  logLevel: z.enum(LOG_LEVELS).default(DEFAULT_CONFIG.logLevel),
+  provider: z
+    .strictObject({
+      allocateBytes: sizeSchema.default(DEFAULT_CONFIG.provider.allocateBytes),
+      pricePerLeafRound: amountSchema.default(DEFAULT_CONFIG.provider.pricePerLeafRound),
+      region: regionSchema.optional()
+    })
+    .default(DEFAULT_CONFIG.provider)
+})
+
+/**
+ * Reads the config; a missing file is the default config.
+ *
+ * @throws {PeerError} `CONFIG_INVALID` whose message and details name file, key and line
+ */
+export async function loadConfig(path: string, files: FileSystem = machineFileSystem): Promise<PeerConfig> {
+  try {
+    const handle = await files.open(path, 'r')
+    const text = await handle.readFile('utf8').finally(() => handle.close())
+    return parseConfig(text, path)
+  } catch (cause) {
+    if (cause instanceof PeerError) throw cause
+    if (systemCodeOf(cause) === 'ENOENT') return DEFAULT_CONFIG
+    throw new PeerError('CONFIG_UNREADABLE', `${path} cannot be read (${systemCodeOf(cause)}).`, { path }, { cause })
+  }
+}
+
+/**
+ * @param path - named in errors; nothing is read from it
+ * @throws {PeerError} `CONFIG_INVALID`
+ */
+export function parseConfig(text: string, path: string): PeerConfig {
+  let document: unknown
+  try {
+    document = parse(text)
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause
+    throw invalid(path, cause.message.split('\n', 1)[0] ?? '', undefined, cause.line, cause)
+  }
+  const parsed = configSchema.safeParse(document)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]!
+  if (issue.code === 'unrecognized_keys') {
+    const key = [...issue.path, issue.keys[0]!].map(String)
+    throw invalid(path, 'there is no such key', key.join('.'), lineOf(text, key), parsed.error)
+  }
+  const key = issue.path.filter(part => typeof part === 'string')
+  throw invalid(path, issue.message, key.join('.'), lineOf(text, key), parsed.error)
+}
+
+/** Writes a config with a comment on every key, as a whole or not at all; an existing file is replaced. */
+export async function writeDefaultConfig(
+  path: string,
+  config: PeerConfig = DEFAULT_CONFIG,
+  files: FileSystem = machineFileSystem
+): Promise<void> {
+  await replaceFile(files, path, Buffer.from(formatConfig(config)), 0o644)
+}
+
+/** @returns commented TOML that {@link parseConfig} reads back to an equal config */
+export function formatConfig({ roles, listen, logLevel, provider }: PeerConfig): string {
+  const region = provider.region === undefined ? '# region = "eu-west"' : `region = ${quote(provider.region)}`
+  return `# Holdfast: what this peer does. Restart it after a change.
+
+# What it does for the network: any of ${ROLES.map(quote).join(', ')}.
+roles = [${roles.map(quote).join(', ')}]
+
+# Addresses to listen on. [] for a peer that only dials out.
+listen = [${listen.map(quote).join(', ')}]
+
+# How much it says: ${LOG_LEVELS.map(quote).join(', ')}.
+logLevel = ${quote(logLevel)}
+
+[provider]
+# Disk space for other people's data: "500GB", "20GiB" or a number of bytes.
+allocateBytes = ${provider.allocateBytes}
+
+# Price of one leaf (32 bytes) for one round, in attoFIL (1 credit = 10^18), as a string.
+pricePerLeafRound = "${provider.pricePerLeafRound}"
+
+# Where the disk stands, so that clients can spread their replicas.
+${region}
+`
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text)
+}
+
+function isListenAddress(text: string): boolean {
+  try {
+    return isMultiaddr(multiaddr(text)) && text.startsWith('/')
+  } catch {
+    return false
+  }
+}
+
+/** The 1-based line that sets a key, found by reading the text as an editor would; undefined when it stands nowhere. */
+function lineOf(text: string, key: readonly string[]): number | undefined {
+  const wanted = key.join('.')
+  let table = ''
+  for (const [index, line] of text.split('\n').entries()) {
+    const header = /^\s*\[([^[\]]+)\]/.exec(line)?.[1]
+    if (header !== undefined) table = `${header.trim()}.`
+    const name = /^\s*([\w.-]+)\s*=/.exec(line)?.[1]
+    if ((name !== undefined && `${table}${name}` === wanted) || (header !== undefined && table === `${wanted}.`)) {
+      return index + 1
+    }
+  }
+  return undefined
+}
+
+function invalid(path: string, reason: string, key: string | undefined, line: number | undefined, cause: unknown) {
+  const place = `${path}${line === undefined ? '' : `:${line}`}`
+  const message = key === undefined || key === '' ? `${place}: ${reason}` : `${place}: ${key}: ${reason}`
+  return new PeerError('CONFIG_INVALID', message, { path, key, line, reason }, { cause })
+}
