@@ -1,0 +1,106 @@
+import type { CID } from 'multiformats/cid'
+import { CoreError } from '../error.ts'
+import { iterateAbortably } from './abortable.ts'
+import { checkBlock, cidFault, inlineBlock } from './block.ts'
+import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
+import type { ReadMeter } from './read-budget.ts'
+
+/** Yields the bytes of each CID, in the order asked. Need not check them. */
+export type FetchBlocks = (
+  cids: readonly CID[],
+  options: { readonly signal?: AbortSignal | undefined }
+) => AsyncIterable<Uint8Array>
+
+/** How many blocks are asked for at once: enough to fill a long fat pipe with small blocks. */
+export const READ_AHEAD_BLOCKS = 32
+
+/** How many bytes of blocks are asked for at once and held, by what their parents claim. */
+export const READ_AHEAD_BYTES = 8 * 1024 * 1024
+
+/** Blocks from a source that is not trusted: paid for from the meter, then checked, then handed on. */
+export class BlockReader {
+  readonly meter: ReadMeter
+  readonly #fetchBlocks: FetchBlocks
+  readonly #signal: AbortSignal | undefined
+
+  constructor(meter: ReadMeter, fetchBlocks: FetchBlocks, signal: AbortSignal | undefined) {
+    this.meter = meter
+    this.#fetchBlocks = fetchBlocks
+    this.#signal = signal
+  }
+
+  /**
+   * The blocks of `cids`, in order. Identity CIDs are answered without asking anyone.
+   *
+   * @throws {CoreError} `BUDGET_EXCEEDED`; `WRONG_BLOCK` for bytes that are not the block; `UNSUPPORTED_CID`;
+   * `BLOCK_MISSING` when the source yields fewer blocks than were asked
+   */
+  async *fetch(cids: readonly CID[]): AsyncGenerator<Uint8Array> {
+    this.meter.spend('blocks', cids.length)
+    for (const cid of cids) admitCid(cid)
+    const wanted = cids.filter(cid => inlineBlock(cid) === undefined)
+    const source = wanted.length === 0 ? undefined : this.#open(wanted)
+    try {
+      for (const cid of cids) {
+        const bytes = inlineBlock(cid) ?? (await nextOf(source!, cid))
+        this.meter.spend('bytes', bytes.length)
+        await admitBlock(cid, bytes)
+        yield bytes
+      }
+    } finally {
+      await source?.return(undefined)
+    }
+  }
+
+  async fetchOne(cid: CID): Promise<Uint8Array> {
+    for await (const bytes of this.fetch([cid])) return bytes
+    throw missing(cid)
+  }
+
+  #open(cids: readonly CID[]): AsyncGenerator<Uint8Array> {
+    return iterateAbortably(this.#fetchBlocks(cids, { signal: this.#signal }), this.#signal)
+  }
+}
+
+/**
+ * How many of `sizes` to ask for at once: at least one, and no more than the read-ahead has room for. A size may be
+ * what somebody claims for a whole subtree; a block is never larger than the largest block.
+ */
+export function planBatch(sizes: Iterable<number>, heldBytes: number): number {
+  let count = 0
+  let bytes = heldBytes
+  for (const size of sizes) {
+    bytes += Math.min(size, BLOCK_SIZE_BYTES_MAX)
+    if (count > 0 && (count === READ_AHEAD_BLOCKS || bytes > READ_AHEAD_BYTES)) break
+    count += 1
+  }
+  return count
+}
+
+function admitCid(cid: CID): void {
+  const reason = cidFault(cid)
+  if (reason === undefined) return
+  throw new CoreError('UNSUPPORTED_CID', `${cid} is not a kind of block that content consists of (${reason})`, {
+    cid: cid.toString(),
+    reason
+  })
+}
+
+async function admitBlock(cid: CID, bytes: Uint8Array): Promise<void> {
+  const verdict = await checkBlock(cid, bytes)
+  if (verdict.ok) return
+  throw new CoreError('WRONG_BLOCK', `got bytes that are not block ${cid} (${verdict.reason})`, {
+    cid: cid.toString(),
+    reason: verdict.reason
+  })
+}
+
+async function nextOf(source: AsyncGenerator<Uint8Array>, cid: CID): Promise<Uint8Array> {
+  const next = await source.next()
+  if (next.done === true) throw missing(cid)
+  return next.value
+}
+
+function missing(cid: CID): CoreError {
+  return new CoreError('BLOCK_MISSING', `nobody has block ${cid}`, { cid: cid.toString() })
+}

@@ -1,0 +1,13 @@
+/** Content: trees of files ↔ UnixFS DAGs, and the CARv1 pieces that carry them. */
+export * from './block.ts'
+export { type FetchBlocks, READ_AHEAD_BLOCKS, READ_AHEAD_BYTES } from './block-reader.ts'
+export * from './car.ts'
+export * from './car-scanner.ts'
+export * from './entry-name.ts'
+export * from './pack.ts'
+export type { PackedPiece, PieceSink } from './piece-packer.ts'
+export { PIECE_SIZE_BYTES_MIN, PIECE_SIZE_LIMIT_BYTES_MIN, PIECE_WRITE_SIZE_BYTES } from './piece-packer.ts'
+export * from './read.ts'
+export { READ_BUDGET_DEFAULT, type ReadBudget } from './read-budget.ts'
+export { compareEntryNames, type SourceEntry, SYMLINK_TARGET_SIZE_BYTES_MAX } from './source-entry.ts'
+export type { UnixfsProfile } from './unixfs-builder.ts'

@@ -1,0 +1,113 @@
+import type { CID } from 'multiformats/cid'
+import { type BlockReader, planBatch, READ_AHEAD_BLOCKS } from './block-reader.ts'
+import { decodeNode, malformed } from './decode-node.ts'
+import type { FilePart, UnixfsNode } from './unixfs-node.ts'
+
+export type FileNode = UnixfsNode & { readonly kind: 'file' }
+
+interface PendingPart extends FilePart {
+  readonly level: number
+  bytes?: Uint8Array
+}
+
+/**
+ * Yields the content of a file in order, asking for many leaves at once. Every node must hold exactly the bytes that
+ * its parent claims for it, so what is yielded sums to `file.sizeBytes` or the iteration throws.
+ *
+ * @throws {CoreError} `MALFORMED_CONTENT`, and whatever the reader throws
+ */
+export async function* readFile(file: FileNode, reader: BlockReader): AsyncGenerator<Uint8Array> {
+  const ahead = new ReadAhead(reader)
+  /** The part to read next is last. */
+  const pending: PendingPart[] = []
+  let node = file
+  let level = 0
+  try {
+    for (;;) {
+      if (node.data.length > 0) yield node.data
+      if (node.parts.length > 0) {
+        reader.meter.admitDepth(level + 1)
+        await ahead.settle()
+        for (const part of node.parts.toReversed()) pending.push({ ...part, level: level + 1 })
+      }
+      const part = pending.pop()
+      if (part === undefined) return
+      node = decodePart(part, await ahead.take(part, pending))
+      level = part.level
+    }
+  } finally {
+    await ahead.close()
+  }
+}
+
+function decodePart({ cid, sizeBytes }: FilePart, bytes: Uint8Array): FileNode {
+  const node = decodeNode(cid, bytes)
+  if (node.kind !== 'file') throw malformed(cid, `a ${node.kind} inside a file`)
+  if (node.sizeBytes !== sizeBytes) {
+    throw malformed(cid, `holds ${node.sizeBytes} bytes where its parent claims ${sizeBytes}`)
+  }
+  return node
+}
+
+/**
+ * Asks for the parts that come next in one batch. While leaves follow each other the batch streams; when one turns out
+ * to have parts of its own, the rest of the batch is kept until those were read.
+ */
+class ReadAhead {
+  readonly #reader: BlockReader
+  #incoming: AsyncGenerator<Uint8Array> | undefined
+  /** Parts of the batch whose bytes have not come yet, next first. */
+  #awaited: PendingPart[] = []
+  #heldBytes = 0
+
+  constructor(reader: BlockReader) {
+    this.#reader = reader
+  }
+
+  async take(part: PendingPart, following: readonly PendingPart[]): Promise<Uint8Array> {
+    if (part.bytes !== undefined) {
+      this.#heldBytes -= part.bytes.length
+      return part.bytes
+    }
+    if (this.#awaited.length === 0) await this.#ask(part, following)
+    this.#awaited.shift()
+    return this.#receive(part.cid)
+  }
+
+  /** Receives what is still under way, because other parts come first now. */
+  async settle(): Promise<void> {
+    for (const part of this.#awaited) {
+      part.bytes = await this.#receive(part.cid)
+      this.#heldBytes += part.bytes.length
+    }
+    this.#awaited = []
+    await this.close()
+  }
+
+  async close(): Promise<void> {
+    await this.#incoming?.return(undefined)
+    this.#incoming = undefined
+  }
+
+  async #ask(part: PendingPart, following: readonly PendingPart[]): Promise<void> {
+    await this.close()
+    const candidates = [part]
+    for (let i = following.length - 1; i >= 0 && candidates.length < READ_AHEAD_BLOCKS; i--) {
+      const next = following[i]!
+      if (next.bytes !== undefined) break
+      candidates.push(next)
+    }
+    const count = planBatch(
+      candidates.map(({ sizeBytes }) => Number(sizeBytes)),
+      this.#heldBytes
+    )
+    this.#awaited = candidates.slice(0, count)
+    this.#incoming = this.#reader.fetch(this.#awaited.map(({ cid }) => cid))
+  }
+
+  async #receive(cid: CID): Promise<Uint8Array> {
+    const next = await this.#incoming!.next()
+    if (next.done === true) throw malformed(cid, 'was not delivered')
+    return next.value
+  }
+}
