@@ -1,0 +1,118 @@
+/**
+ * What parties sign: EIP-712 typed data, so that the same signature can settle on an EVM chain without being made again.
+ *
+ * One table declares each statement's fields, in order, with their Solidity type and their schema; types, digests and
+ * validation follow from it. The network's id is the domain's salt. Transfers carry a sequential nonce; everything else
+ * an id that is unique for its signer and may come in any order, and a last round in which it is valid.
+ *
+ * @see PROTOCOLS.md, Statements
+ */
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
+import { CID } from 'multiformats/cid'
+import { getSignPayload } from 'ox/TypedData'
+import { z } from 'zod'
+import { addressesSchema, addressSchema, amountSchema, bytesOfLength, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
+
+/** Pieces in one order: keeps an `addPieces` entry far below the entry limit. */
+export const PIECES_PER_ORDER_MAX = 1024
+
+/** A unique 128-bit id, 32 hex digits. */
+export const statementIdSchema = z.string().regex(/^[0-9a-f]{32}$/, '128 bits in hex')
+
+const address = { solidity: 'address', schema: addressSchema }
+const amount = { solidity: 'uint128', schema: amountSchema }
+const natural = { solidity: 'uint64', schema: naturalSchema }
+const digest = { solidity: 'bytes32', schema: bytesOfLength(32) }
+const id = { solidity: 'bytes16', schema: statementIdSchema }
+const cid = { solidity: 'bytes', schema: cidSchema }
+const cids = { solidity: 'bytes[]', schema: z.array(cidSchema).min(1).max(PIECES_PER_ORDER_MAX) }
+const addresses = { solidity: 'string[]', schema: addressesSchema }
+const flag = { solidity: 'bool', schema: z.boolean() }
+const region = { solidity: 'string', schema: z.string().max(64).regex(/^[\x20-\x7e]*$/) }
+/** Two bits a deal: 16 KiB cover 65,536 deals a verifier and round. */
+const verdicts = { solidity: 'bytes', schema: bytesUpTo(16 * 1024) }
+
+/** Once: the field that names the signer. */
+const SIGNERS = {
+  Transfer: 'from',
+  Ask: 'provider',
+  VerifierStake: 'verifier',
+  DealOrder: 'client',
+  PiecesOrder: 'client',
+  Acceptance: 'provider',
+  TopUp: 'client',
+  EndDeal: 'party',
+  Attestation: 'verifier',
+  SelfProof: 'provider',
+  ProofPush: 'provider'
+} as const
+
+const FIELDS = {
+  Transfer: { from: address, to: address, amount, nonce: natural },
+  /** What a provider offers; a later one replaces it. */
+  Ask: { provider: address, id, validUntilRound: natural, addresses, region, pricePerLeafRound: amount, capacityBytes: natural },
+  /** Locks `amount` more as the verifier's stake, and says where it is reached. */
+  VerifierStake: { verifier: address, id, validUntilRound: natural, amount, addresses },
+  /** Opens a deal; counts only with the provider's Acceptance. */
+  DealOrder: { client: address, provider: address, id, validUntilRound: natural, pricePerLeafRound: amount, leavesPerRound: natural, escrow: amount },
+  /** Adds pieces of the object with the given root to a deal; counts only with the provider's Acceptance. */
+  PiecesOrder: { client: address, id, validUntilRound: natural, dealId: natural, root: cid, pieces: cids, deposit: amount },
+  /** The provider's word for an order, by the order's digest: it has what the order says and takes its price. */
+  Acceptance: { provider: address, order: digest },
+  TopUp: { client: address, id, validUntilRound: natural, dealId: natural, amount },
+  /** Gives notice; either side may. */
+  EndDeal: { party: address, id, validUntilRound: natural, dealId: natural },
+  /** A verifier's verdicts on all deals assigned to it in a round, and the root over its transcripts. */
+  Attestation: { verifier: address, id, validUntilRound: natural, round: natural, verdicts, transcripts: digest },
+  /** Proof on the ledger itself: of a round's leaves, or of leaves of the docket. Binds the proofs by their digest. */
+  SelfProof: { provider: address, id, validUntilRound: natural, dealId: natural, round: natural, docket: flag, proofs: digest },
+  /** Never on the ledger: signs the proofs that a provider pushes to one verifier, so that a bad one is evidence. */
+  ProofPush: { provider: address, verifier: address, dealId: natural, round: natural, proofs: digest }
+} as const
+
+type Fields = typeof FIELDS
+export type StatementKind = keyof Fields
+export type Statement<Kind extends StatementKind> = {
+  -readonly [Name in keyof Fields[Kind]]: Fields[Kind][Name] extends { schema: infer Schema extends z.ZodType } ? z.output<Schema> : never
+}
+
+type StatementShape<Kind extends StatementKind> = {
+  -readonly [Name in keyof Fields[Kind]]: Fields[Kind][Name] extends { schema: infer Schema extends z.ZodType } ? Schema : never
+}
+
+/** The schema of a statement; refuses fields that it does not know. */
+export function statementSchema<Kind extends StatementKind>(kind: Kind): z.ZodObject<StatementShape<Kind>, z.core.$strict> {
+  const shape = Object.fromEntries(Object.entries(FIELDS[kind]).map(([name, { schema }]) => [name, schema]))
+  return z.strictObject(shape) as unknown as z.ZodObject<StatementShape<Kind>, z.core.$strict>
+}
+
+/** The account that must have signed a statement. */
+export function signerOf<Kind extends StatementKind>(kind: Kind, statement: Statement<Kind>) {
+  return (statement as Record<string, unknown>)[SIGNERS[kind]] as z.output<typeof addressSchema>
+}
+
+const EIP712_TYPES = Object.fromEntries(
+  Object.entries(FIELDS).map(([kind, fields]) => [kind, Object.entries(fields).map(([name, { solidity }]) => ({ name, type: solidity }))])
+)
+
+/** Computes what is signed: a function of one network, because the domain is. */
+export type StatementDigest = <Kind extends StatementKind>(kind: Kind, statement: Statement<Kind>) => Uint8Array
+
+/** @param networkId - 32 bytes; the salt of the EIP-712 domain */
+export function createStatementDigest(networkId: Uint8Array): StatementDigest {
+  const domain = { name: 'Holdfast', version: '1', salt: toSolidity(networkId) }
+  return (kind, statement) => {
+    const message = Object.fromEntries(Object.entries(statement).map(([name, value]) => [name, name === 'id' ? `0x${value}` : toSolidity(value)]))
+    const payload = getSignPayload({ domain, types: EIP712_TYPES, primaryType: kind, message } as Parameters<typeof getSignPayload>[0])
+    return hexToBytes(payload.slice(2))
+  }
+}
+
+/** The library takes integers as bigint and bytes in hex. */
+function toSolidity(value: unknown): unknown {
+  if (typeof value === 'number') return BigInt(value)
+  if (Array.isArray(value)) return value.map(toSolidity)
+  if (value instanceof Uint8Array) return `0x${bytesToHex(value)}`
+  const cid = CID.asCID(value)
+  return cid === null ? value : `0x${bytesToHex(cid.bytes)}`
+}
