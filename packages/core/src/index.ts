@@ -1,1 +1,2 @@
 export * from './content/index.ts'
+export * from './protocols/index.ts'

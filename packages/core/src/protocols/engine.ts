@@ -1,0 +1,325 @@
+/**
+ * One `request` and one `serve` for every protocol.
+ *
+ * A request is one stream: the message in an envelope, our half ended, the answer in an envelope, their half ended.
+ * Nothing of a request outlives it: its stream is closed or reset, its timer stopped, its listeners removed. `upload`
+ * and `download` (bulk.ts) stand on the same two halves, `converse` and `serveStreams`.
+ */
+import type { Libp2p, PeerId, Stream } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { CoreError } from '../error.ts'
+import type { Deadline, Timer } from './deadline.ts'
+import { openDeadline } from './deadline.ts'
+import {
+  answerFrameSizeBytesMax,
+  decodeAnswer,
+  decodeRequest,
+  encodeReply,
+  encodeRequest,
+  noAnswer,
+  requestFrameSizeBytesMax
+} from './envelope.ts'
+import type { Frames } from './frames.ts'
+import { openFrames } from './frames.ts'
+import type { Answer, NoAnswer, NoAnswerCode, Protocol, ProtocolTerms, Reply } from './protocol.ts'
+import { refuse } from './protocol.ts'
+
+/** A peer by its id, when its addresses are known to the node, or by its addresses. */
+export type PeerTarget = PeerId | Multiaddr | Multiaddr[]
+
+export interface RequestOptions {
+  /** 32 bytes; see network.ts */
+  readonly networkId: Uint8Array
+  readonly signal?: AbortSignal
+  readonly timer?: Timer
+}
+
+export interface ServeOptions {
+  readonly networkId: Uint8Array
+  /** told of our own bugs: a handler that throws, an answer that does not fit its protocol */
+  readonly onError?: (error: unknown, context: { readonly protocolId: string; readonly remotePeer: PeerId }) => void
+  readonly timer?: Timer
+}
+
+export interface HandlerContext {
+  /** proved by the connection's handshake */
+  readonly remotePeer: PeerId
+  /** aborts when the time is up, when the stream is gone and when the service stops */
+  readonly signal: AbortSignal
+}
+
+export type Handler<Request, Response> = (message: Request, context: HandlerContext) => Promise<Reply<Response>>
+
+/**
+ * Asks one peer and waits for its answer until the protocol's deadline.
+ *
+ * Does not retry, and opens a connection only if the node has none.
+ *
+ * @throws {TypeError | RangeError} when our own message does not fit the protocol
+ * @throws the signal's reason, untouched, when the caller cancels
+ */
+export async function request<Request, Response>(
+  node: Pick<Libp2p, 'dialProtocol'>,
+  peer: PeerTarget,
+  protocol: Protocol<Request, Response>,
+  message: Request,
+  options: RequestOptions
+): Promise<Answer<Response>> {
+  const sizeBytesMax = answerFrameSizeBytesMax(protocol)
+  return await converse(node, peer, protocol, message, sizeBytesMax, options, async ({ frames, deadline }) => {
+    await frames.end(deadline.signal)
+    const bytes = await frames.read(sizeBytesMax, deadline.signal)
+    if (bytes === undefined) return noAnswer('CUT', 'the stream ended without an answer')
+    return decodeAnswer(protocol.response, options.networkId, bytes.subarray())
+  })
+}
+
+/**
+ * Answers a protocol until the returned service is disposed, which waits for the running handlers to end.
+ *
+ * A handler that throws is answered with `INTERNAL` and nothing of the error; tell the asker something with a refusal.
+ */
+export async function serve<Request, Response>(
+  node: Pick<Libp2p, 'handle' | 'unhandle'>,
+  protocol: Protocol<Request, Response>,
+  handler: Handler<Request, Response>,
+  options: ServeOptions
+): Promise<AsyncDisposable> {
+  const unreadSizeBytesMax = requestFrameSizeBytesMax(protocol)
+  return await serveStreams(
+    node,
+    protocol,
+    unreadSizeBytesMax,
+    options,
+    async ({ frames, deadline, context, failed }) => {
+      const message = await receiveRequest(frames, protocol, options.networkId, deadline.signal)
+      if (message === undefined) return
+      const reply = message.ok ? await attempt(() => handler(message.value, context), deadline, failed) : message
+      deadline.signal.throwIfAborted()
+      await frames.write(
+        [encodeReplySafely(protocol, protocol.response, options.networkId, reply, failed)],
+        deadline.signal
+      )
+    }
+  )
+}
+
+type Requests<Request> = ProtocolTerms & Pick<Protocol<Request, unknown>, 'request'>
+
+/** One side of one open stream. */
+export interface Conversation {
+  readonly frames: Frames
+  /** runs from the start with the protocol's `timeoutMs`; when it aborts, the stream is reset */
+  readonly deadline: Deadline
+}
+
+/**
+ * The asking half: sends the message, lets `talk` do the rest, and turns what the other side can do wrong into
+ * `no-answer`. The stream is closed when `talk` returns and reset when it throws.
+ */
+export async function converse<Request, T>(
+  node: Pick<Libp2p, 'dialProtocol'>,
+  peer: PeerTarget,
+  protocol: Requests<Request>,
+  message: Request,
+  unreadSizeBytesMax: number,
+  options: RequestOptions,
+  talk: (conversation: Conversation) => Promise<Answer<T>>
+): Promise<Answer<T>> {
+  const conversation = await openConversation(node, peer, protocol, message, unreadSizeBytesMax, options)
+  if ('kind' in conversation) return conversation
+  try {
+    const answer = await talk(conversation)
+    await closeConversation(conversation)
+    return answer
+  } catch (error) {
+    conversation.frames.abort(error)
+    options.signal?.throwIfAborted()
+    return noAnswerFrom(error)
+  } finally {
+    conversation.deadline.release()
+  }
+}
+
+/** Dials and sends the message. The caller ends the conversation and releases its deadline. */
+export async function openConversation<Request>(
+  node: Pick<Libp2p, 'dialProtocol'>,
+  peer: PeerTarget,
+  protocol: Requests<Request>,
+  message: Request,
+  unreadSizeBytesMax: number,
+  options: RequestOptions
+): Promise<Conversation | NoAnswer> {
+  const opening = encodeRequest(protocol, options.networkId, message)
+  options.signal?.throwIfAborted()
+  const deadline = openDeadline(options)
+  deadline.restart(protocol.timeoutMs)
+  try {
+    const stream = await dial(node, peer, protocol.id, deadline)
+    const frames = openFrames(stream, unreadSizeBytesMax)
+    resetOnAbort(frames, deadline)
+    // A download lives on after its answer; the caller's signal must not hold it for longer than its stream.
+    stream.addEventListener('close', deadline.release)
+    await frames.write([opening], deadline.signal)
+    return { frames, deadline }
+  } catch (error) {
+    deadline.abort(error)
+    deadline.release()
+    options.signal?.throwIfAborted()
+    return noAnswerFrom(error)
+  }
+}
+
+async function dial(
+  node: Pick<Libp2p, 'dialProtocol'>,
+  peer: PeerTarget,
+  protocolId: string,
+  { signal }: Deadline
+): Promise<Stream> {
+  try {
+    return await node.dialProtocol(peer, protocolId, { signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
+      throw new CoreError('UNSUPPORTED', `the peer does not speak ${protocolId}`, {}, { cause: error })
+    }
+    throw new CoreError('UNREACHABLE', error instanceof Error ? error.message : String(error), {}, { cause: error })
+  }
+}
+
+/** The reset of a stream must not wait for the code that holds it: that may be a handler which ignores its signal. */
+function resetOnAbort(frames: Frames, { signal }: Deadline): void {
+  if (signal.aborted) frames.abort(signal.reason)
+  else signal.addEventListener('abort', () => frames.abort(signal.reason), { once: true })
+}
+
+/** Ends our half and waits for theirs. A peer that does not end its half is reset; what it said counts all the same. */
+export async function closeConversation({ frames, deadline }: Conversation): Promise<void> {
+  try {
+    await frames.end(deadline.signal)
+    await frames.ended(deadline.signal)
+  } catch (error) {
+    frames.abort(error)
+  }
+}
+
+const NO_ANSWER_CODES: ReadonlyMap<string, NoAnswerCode> = new Map([
+  ['UNREACHABLE', 'UNREACHABLE'],
+  ['UNSUPPORTED', 'UNSUPPORTED'],
+  ['TIMED_OUT', 'TIMED_OUT'],
+  ['STREAM_CUT', 'CUT'],
+  ['FRAME_INVALID', 'INVALID']
+])
+
+/** What the other side or the network did wrong, as a value; our own errors are thrown on. */
+export function noAnswerFrom(error: unknown): NoAnswer {
+  const code = isWireError(error) ? NO_ANSWER_CODES.get(error.code) : undefined
+  if (!isWireError(error) || code === undefined) throw error
+  return noAnswer(code, error.message)
+}
+
+/** Whether the other side or the network is to blame. */
+export function isWireError(error: unknown): error is CoreError {
+  return error instanceof CoreError && NO_ANSWER_CODES.has(error.code)
+}
+
+/** One inbound stream, and where its own bugs go. */
+export interface ServedConversation extends Conversation {
+  readonly context: HandlerContext
+  readonly failed: (error: unknown) => void
+}
+
+/**
+ * The answering half: gives each inbound stream a deadline that also ends with the stream, closes it when `talk`
+ * returns and resets it when `talk` throws.
+ */
+export async function serveStreams(
+  node: Pick<Libp2p, 'handle' | 'unhandle'>,
+  protocol: ProtocolTerms,
+  unreadSizeBytesMax: number,
+  options: ServeOptions,
+  talk: (conversation: ServedConversation) => Promise<void>
+): Promise<AsyncDisposable> {
+  const running = new Map<Deadline, Promise<void>>()
+
+  async function answer(stream: Stream, remotePeer: PeerId, deadline: Deadline): Promise<void> {
+    const frames = openFrames(stream, unreadSizeBytesMax)
+    const gone = () => deadline.abort(new CoreError('STREAM_CUT', 'the stream is gone'))
+    stream.addEventListener('close', gone)
+    resetOnAbort(frames, deadline)
+    const failed = (error: unknown) => options.onError?.(error, { protocolId: protocol.id, remotePeer })
+    deadline.restart(protocol.timeoutMs)
+    try {
+      await talk({ frames, deadline, failed, context: { remotePeer, signal: deadline.signal } })
+      await closeConversation({ frames, deadline })
+    } catch (error) {
+      frames.abort(error)
+      if (!deadline.signal.aborted && !isWireError(error)) failed(error)
+    } finally {
+      stream.removeEventListener('close', gone)
+      deadline.release()
+      running.delete(deadline)
+    }
+  }
+
+  await node.handle(
+    protocol.id,
+    (stream, connection) => {
+      const deadline = openDeadline({ timer: options.timer })
+      running.set(deadline, answer(stream, connection.remotePeer, deadline))
+    },
+    { maxInboundStreams: protocol.streamsInboundMax }
+  )
+
+  return {
+    async [Symbol.asyncDispose]() {
+      await node.unhandle(protocol.id)
+      for (const deadline of running.keys())
+        deadline.abort(new CoreError('STOPPED', `${protocol.id} is not served any more`))
+      await Promise.all(running.values())
+    }
+  }
+}
+
+/** @returns the opened message, or the refusal that is due, or `undefined` when the asker left without asking */
+export async function receiveRequest<Request>(
+  frames: Frames,
+  protocol: Requests<Request>,
+  networkId: Uint8Array,
+  signal: AbortSignal
+): Promise<Reply<Request> | undefined> {
+  const bytes = await frames.read(requestFrameSizeBytesMax(protocol), signal)
+  return bytes === undefined ? undefined : decodeRequest(protocol, networkId, bytes.subarray())
+}
+
+/** Encodes a reply; one that does not fit its protocol is our bug and becomes `INTERNAL`. */
+export function encodeReplySafely<Response>(
+  protocol: ProtocolTerms,
+  schema: Protocol<unknown, Response>['response'],
+  networkId: Uint8Array,
+  reply: Reply<Response>,
+  failed: (error: unknown) => void
+): Uint8Array {
+  try {
+    return encodeReply(protocol, schema, networkId, reply)
+  } catch (error) {
+    failed(error)
+    return encodeReply(protocol, schema, networkId, INTERNAL)
+  }
+}
+
+export const INTERNAL = refuse('INTERNAL', 'the peer failed to answer; its own log says why')
+
+/** Runs a handler; what it throws becomes `INTERNAL` and is reported, unless it only obeyed its signal. */
+export async function attempt<T>(
+  handle: () => Promise<Reply<T>>,
+  { signal }: Deadline,
+  failed: (error: unknown) => void
+): Promise<Reply<T>> {
+  try {
+    return await handle()
+  } catch (error) {
+    if (!signal.aborted) failed(error)
+    return INTERNAL
+  }
+}

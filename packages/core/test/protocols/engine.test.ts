@@ -1,0 +1,359 @@
+import * as dagCbor from '@ipld/dag-cbor'
+import type { Stream } from '@libp2p/interface'
+import { lpStream } from '@libp2p/utils'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { Handler, RequestOptions, ServeOptions } from '../../src/protocols/engine.ts'
+import { request, serve } from '../../src/protocols/engine.ts'
+import { encodeLength } from '../../src/protocols/length.ts'
+import { ENVELOPE_SIZE_BYTES_MAX } from '../../src/protocols/limits.ts'
+import type { Protocol } from '../../src/protocols/protocol.ts'
+import { refuse } from '../../src/protocols/protocol.ts'
+import { amountSchema } from '../../src/schema.ts'
+import type { Pair } from './network.ts'
+import { countListeners, NETWORK_ID, openManualTimer, openPair, openStreams } from './network.ts'
+
+interface Question {
+  text: string
+  amount?: bigint
+}
+interface Reaction {
+  text: string
+  amount: bigint
+}
+
+const ECHO: Protocol<Question, Reaction> = {
+  id: '/holdfast/echo/1',
+  request: z.object({ text: z.string(), amount: amountSchema.optional() }),
+  response: z.object({ text: z.string(), amount: amountSchema }),
+  requestSizeBytesMax: 4096,
+  responseSizeBytesMax: 4096,
+  timeoutMs: 10_000,
+  streamsInboundMax: 8
+}
+
+const echo: Handler<Question, Reaction> = async ({ text, amount }) => ({
+  ok: true,
+  value: { text, amount: amount ?? 0n }
+})
+
+let pair: Pair
+let service: AsyncDisposable | undefined
+
+beforeAll(async () => {
+  pair = await openPair()
+})
+afterEach(async () => {
+  await service?.[Symbol.asyncDispose]()
+  service = undefined
+  // Whatever happened in a test, neither side keeps a stream of it.
+  await expect.poll(() => openStreams(pair.client, ECHO.id) + openStreams(pair.server, ECHO.id)).toBe(0)
+})
+afterAll(async () => {
+  await pair[Symbol.asyncDispose]()
+})
+
+async function serveEcho(handler: Handler<Question, Reaction>, options: Partial<ServeOptions> = {}) {
+  service = await serve(pair.server, ECHO, handler, { networkId: NETWORK_ID, ...options })
+}
+
+function ask(message: Question, options: Partial<RequestOptions> = {}) {
+  return request(pair.client, pair.server.peerId, ECHO, message, { networkId: NETWORK_ID, ...options })
+}
+
+/** A server without manners. */
+async function serveRaw(answer: (stream: Stream) => Promise<void>) {
+  await pair.server.handle(ECHO.id, stream => answer(stream))
+  service = { [Symbol.asyncDispose]: () => pair.server.unhandle(ECHO.id) }
+}
+
+/** Sends raw bytes as a client and returns the first frame of the answer, decoded. */
+async function sendRaw(bytes: Uint8Array | Uint8ArrayList): Promise<unknown> {
+  const stream = await pair.client.dialProtocol(pair.server.peerId, ECHO.id)
+  const frames = lpStream(stream)
+  stream.send(bytes)
+  try {
+    const answer = await frames.read()
+    await stream.close()
+    return dagCbor.decode(answer.subarray())
+  } finally {
+    if (stream.status === 'open') stream.abort(new Error('the test is over'))
+  }
+}
+
+function framed(value: unknown): Uint8ArrayList {
+  const bytes = dagCbor.encode(value)
+  return new Uint8ArrayList(encodeLength(bytes.length), bytes)
+}
+
+describe('a request', () => {
+  it('carries a message there and an answer back, codecs included', async () => {
+    await serveEcho(echo)
+    const amount = 10n ** 30n
+    await expect(ask({ text: 'hello', amount })).resolves.toEqual({ kind: 'answer', value: { text: 'hello', amount } })
+  })
+
+  it('leaves out optional keys that are undefined', async () => {
+    await serveEcho(echo)
+    const answer = await ask({ text: 'hello', amount: undefined })
+    expect(answer).toEqual({ kind: 'answer', value: { text: 'hello', amount: 0n } })
+  })
+
+  it('reaches a peer by its addresses', async () => {
+    await serveEcho(echo)
+    const answer = await request(
+      pair.client,
+      pair.server.getMultiaddrs(),
+      ECHO,
+      { text: 'x' },
+      { networkId: NETWORK_ID }
+    )
+    expect(answer.kind).toBe('answer')
+  })
+
+  it('tells the handler who asks', async () => {
+    await serveEcho(async (_, { remotePeer }) => ({ ok: true, value: { text: remotePeer.toString(), amount: 0n } }))
+    const answer = await ask({ text: 'who am I' })
+    expect(answer).toMatchObject({ value: { text: pair.client.peerId.toString() } })
+  })
+
+  it('brings back a refusal as a value', async () => {
+    await serveEcho(async () => refuse('NO_SPACE', 'the disk is full', { freeBytes: 7 }))
+    await expect(ask({ text: 'x' })).resolves.toEqual({
+      kind: 'refused',
+      code: 'NO_SPACE',
+      message: 'the disk is full',
+      details: { freeBytes: 7 }
+    })
+  })
+
+  it('fits sixty-four in a row on one connection', async () => {
+    await serveEcho(echo)
+    for (let index = 0; index < 64; index++) expect((await ask({ text: `${index}` })).kind).toBe('answer')
+  })
+
+  it('throws for a message of ours that does not fit, before it dials', async () => {
+    const wrong = { text: 7 } as unknown as Question
+    await expect(ask(wrong)).rejects.toThrow(/\/holdfast\/echo\/1 does not fit its schema: text/)
+    await expect(ask({ text: 'x'.repeat(9000) })).rejects.toThrow(RangeError)
+  })
+})
+
+describe('no answer', () => {
+  it('is a peer that does not speak the protocol', async () => {
+    await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'UNSUPPORTED' })
+  })
+
+  it('is a peer that nobody can reach', async () => {
+    const gone = await openPair()
+    const addresses = gone.server.getMultiaddrs()
+    await gone[Symbol.asyncDispose]()
+    const answer = await request(pair.client, addresses, ECHO, { text: 'x' }, { networkId: NETWORK_ID })
+    expect(answer).toMatchObject({ kind: 'no-answer', code: 'UNREACHABLE' })
+  })
+
+  it('is a peer that ends the stream without a word', async () => {
+    await serveRaw(stream => stream.close())
+    await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
+  })
+
+  it('is a peer that resets the stream', async () => {
+    await serveRaw(async stream => stream.abort(new Error('no')))
+    await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
+  })
+
+  it('is an answer that stops in the middle', async () => {
+    await serveRaw(async stream => {
+      stream.send(Uint8Array.of(100, 1, 2, 3))
+      await stream.close()
+    })
+    await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
+  })
+
+  it('is an answer of another network, of another version, of another shape', async () => {
+    const bodies = [
+      { v: 1, network: new Uint8Array(32), body: { ok: true, value: { text: 'x', amount: '0' } } },
+      { v: 2, network: NETWORK_ID, body: { ok: true, value: { text: 'x', amount: '0' } } },
+      { v: 1, network: NETWORK_ID, body: { ok: true, value: { text: 'x', amount: '-1' } } },
+      { v: 1, network: NETWORK_ID, body: { ok: false, code: 'lower case', message: '' } },
+      { v: 1, network: NETWORK_ID, body: 'yes' },
+      'yes'
+    ]
+    for (const body of bodies) {
+      await serveRaw(async stream => {
+        stream.send(framed(body))
+        await stream.close()
+      })
+      await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'INVALID' })
+      await pair.server.unhandle(ECHO.id)
+    }
+  })
+
+  it('is silence until the deadline', async () => {
+    const clock = openManualTimer()
+    await serveRaw(async () => clock.elapse())
+    await expect(ask({ text: 'x' }, { timer: clock.timer })).resolves.toMatchObject({
+      kind: 'no-answer',
+      code: 'TIMED_OUT'
+    })
+    expect(clock.running).toBe(0)
+  })
+
+  it('is not a server that answers but never ends its half: what it said counts', async () => {
+    const clock = openManualTimer()
+    await serveRaw(async stream => {
+      stream.send(framed({ v: 1, network: NETWORK_ID, body: { ok: true, value: { text: 'x', amount: '0' } } }))
+    })
+    const elapseWhenRead = ECHO.response.refine(() => setImmediate(clock.elapse))
+    const protocol = { ...ECHO, response: elapseWhenRead }
+    const options = { networkId: NETWORK_ID, timer: clock.timer }
+    const answer = await request(pair.client, pair.server.peerId, protocol, { text: 'x' }, options)
+    expect(answer).toMatchObject({ kind: 'answer', value: { text: 'x' } })
+  })
+})
+
+describe('a served protocol', () => {
+  it('refuses another network', async () => {
+    await serveEcho(echo)
+    const answer = await ask({ text: 'x' }, { networkId: new Uint8Array(32) })
+    expect(answer).toMatchObject({ kind: 'refused', code: 'WRONG_NETWORK', details: { network: NETWORK_ID } })
+  })
+
+  it('refuses another version of the envelope', async () => {
+    await serveEcho(echo)
+    const answer = await sendRaw(framed({ v: 2, network: NETWORK_ID, body: { text: 'x' } }))
+    expect(answer).toMatchObject({ v: 1, body: { ok: false, code: 'WRONG_VERSION', details: { version: 1 } } })
+  })
+
+  it('refuses a message that breaks the schema and names the place', async () => {
+    await serveEcho(echo)
+    const answer = await sendRaw(framed({ v: 1, network: NETWORK_ID, body: { text: 'x', amount: 'many' } }))
+    expect(answer).toMatchObject({ body: { ok: false, code: 'BAD_MESSAGE', message: /^amount: / } })
+  })
+
+  it('refuses bytes that are no dag-cbor', async () => {
+    await serveEcho(echo)
+    await expect(sendRaw(Uint8Array.of(2, 0xff, 0xff))).resolves.toMatchObject({ body: { code: 'BAD_MESSAGE' } })
+  })
+
+  it('resets a stream that declares 4 GiB, before a byte of it has come', async () => {
+    await serveEcho(echo)
+    await expect(sendRaw(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f))).rejects.toThrow()
+  })
+
+  it('resets a stream that sends more than a request may have', async () => {
+    await serveEcho(echo)
+    const bytes = new Uint8Array(ECHO.requestSizeBytesMax + ENVELOPE_SIZE_BYTES_MAX + 100)
+    await expect(sendRaw(new Uint8ArrayList(Uint8Array.of(0x80, 0x20), bytes))).rejects.toThrow()
+  })
+
+  it('answers INTERNAL for a handler that throws, says nothing more, and tells its owner', async () => {
+    const errors: unknown[] = []
+    const bug = new Error('a secret path')
+    await serveEcho(() => Promise.reject(bug), { onError: error => errors.push(error) })
+    const answer = await ask({ text: 'x' })
+    expect(answer).toMatchObject({ kind: 'refused', code: 'INTERNAL', details: {} })
+    expect(JSON.stringify(answer)).not.toContain('secret')
+    expect(errors).toEqual([bug])
+  })
+
+  it('answers INTERNAL for an answer that does not fit, and tells its owner', async () => {
+    const errors: unknown[] = []
+    const text = 'x'.repeat(20_000)
+    await serveEcho(async () => ({ ok: true, value: { text, amount: 0n } }), { onError: error => errors.push(error) })
+    await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'refused', code: 'INTERNAL' })
+    expect(errors).toEqual([expect.any(RangeError)])
+  })
+
+  it('ends the handler at the deadline, also one that ignores its signal', async () => {
+    const clock = openManualTimer()
+    const released = Promise.withResolvers<void>()
+    const aborted = Promise.withResolvers<unknown>()
+    await serveEcho(
+      async (_, { signal }) => {
+        signal.addEventListener('abort', () => aborted.resolve(signal.reason))
+        clock.elapse()
+        await released.promise
+        return { ok: true, value: { text: 'late', amount: 0n } }
+      },
+      { timer: clock.timer }
+    )
+    await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
+    await expect(aborted.promise).resolves.toMatchObject({ code: 'TIMED_OUT' })
+    released.resolve()
+  })
+
+  it('ends the handler when the asker is gone', async () => {
+    const canceller = new AbortController()
+    const aborted = Promise.withResolvers<unknown>()
+    await serveEcho((_, { signal }) => {
+      canceller.abort(new Error('changed my mind'))
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted.resolve(signal.reason)
+          reject(signal.reason)
+        })
+      })
+    })
+    await expect(ask({ text: 'x' }, { signal: canceller.signal })).rejects.toThrow('changed my mind')
+    await expect(aborted.promise).resolves.toMatchObject({ code: 'STREAM_CUT' })
+  })
+
+  it('is disposed only when its handlers have ended, and answers nobody afterwards', async () => {
+    const started = Promise.withResolvers<void>()
+    const ended: string[] = []
+    const running = await serve(
+      pair.server,
+      ECHO,
+      async (_, { signal }) => {
+        started.resolve()
+        await new Promise(resolve => signal.addEventListener('abort', resolve))
+        ended.push('handler')
+        return refuse('STOPPED', 'stopped')
+      },
+      { networkId: NETWORK_ID }
+    )
+    const answer = ask({ text: 'x' })
+    await started.promise
+    await running[Symbol.asyncDispose]()
+    expect(ended).toEqual(['handler'])
+    await expect(answer).resolves.toMatchObject({ kind: 'no-answer' })
+    await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'UNSUPPORTED' })
+  })
+})
+
+describe('the caller’s signal', () => {
+  it('aborted before, throws its reason and dials nobody', async () => {
+    const reason = new Error('too late')
+    const dialled: unknown[] = []
+    const node = { dialProtocol: (...call: unknown[]) => Promise.reject(dialled.push(call)) }
+    const options = { networkId: NETWORK_ID, signal: AbortSignal.abort(reason) }
+    await expect(request(node, pair.server.peerId, ECHO, { text: 'x' }, options)).rejects.toBe(reason)
+    expect(dialled).toEqual([])
+  })
+
+  it('aborted in the middle, throws its reason and resets the stream', async () => {
+    const canceller = new AbortController()
+    const reason = new Error('changed my mind')
+    const reset = Promise.withResolvers<void>()
+    await serveRaw(async stream => {
+      stream.addEventListener('close', () => reset.resolve())
+      canceller.abort(reason)
+    })
+    await expect(ask({ text: 'x' }, { signal: canceller.signal })).rejects.toBe(reason)
+    await reset.promise
+  })
+
+  it('keeps no listener and no timer after the answer', async () => {
+    await serveEcho(echo)
+    const clock = openManualTimer()
+    const canceller = new AbortController()
+    const listeners = countListeners(canceller.signal)
+    await ask({ text: 'x' }, { signal: canceller.signal, timer: clock.timer })
+    await service?.[Symbol.asyncDispose]()
+    await ask({ text: 'x' }, { signal: canceller.signal, timer: clock.timer })
+    expect(listeners()).toBe(0)
+    expect(clock.running).toBe(0)
+  })
+})
