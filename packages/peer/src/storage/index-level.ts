@@ -22,7 +22,7 @@ export interface IndexRange {
   limit?: number
 }
 
-interface IndexWriteOptions {
+export interface IndexWriteOptions {
   /** LevelDB's own option: the write resolves only when it is on the platter. Level's types know it for the root only. */
   sync?: boolean
   keyEncoding?: 'utf8'
