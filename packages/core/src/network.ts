@@ -17,65 +17,73 @@ import { addressesSchema, addressSchema, amountSchema, naturalSchema } from './s
 const PPM = 1_000_000
 const ppmSchema = z.int().min(0).max(PPM)
 const positive = z.int().min(1)
-const hexOf = (sizeBytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${sizeBytes * 2}}$`), `${sizeBytes} bytes in hex`)
+const hexOf = (sizeBytes: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${sizeBytes * 2}}$`), `${sizeBytes} bytes in hex`)
 
 /** Shortest round: signatures, a hop and an fsync each way must fit into its quarters on a busy machine. */
 export const ROUND_MS_MIN = 1_000
 
-export const networkParametersSchema = z.strictObject({
-  version: z.literal(1),
-  name: z.string().min(1).max(64),
-  /** Account of the ledger host: signs addresses and log heads. */
-  host: addressSchema,
-  /** When round 1 opens, milliseconds of Unix time. */
-  genesisMs: naturalSchema,
-  roundMs: z.int().min(ROUND_MS_MIN),
-  /** How late `openRound` may come before the rounds that it closes count as void. */
-  roundLateMsMax: positive,
-  beacon: z.strictObject({
-    scheme: z.literal('bls-unchained-g1-rfc9380'),
-    /** `host`: the host's own key, who can foresee every challenge. `drand`: a public chain. */
-    source: z.enum(['host', 'drand']),
-    publicKey: hexOf(BEACON_PUBLIC_KEY_SIZE_BYTES),
+export const networkParametersSchema = z
+  .strictObject({
+    version: z.literal(1),
+    name: z.string().min(1).max(64),
+    /** Account of the ledger host: signs addresses and log heads. */
+    host: addressSchema,
+    /** When round 1 opens, milliseconds of Unix time. */
     genesisMs: naturalSchema,
-    periodMs: positive
-  }),
-  /** Genesis balances: all the credits there will ever be. */
-  accounts: z.array(z.strictObject({ address: addressSchema, amount: amountSchema })).min(1).max(1024),
-  proving: z.strictObject({
-    /** Verifiers that check a deal in a round, and how many passes make it proved. */
-    verifiersPerDeal: positive.max(64),
-    quorum: positive.max(64),
-    /** Of how many deals one must be opened on the ledger itself, drawn by the beacon. */
-    openingOneIn: positive,
-    /** Open, non-void rounds that a leaf may stay on the docket before collateral is touched. */
-    cureRounds: positive,
-    docketLeavesMax: positive,
-    leavesPerRoundMax: positive.max(1024),
-    /** Thousandths of a round after which verifiers attest, and after which providers prove to the ledger themselves. */
-    attestAtPermille: z.int().min(1).max(999),
-    selfProveAtPermille: z.int().min(1).max(999)
-  }),
-  money: z.strictObject({
-    pricePerRoundMin: amountSchema,
-    verifierFeePpm: ppmSchema,
-    /** Rounds of price that stay escrowed, so that an end leaves the other side time. */
-    noticeRounds: positive,
-    /** Collateral of a deal, in rounds of its price, and the share of pay withheld until it is full. */
-    collateralRounds: positive,
-    earnInPpm: ppmSchema,
-    uncollateralisedBytesMax: positive,
-    /** Rounds after which a repair budget that nobody used is burned. */
-    repairRounds: positive,
-    stakeUnit: amountSchema
-  }),
-  /** How far ahead `validUntilRound` may lie: bounds the memory of used ids. */
-  statementRoundsMax: positive
-})
+    roundMs: z.int().min(ROUND_MS_MIN),
+    /** How late `openRound` may come before the rounds that it closes count as void. */
+    roundLateMsMax: positive,
+    beacon: z.strictObject({
+      scheme: z.literal('bls-unchained-g1-rfc9380'),
+      /** `host`: the host's own key, who can foresee every challenge. `drand`: a public chain. */
+      source: z.enum(['host', 'drand']),
+      publicKey: hexOf(BEACON_PUBLIC_KEY_SIZE_BYTES),
+      genesisMs: naturalSchema,
+      periodMs: positive
+    }),
+    /** Genesis balances: all the credits there will ever be. */
+    accounts: z
+      .array(z.strictObject({ address: addressSchema, amount: amountSchema }))
+      .min(1)
+      .max(1024),
+    proving: z.strictObject({
+      /** Verifiers that check a deal in a round, and how many passes make it proved. */
+      verifiersPerDeal: positive.max(64),
+      quorum: positive.max(64),
+      /** Of how many deals one must be opened on the ledger itself, drawn by the beacon. */
+      openingOneIn: positive,
+      /** Open, non-void rounds that a leaf may stay on the docket before collateral is touched. */
+      cureRounds: positive,
+      docketLeavesMax: positive,
+      leavesPerRoundMax: positive.max(1024),
+      /** Thousandths of a round after which verifiers attest, and after which providers prove to the ledger themselves. */
+      attestAtPermille: z.int().min(1).max(999),
+      selfProveAtPermille: z.int().min(1).max(999)
+    }),
+    money: z.strictObject({
+      pricePerRoundMin: amountSchema,
+      verifierFeePpm: ppmSchema,
+      /** Rounds of price that stay escrowed, so that an end leaves the other side time. */
+      noticeRounds: positive,
+      /** Collateral of a deal, in rounds of its price, and the share of pay withheld until it is full. */
+      collateralRounds: positive,
+      earnInPpm: ppmSchema,
+      uncollateralisedBytesMax: positive,
+      /** Rounds after which a repair budget that nobody used is burned. */
+      repairRounds: positive,
+      stakeUnit: amountSchema
+    }),
+    /** How far ahead `validUntilRound` may lie: bounds the memory of used ids. */
+    statementRoundsMax: positive
+  })
   .refine(p => p.proving.quorum <= p.proving.verifiersPerDeal, 'quorum is at most verifiersPerDeal')
   .refine(p => p.proving.attestAtPermille < p.proving.selfProveAtPermille, 'attestation comes before self-proof')
   .refine(p => p.money.noticeRounds > p.proving.cureRounds, 'noticeRounds is at least cureRounds + 1')
-  .refine(p => p.money.collateralRounds >= 2 * p.proving.openingOneIn, 'collateral is at least twice what a cheat earns between two drawn openings')
+  .refine(
+    p => p.money.collateralRounds >= 2 * p.proving.openingOneIn,
+    'collateral is at least twice what a cheat earns between two drawn openings'
+  )
   .refine(p => p.roundLateMsMax < p.roundMs, 'a round may not be later than its length')
 
 export type NetworkParameters = z.output<typeof networkParametersSchema>
@@ -99,8 +107,13 @@ function addressesDigest(parameters: NetworkParameters, addresses: NetworkAddres
 }
 
 /** Makes the description that others join by; the signer must be the network's host. */
-export function describeNetwork(parameters: NetworkParameters, addresses: NetworkAddresses, signer: Signer): NetworkDescription {
-  if (signer.address !== parameters.host) throw new RangeError(`expected the host's signer ${parameters.host}, got ${signer.address}`)
+export function describeNetwork(
+  parameters: NetworkParameters,
+  addresses: NetworkAddresses,
+  signer: Signer
+): NetworkDescription {
+  if (signer.address !== parameters.host)
+    throw new RangeError(`expected the host's signer ${parameters.host}, got ${signer.address}`)
   return { parameters, addresses, signature: bytesToHex(signer.sign(addressesDigest(parameters, addresses))) }
 }
 
@@ -110,14 +123,20 @@ export function formatNetworkDescription(description: NetworkDescription): strin
 }
 
 /** @throws {CoreError} `NETWORK_INVALID` when the text is no description or its addresses are not the host's */
-export function parseNetworkDescription(text: string, verifier: SignatureVerifier = portableSignatureVerifier): NetworkDescription {
+export function parseNetworkDescription(
+  text: string,
+  verifier: SignatureVerifier = portableSignatureVerifier
+): NetworkDescription {
   const parsed = networkDescriptionSchema.safeParse(parseJson(text))
   if (!parsed.success) {
     throw new CoreError('NETWORK_INVALID', `this is no network description: ${z.prettifyError(parsed.error)}`)
   }
   const { parameters, addresses, signature } = parsed.data
   if (verifier.recover(addressesDigest(parameters, addresses), hexToBytes(signature)) !== parameters.host) {
-    throw new CoreError('NETWORK_INVALID', 'the addresses in this network description are not signed by its host; ask a member for the file again')
+    throw new CoreError(
+      'NETWORK_INVALID',
+      'the addresses in this network description are not signed by its host; ask a member for the file again'
+    )
   }
   return parsed.data
 }

@@ -11,10 +11,14 @@ import { z } from 'zod'
 export const AMOUNT_MAX = 2n ** 128n - 1n
 
 /** An amount in attoFIL-style units, 1 credit = 10^18. */
-export const amountSchema = z.codec(z.string().regex(/^(0|[1-9][0-9]{0,38})$/, 'a decimal amount'), z.bigint().max(AMOUNT_MAX), {
-  decode: text => BigInt(text),
-  encode: amount => amount.toString()
-})
+export const amountSchema = z.codec(
+  z.string().regex(/^(0|[1-9][0-9]{0,38})$/, 'a decimal amount'),
+  z.bigint().max(AMOUNT_MAX),
+  {
+    decode: text => BigInt(text),
+    encode: amount => amount.toString()
+  }
+)
 
 /** A 20-byte account address, `0x` and 40 lower-case hex digits: one spelling, so that it can be a key. */
 export const addressSchema = z.templateLiteral(['0x', z.string().regex(/^[0-9a-f]{40}$/)])
@@ -24,7 +28,10 @@ export type Address = `0x${string}`
 export const naturalSchema = z.int().min(0)
 
 /** A multiaddr in text; parsed where it is dialled, because a ledger must not depend on which transports exist. */
-export const multiaddrTextSchema = z.string().max(256).regex(/^\/[\x21-\x7e]+$/, 'a multiaddr')
+export const multiaddrTextSchema = z
+  .string()
+  .max(256)
+  .regex(/^\/[\x21-\x7e]+$/, 'a multiaddr')
 
 /** At most this many addresses a peer, so that an ask cannot be a phone book. */
 export const ADDRESSES_PER_PEER_MAX = 8
@@ -37,7 +44,10 @@ export function bytesOfLength(sizeBytes: number) {
 
 /** Bytes up to and including the given length. */
 export function bytesUpTo(sizeBytesMax: number) {
-  return z.custom<Uint8Array>(value => value instanceof Uint8Array && value.length <= sizeBytesMax, `at most ${sizeBytesMax} bytes`)
+  return z.custom<Uint8Array>(
+    value => value instanceof Uint8Array && value.length <= sizeBytesMax,
+    `at most ${sizeBytesMax} bytes`
+  )
 }
 
 /** A CID of at most 128 bytes: long enough for every hash in use, short enough to be a key. */

@@ -31,7 +31,8 @@ function messageOf(beaconRound: number) {
 
 /** Says whether the signature is the one that the key makes for this round; never throws on foreign bytes. */
 export function verifyBeaconSignature(publicKey: Uint8Array, beaconRound: number, signature: Uint8Array): boolean {
-  if (signature.length !== BEACON_SIGNATURE_SIZE_BYTES || publicKey.length !== BEACON_PUBLIC_KEY_SIZE_BYTES) return false
+  if (signature.length !== BEACON_SIGNATURE_SIZE_BYTES || publicKey.length !== BEACON_PUBLIC_KEY_SIZE_BYTES)
+    return false
   try {
     return scheme.verify(signature, messageOf(beaconRound), publicKey)
   } catch {

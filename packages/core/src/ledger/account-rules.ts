@@ -1,19 +1,27 @@
 /** Rules about accounts, asks and stakes. */
+
+import type { Address } from '../schema.ts'
 import { refuse } from './refusal.ts'
 import { applied, type Rule } from './rules.ts'
 import { accountOf, type LedgerState, openAccount } from './state.ts'
-import type { Address } from '../schema.ts'
 
 /** Says that an account cannot spend an amount, or nothing when it can. */
 export function refuseOverdraft(state: LedgerState, address: Address, amount: bigint) {
   const { free } = accountOf(state, address)
   if (free >= amount) return undefined
-  return refuse('BALANCE_TOO_SMALL', `${address} has ${free} atto free and needs ${amount}`, { free: `${free}`, needed: `${amount}` })
+  return refuse('BALANCE_TOO_SMALL', `${address} has ${free} atto free and needs ${amount}`, {
+    free: `${free}`,
+    needed: `${amount}`
+  })
 }
 
 export const transfer: Rule<'Transfer'> = (state, { statement: { from, to, amount, nonce } }) => {
   const expected = accountOf(state, from).nonce
-  if (nonce !== expected) return refuse('WRONG_NONCE', `the next transfer of ${from} has nonce ${expected}, not ${nonce}`, { expected, got: nonce })
+  if (nonce !== expected)
+    return refuse('WRONG_NONCE', `the next transfer of ${from} has nonce ${expected}, not ${nonce}`, {
+      expected,
+      got: nonce
+    })
   const overdraft = refuseOverdraft(state, from, amount)
   if (overdraft !== undefined) return overdraft
   const sender = openAccount(state, from)
@@ -34,7 +42,11 @@ export const stakeVerifier: Rule<'VerifierStake'> = (state, { statement: { verif
   if (overdraft !== undefined) return overdraft
   const stake = (state.verifiers.get(verifier)?.stake ?? 0n) + amount
   const { stakeUnit } = state.parameters.money
-  if (stake < stakeUnit) return refuse('STAKE_TOO_SMALL', `a place needs a stake of ${stakeUnit} atto`, { stake: `${stake}`, needed: `${stakeUnit}` })
+  if (stake < stakeUnit)
+    return refuse('STAKE_TOO_SMALL', `a place needs a stake of ${stakeUnit} atto`, {
+      stake: `${stake}`,
+      needed: `${stakeUnit}`
+    })
   openAccount(state, verifier).free -= amount
   state.verifiers.set(verifier, { stake, addresses })
   return applied({ kind: 'staked', verifier, stake })

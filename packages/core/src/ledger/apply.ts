@@ -33,9 +33,16 @@ const RULES: { [Kind in CommandKind]: Rule<Kind> } = {
 
 export function apply(state: LedgerState, entry: Entry, tools: LedgerTools): Applied {
   if (entry.sequence !== state.sequence) {
-    return refuse('WRONG_SEQUENCE', `expected entry ${state.sequence}, got ${entry.sequence}`, { expected: state.sequence, got: entry.sequence })
+    return refuse('WRONG_SEQUENCE', `expected entry ${state.sequence}, got ${entry.sequence}`, {
+      expected: state.sequence,
+      got: entry.sequence
+    })
   }
-  if (entry.timeMs < state.timeMs) return refuse('TIME_WENT_BACK', `entry ${entry.sequence} is older than the one before it`, { before: state.timeMs, got: entry.timeMs })
+  if (entry.timeMs < state.timeMs)
+    return refuse('TIME_WENT_BACK', `entry ${entry.sequence} is older than the one before it`, {
+      before: state.timeMs,
+      got: entry.timeMs
+    })
   const result = applyBody(state, entry.body, entry.timeMs, tools)
   if (!result.ok) return result
   state.sequence += 1
@@ -44,10 +51,13 @@ export function apply(state: LedgerState, entry: Entry, tools: LedgerTools): App
 }
 
 function applyBody(state: LedgerState, body: EntryBody, timeMs: number, tools: LedgerTools): Applied {
-  if ((body.kind === 'genesis') !== (state.sequence === 0)) return refuse('BAD_ENTRY', 'a log begins with its one genesis entry')
+  if ((body.kind === 'genesis') !== (state.sequence === 0))
+    return refuse('BAD_ENTRY', 'a log begins with its one genesis entry')
   switch (body.kind) {
     case 'genesis':
-      return equalBytes(body.networkId, state.networkId) ? applied() : refuse('WRONG_NETWORK', 'this log belongs to another network')
+      return equalBytes(body.networkId, state.networkId)
+        ? applied()
+        : refuse('WRONG_NETWORK', 'this log belongs to another network')
     case 'openRound':
       return openRound(state, body.round, body.beaconSignature, timeMs)
     case 'voidRounds':
@@ -63,9 +73,15 @@ function applyBody(state: LedgerState, body: EntryBody, timeMs: number, tools: L
  */
 function openRound(state: LedgerState, round: number, beaconSignature: Uint8Array, timeMs: number): Applied {
   const { parameters } = state
-  if (round !== state.round + 1) return refuse('WRONG_ROUND', `the next round is ${state.round + 1}, not ${round}`, { expected: state.round + 1, got: round })
-  if (timeMs < roundOpensMs(parameters, round)) return refuse('TOO_EARLY', `round ${round} has not begun`, { round, opensMs: roundOpensMs(parameters, round) })
-  if (opensLate(parameters, round, timeMs)) return refuse('TOO_LATE', `round ${round} can only be void now`, { round, timeMs })
+  if (round !== state.round + 1)
+    return refuse('WRONG_ROUND', `the next round is ${state.round + 1}, not ${round}`, {
+      expected: state.round + 1,
+      got: round
+    })
+  if (timeMs < roundOpensMs(parameters, round))
+    return refuse('TOO_EARLY', `round ${round} has not begun`, { round, opensMs: roundOpensMs(parameters, round) })
+  if (opensLate(parameters, round, timeMs))
+    return refuse('TOO_LATE', `round ${round} can only be void now`, { round, timeMs })
   const publicKey = hexToBytes(parameters.beacon.publicKey)
   if (!verifyBeaconSignature(publicKey, beaconRoundOf(parameters, round), beaconSignature)) {
     return refuse('BAD_BEACON', `this is not the beacon's signature for round ${round}`, { round })
@@ -79,8 +95,13 @@ function openRound(state: LedgerState, round: number, beaconSignature: Uint8Arra
 }
 
 function voidRounds(state: LedgerState, from: number, to: number, timeMs: number): Applied {
-  if (from !== state.round + 1 || to < from) return refuse('WRONG_ROUND', `the next round is ${state.round + 1}; ${from} to ${to} cannot be void`, { expected: state.round + 1, got: from })
-  if (!opensLate(state.parameters, to, timeMs)) return refuse('TOO_EARLY', `round ${to} can still be opened`, { round: to, timeMs })
+  if (from !== state.round + 1 || to < from)
+    return refuse('WRONG_ROUND', `the next round is ${state.round + 1}; ${from} to ${to} cannot be void`, {
+      expected: state.round + 1,
+      got: from
+    })
+  if (!opensLate(state.parameters, to, timeMs))
+    return refuse('TOO_EARLY', `round ${to} can still be opened`, { round: to, timeMs })
   const events = closeRound(state, true)
   state.round = to
   forgetExpiredIds(state)
@@ -106,12 +127,17 @@ function applyCommand(state: LedgerState, command: Command, tools: LedgerTools):
   const idKey = 'id' in statement ? `${signer}/${statement.id}` : undefined
   const used = refuseUsedId(state, idKey, bytesToHex(digest)) ?? refuseExpired(state, command)
   if (used !== undefined) return used
-  if (tools.signatures.recover(digest, command.signature) !== signer) return refuse('BAD_SIGNATURE', `${signer} did not sign this ${kind}`, { signer })
+  if (tools.signatures.recover(digest, command.signature) !== signer)
+    return refuse('BAD_SIGNATURE', `${signer} did not sign this ${kind}`, { signer })
   const unaccepted = refuseUnaccepted(state, command, digest, tools)
   if (unaccepted !== undefined) return unaccepted
   const result = (RULES[kind] as Rule<typeof kind>)(state, command as never, tools)
   if (result.ok && idKey !== undefined && 'validUntilRound' in statement) {
-    state.usedIds.set(idKey, { commandHash: bytesToHex(digest), sequence: state.sequence, validUntilRound: statement.validUntilRound })
+    state.usedIds.set(idKey, {
+      commandHash: bytesToHex(digest),
+      sequence: state.sequence,
+      validUntilRound: statement.validUntilRound
+    })
   }
   return result
 }
@@ -119,28 +145,47 @@ function applyCommand(state: LedgerState, command: Command, tools: LedgerTools):
 function refuseUsedId(state: LedgerState, idKey: string | undefined, commandHash: string): Refused | undefined {
   const used = idKey === undefined ? undefined : state.usedIds.get(idKey)
   if (used === undefined) return undefined
-  if (used.commandHash === commandHash) return refuse('ALREADY_APPLIED', `this command is entry ${used.sequence}`, { sequence: used.sequence })
-  return refuse('ID_REUSED', 'another command with this id has been applied; take a new id', { sequence: used.sequence })
+  if (used.commandHash === commandHash)
+    return refuse('ALREADY_APPLIED', `this command is entry ${used.sequence}`, { sequence: used.sequence })
+  return refuse('ID_REUSED', 'another command with this id has been applied; take a new id', {
+    sequence: used.sequence
+  })
 }
 
 function refuseExpired(state: LedgerState, { statement }: Command): Refused | undefined {
   if (!('validUntilRound' in statement)) return undefined
   const { validUntilRound } = statement
   const { statementRoundsMax } = state.parameters
-  if (validUntilRound < state.round) return refuse('EXPIRED', `valid until round ${validUntilRound}, and round ${state.round} has come`, { validUntilRound, round: state.round })
+  if (validUntilRound < state.round)
+    return refuse('EXPIRED', `valid until round ${validUntilRound}, and round ${state.round} has come`, {
+      validUntilRound,
+      round: state.round
+    })
   if (validUntilRound > state.round + statementRoundsMax) {
-    return refuse('VALID_TOO_LONG', `a statement is valid for at most ${statementRoundsMax} rounds`, { validUntilRound, round: state.round, statementRoundsMax })
+    return refuse('VALID_TOO_LONG', `a statement is valid for at most ${statementRoundsMax} rounds`, {
+      validUntilRound,
+      round: state.round,
+      statementRoundsMax
+    })
   }
   return undefined
 }
 
 /** An order counts only with the provider's signature over it. */
-function refuseUnaccepted(state: LedgerState, command: Command, order: Uint8Array, { signatures }: LedgerTools): Refused | undefined {
+function refuseUnaccepted(
+  state: LedgerState,
+  command: Command,
+  order: Uint8Array,
+  { signatures }: LedgerTools
+): Refused | undefined {
   if (!('acceptance' in command)) return undefined
-  const provider = command.kind === 'DealOrder' ? command.statement.provider : state.deals.get(command.statement.dealId)?.provider
+  const provider =
+    command.kind === 'DealOrder' ? command.statement.provider : state.deals.get(command.statement.dealId)?.provider
   if (provider === undefined) return undefined // no such deal: the rule says so
   const accepted = signatures.recover(statementDigestOf(state)('Acceptance', { provider, order }), command.acceptance)
-  return accepted === provider ? undefined : refuse('BAD_ACCEPTANCE', `${provider} did not accept this order`, { provider })
+  return accepted === provider
+    ? undefined
+    : refuse('BAD_ACCEPTANCE', `${provider} did not accept this order`, { provider })
 }
 
 function forgetExpiredIds(state: LedgerState): void {

@@ -26,7 +26,10 @@ export function closeRound(state: LedgerState, late: boolean): LedgerEvent[] {
     return isChallengedIn(deal, round) ? [settle(state, open, frozen, deal, late)] : []
   })
   state.open = undefined
-  return [{ kind: 'roundClosed', round, late, results }, ...[...state.deals.values()].flatMap(deal => passBoundary(state, deal))]
+  return [
+    { kind: 'roundClosed', round, late, results },
+    ...[...state.deals.values()].flatMap(deal => passBoundary(state, deal))
+  ]
 }
 
 /** What the round after next will challenge: the state as it stands now. */
@@ -65,8 +68,13 @@ function settle(state: LedgerState, open: OpenRound, frozen: FrozenDeal, deal: D
     mustOpen: mustBeOpened(open.seed, frozen, proving.openingOneIn),
     closedLate: late
   })
-  const challenges = challengesOf(open.seed, frozen, deal.pieces.map(piece => piece.leafCount))
-  if (outcome.kind === 'fault') deal.docket = enterLeaves(deal.docket, challenges, state.countedRounds, proving.docketLeavesMax)
+  const challenges = challengesOf(
+    open.seed,
+    frozen,
+    deal.pieces.map(piece => piece.leafCount)
+  )
+  if (outcome.kind === 'fault')
+    deal.docket = enterLeaves(deal.docket, challenges, state.countedRounds, proving.docketLeavesMax)
   if (frozen.mustOpen && outcome.kind === 'proved') deal.mustOpen = false
   if (verdicts.includes('bad proof')) deal.mustOpen = true
   deal.rounds[outcome.kind === 'proved' ? 'proved' : outcome.kind === 'fault' ? 'faulted' : 'void'] += 1
@@ -103,7 +111,12 @@ function payVerifiers(state: LedgerState, deal: Deal, frozen: FrozenDeal, verifi
 }
 
 /** A deal earns only for a proved round, and only while it owes nothing. */
-function payProvider(state: LedgerState, deal: Deal, frozen: FrozenDeal, outcome: Outcome): { paid: bigint; withheld: bigint } {
+function payProvider(
+  state: LedgerState,
+  deal: Deal,
+  frozen: FrozenDeal,
+  outcome: Outcome
+): { paid: bigint; withheld: bigint } {
   if (outcome.kind !== 'proved' || deal.docket.length > 0) return { paid: 0n, withheld: 0n }
   const { money, proving } = state.parameters
   const fees = feePerVerifier(money, frozen.pricePerRound, proving.verifiersPerDeal) * BigInt(proving.verifiersPerDeal)
@@ -121,7 +134,8 @@ function passBoundary(state: LedgerState, deal: Deal): LedgerEvent[] {
   if (deal.status === 'failed') return burnUnused(state, deal)
   if (deal.status === 'ended') return []
   if (isOverdue(deal.docket, state.countedRounds, state.parameters.proving.cureRounds)) return [fail(state, deal)]
-  if (deal.status === 'ending') return state.round >= deal.endsAfterRound && deal.docket.length === 0 ? [end(state, deal)] : []
+  if (deal.status === 'ending')
+    return state.round >= deal.endsAfterRound && deal.docket.length === 0 ? [end(state, deal)] : []
   const { money } = state.parameters
   const price = priceOfDeal(money, deal)
   // One more paid round would eat into the notice period, so the notice begins while all of it is still there.

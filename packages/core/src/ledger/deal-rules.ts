@@ -10,10 +10,15 @@ import { type Deal, type DealPiece, type LedgerState, openAccount } from './stat
 
 export const openDeal: Rule<'DealOrder'> = (state, { statement }) => {
   const { client, provider, pricePerLeafRound, leavesPerRound, escrow } = statement
-  if (!state.asks.has(provider)) return refuse('NO_ASK', `${provider} has no ask on this ledger, so nobody would find it`, { provider })
+  if (!state.asks.has(provider))
+    return refuse('NO_ASK', `${provider} has no ask on this ledger, so nobody would find it`, { provider })
   const { leavesPerRoundMax } = state.parameters.proving
   if (leavesPerRound < 1 || leavesPerRound > leavesPerRoundMax) {
-    return refuse('TOO_MANY_LEAVES', `a deal is asked for 1 to ${leavesPerRoundMax} leaves a round, not ${leavesPerRound}`, { leavesPerRoundMax, got: leavesPerRound })
+    return refuse(
+      'TOO_MANY_LEAVES',
+      `a deal is asked for 1 to ${leavesPerRoundMax} leaves a round, not ${leavesPerRound}`,
+      { leavesPerRoundMax, got: leavesPerRound }
+    )
   }
   const overdraft = refuseOverdraft(state, client, escrow)
   if (overdraft !== undefined) return overdraft
@@ -22,6 +27,7 @@ export const openDeal: Rule<'DealOrder'> = (state, { statement }) => {
   openAccount(state, client).free -= escrow
   state.deals.set(id, {
     id,
+    orderId: statement.id,
     client,
     provider,
     pricePerLeafRound,
@@ -55,10 +61,14 @@ export const addPieces: Rule<'PiecesOrder'> = (state, { statement: { client, dea
   const price = pricePerRound(money, deal.pricePerLeafRound, leafCount)
   const needed = escrowNeeded(money, price)
   if (deal.escrow + deposit < needed) {
-    return refuse('ESCROW_TOO_SMALL', `these pieces need ${needed} atto in escrow, and the deal would have ${deal.escrow + deposit}`, {
-      needed: `${needed}`,
-      escrow: `${deal.escrow + deposit}`
-    })
+    return refuse(
+      'ESCROW_TOO_SMALL',
+      `these pieces need ${needed} atto in escrow, and the deal would have ${deal.escrow + deposit}`,
+      {
+        needed: `${needed}`,
+        escrow: `${deal.escrow + deposit}`
+      }
+    )
   }
   const capped = refuseUncollateralised(state, deal, read.pieces)
   if (capped !== undefined) return capped
@@ -113,7 +123,10 @@ export function refuseStranger(dealId: number, address: Address): Refused {
 }
 
 function refuseInactive(deal: Deal): Refused {
-  return refuse('DEAL_NOT_ACTIVE', `deal ${deal.id} is ${deal.status}; open another one`, { dealId: deal.id, status: deal.status })
+  return refuse('DEAL_NOT_ACTIVE', `deal ${deal.id} is ${deal.status}; open another one`, {
+    dealId: deal.id,
+    status: deal.status
+  })
 }
 
 function readPieces(deal: Deal, root: CID, cids: readonly CID[]): { pieces: DealPiece[] } | Refused {
@@ -122,12 +135,17 @@ function readPieces(deal: Deal, root: CID, cids: readonly CID[]): { pieces: Deal
   for (const cid of cids) {
     const text = cid.toString()
     const decoded = decodePieceCid(cid)
-    if (!decoded.ok) return refuse('BAD_PIECE', `${text} is no piece: ${decoded.reason}`, { cid: text, reason: decoded.reason })
+    if (!decoded.ok)
+      return refuse('BAD_PIECE', `${text} is no piece: ${decoded.reason}`, { cid: text, reason: decoded.reason })
     const { rawSize } = decoded.commitment
     if (rawSize < 1 || rawSize > PIECE_SIZE_BYTES_MAX) {
-      return refuse('BAD_PIECE', `a piece has 1 to ${PIECE_SIZE_BYTES_MAX} bytes, ${text} has ${rawSize}`, { cid: text, rawSize })
+      return refuse('BAD_PIECE', `a piece has 1 to ${PIECE_SIZE_BYTES_MAX} bytes, ${text} has ${rawSize}`, {
+        cid: text,
+        rawSize
+      })
     }
-    if (known.has(text)) return refuse('PIECE_ALREADY_IN_DEAL', `${text} is already in deal ${deal.id}`, { cid: text, dealId: deal.id })
+    if (known.has(text))
+      return refuse('PIECE_ALREADY_IN_DEAL', `${text} is already in deal ${deal.id}`, { cid: text, dealId: deal.id })
     known.add(text)
     pieces.push({ cid, root, rawSize, leafCount: leafCountOf(rawSize) })
   }
@@ -141,13 +159,18 @@ function refuseUncollateralised(state: LedgerState, deal: Deal, added: readonly 
   for (const other of state.deals.values()) {
     const live = other.status === 'active' || other.status === 'ending'
     if (!live || other.provider !== deal.provider) continue
-    if (other.id === deal.id || other.collateral < collateralTarget(money, priceOfDeal(money, other))) bytes += sizeOf(other.pieces)
+    if (other.id === deal.id || other.collateral < collateralTarget(money, priceOfDeal(money, other)))
+      bytes += sizeOf(other.pieces)
   }
   if (bytes <= money.uncollateralisedBytesMax) return undefined
-  return refuse('UNCOLLATERALISED_CAP', `${deal.provider} would hold ${bytes} bytes without full collateral; the network allows ${money.uncollateralisedBytesMax}`, {
-    bytes,
-    allowed: money.uncollateralisedBytesMax
-  })
+  return refuse(
+    'UNCOLLATERALISED_CAP',
+    `${deal.provider} would hold ${bytes} bytes without full collateral; the network allows ${money.uncollateralisedBytesMax}`,
+    {
+      bytes,
+      allowed: money.uncollateralisedBytesMax
+    }
+  )
 }
 
 function sizeOf(pieces: readonly DealPiece[]): number {

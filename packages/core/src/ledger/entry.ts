@@ -11,7 +11,11 @@ export const entryBodySchema = z.discriminatedUnion('kind', [
   /** First of a log: ties it to its network. */
   z.strictObject({ kind: z.literal('genesis'), networkId: bytesOfLength(32) }),
   /** Closes the open round and opens the next. */
-  z.strictObject({ kind: z.literal('openRound'), round: roundSchema, beaconSignature: bytesOfLength(BEACON_SIGNATURE_SIZE_BYTES) }),
+  z.strictObject({
+    kind: z.literal('openRound'),
+    round: roundSchema,
+    beaconSignature: bytesOfLength(BEACON_SIGNATURE_SIZE_BYTES)
+  }),
   /** Closes the open round late and passes over rounds that nobody opened. */
   z.strictObject({ kind: z.literal('voidRounds'), from: roundSchema, to: roundSchema }),
   z.strictObject({ kind: z.literal('command'), command: commandSchema })

@@ -21,7 +21,12 @@ export interface DealResult {
 
 export type LedgerEvent =
   | { readonly kind: 'roundOpened'; readonly round: number }
-  | { readonly kind: 'roundClosed'; readonly round: number; readonly late: boolean; readonly results: readonly DealResult[] }
+  | {
+      readonly kind: 'roundClosed'
+      readonly round: number
+      readonly late: boolean
+      readonly results: readonly DealResult[]
+    }
   | { readonly kind: 'roundsVoided'; readonly from: number; readonly to: number }
   | { readonly kind: 'transferred'; readonly from: Address; readonly to: Address; readonly amount: bigint }
   | { readonly kind: 'askSet'; readonly provider: Address }
@@ -29,9 +34,24 @@ export type LedgerEvent =
   | { readonly kind: 'dealOpened'; readonly dealId: number; readonly client: Address; readonly provider: Address }
   | { readonly kind: 'piecesAdded'; readonly dealId: number; readonly pieces: number; readonly pricePerRound: bigint }
   | { readonly kind: 'toppedUp'; readonly dealId: number; readonly amount: bigint }
-  | { readonly kind: 'dealEnding'; readonly dealId: number; readonly endsAfterRound: number; readonly reason: 'notice' | 'empty escrow' }
-  | { readonly kind: 'dealEnded'; readonly dealId: number; readonly refunded: bigint; readonly collateralReturned: bigint }
+  | {
+      readonly kind: 'dealEnding'
+      readonly dealId: number
+      readonly endsAfterRound: number
+      readonly reason: 'notice' | 'empty escrow'
+    }
+  | {
+      readonly kind: 'dealEnded'
+      readonly dealId: number
+      readonly refunded: bigint
+      readonly collateralReturned: bigint
+    }
   | { readonly kind: 'dealFailed'; readonly dealId: number; readonly forfeited: bigint; readonly refunded: bigint }
   | { readonly kind: 'attested'; readonly verifier: Address; readonly round: number }
-  | { readonly kind: 'selfProved'; readonly dealId: number; readonly round: number; readonly docketLeavesCleared: number }
+  | {
+      readonly kind: 'selfProved'
+      readonly dealId: number
+      readonly round: number
+      readonly docketLeavesCleared: number
+    }
   | { readonly kind: 'burned'; readonly dealId: number; readonly amount: bigint }

@@ -21,10 +21,12 @@ export function creditsAreConserved(state: LedgerState): string | undefined {
 }
 
 export function nothingIsNegative(state: LedgerState): string | undefined {
-  for (const [address, { free }] of state.accounts) if (free < 0n || free > AMOUNT_MAX) return `${address} has ${free} atto`
+  for (const [address, { free }] of state.accounts)
+    if (free < 0n || free > AMOUNT_MAX) return `${address} has ${free} atto`
   for (const [address, { stake }] of state.verifiers) if (stake < 0n) return `${address} has a stake of ${stake} atto`
   for (const { id, escrow, collateral, repairBudget } of state.deals.values()) {
-    if (escrow < 0n || collateral < 0n || repairBudget < 0n) return `deal ${id} has escrow ${escrow}, collateral ${collateral}, repair budget ${repairBudget}`
+    if (escrow < 0n || collateral < 0n || repairBudget < 0n)
+      return `deal ${id} has escrow ${escrow}, collateral ${collateral}, repair budget ${repairBudget}`
   }
   return undefined
 }
@@ -32,14 +34,16 @@ export function nothingIsNegative(state: LedgerState): string | undefined {
 export function dealsBalance(state: LedgerState): string | undefined {
   for (const { id, escrow, totals } of state.deals.values()) {
     const spent = totals.paidToProvider + totals.paidToVerifiers + totals.refunded
-    if (totals.funded !== spent + escrow) return `deal ${id} was funded with ${totals.funded}, spent ${spent} and holds ${escrow}`
+    if (totals.funded !== spent + escrow)
+      return `deal ${id} was funded with ${totals.funded}, spent ${spent} and holds ${escrow}`
   }
   return undefined
 }
 
 export function closedDealsHoldNothing(state: LedgerState): string | undefined {
   for (const { id, status, escrow, collateral } of state.deals.values()) {
-    if ((status === 'ended' || status === 'failed') && (escrow !== 0n || collateral !== 0n)) return `deal ${id} is ${status} and still holds money`
+    if ((status === 'ended' || status === 'failed') && (escrow !== 0n || collateral !== 0n))
+      return `deal ${id} is ${status} and still holds money`
   }
   return undefined
 }
@@ -48,13 +52,23 @@ export function noticeIsCovered(state: LedgerState): string | undefined {
   const { noticeRounds, pricePerRoundMin } = state.parameters.money
   for (const { id, status, escrow, leafCount, pricePerLeafRound } of state.deals.values()) {
     if (status !== 'active' || leafCount === 0) continue
-    const price = pricePerLeafRound * BigInt(leafCount) > pricePerRoundMin ? pricePerLeafRound * BigInt(leafCount) : pricePerRoundMin
-    if (escrow < price * BigInt(noticeRounds + 1)) return `deal ${id} holds ${escrow} atto, less than its notice period costs`
+    const price =
+      pricePerLeafRound * BigInt(leafCount) > pricePerRoundMin
+        ? pricePerLeafRound * BigInt(leafCount)
+        : pricePerRoundMin
+    if (escrow < price * BigInt(noticeRounds + 1))
+      return `deal ${id} holds ${escrow} atto, less than its notice period costs`
   }
   return undefined
 }
 
-export const INVARIANTS: readonly Invariant[] = [creditsAreConserved, nothingIsNegative, dealsBalance, closedDealsHoldNothing, noticeIsCovered]
+export const INVARIANTS: readonly Invariant[] = [
+  creditsAreConserved,
+  nothingIsNegative,
+  dealsBalance,
+  closedDealsHoldNothing,
+  noticeIsCovered
+]
 
 /** @returns every violation by the invariant's name; empty when all hold */
 export function checkInvariants(state: LedgerState): { readonly invariant: string; readonly violation: string }[] {

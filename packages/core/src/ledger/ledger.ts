@@ -1,6 +1,8 @@
 /**
  * The ledger as its users see it. Memory, host and follower implement it here; a chain may later.
  */
+
+import type { NetworkParameters } from '../network.ts'
 import { apply } from './apply.ts'
 import type { Command } from './commands.ts'
 import type { Entry, EntryBody } from './entry.ts'
@@ -8,10 +10,11 @@ import type { LedgerEvent } from './event.ts'
 import type { Refusal } from './refusal.ts'
 import type { LedgerTools } from './rules.ts'
 import { createLedgerState, type LedgerState } from './state.ts'
-import type { NetworkParameters } from '../network.ts'
 
 /** An acknowledged command survives `kill -9` and power cuts. */
-export type Receipt = { readonly ok: true; readonly sequence: number } | { readonly ok: false; readonly refusal: Refusal }
+export type Receipt =
+  | { readonly ok: true; readonly sequence: number }
+  | { readonly ok: false; readonly refusal: Refusal }
 
 /** An entry that was applied, and what it did. */
 export interface AppliedEntry {
@@ -39,9 +42,14 @@ export interface Ledger {
 export interface LedgerMachine {
   readonly state: LedgerState
   /** Applies one body as the next entry; tells nobody yet. */
-  applyNext(body: EntryBody, timeMs: number): { readonly ok: true; readonly applied: AppliedEntry } | { readonly ok: false; readonly refusal: Refusal }
+  applyNext(
+    body: EntryBody,
+    timeMs: number
+  ): { readonly ok: true; readonly applied: AppliedEntry } | { readonly ok: false; readonly refusal: Refusal }
   /** Applies an entry that someone else numbered; tells nobody yet. */
-  applyEntry(entry: Entry): { readonly ok: true; readonly applied: AppliedEntry } | { readonly ok: false; readonly refusal: Refusal }
+  applyEntry(
+    entry: Entry
+  ): { readonly ok: true; readonly applied: AppliedEntry } | { readonly ok: false; readonly refusal: Refusal }
   /** Tells the listeners, once the entries are durable. */
   announce(applied: readonly AppliedEntry[]): void
   subscribe(listener: AppliedListener): () => void
@@ -57,7 +65,8 @@ export function createLedgerMachine(parameters: NetworkParameters, tools: Ledger
   return {
     state,
     applyEntry,
-    applyNext: (body, timeMs) => applyEntry({ version: 1, sequence: state.sequence, timeMs: Math.max(timeMs, state.timeMs), body }),
+    applyNext: (body, timeMs) =>
+      applyEntry({ version: 1, sequence: state.sequence, timeMs: Math.max(timeMs, state.timeMs), body }),
     announce(appliedEntries) {
       for (const appliedEntry of appliedEntries) for (const listener of [...listeners]) listener(appliedEntry)
     },
@@ -72,5 +81,7 @@ export function createLedgerMachine(parameters: NetworkParameters, tools: Ledger
 export function receiptOf(result: ReturnType<LedgerMachine['applyNext']>): Receipt {
   if (result.ok) return { ok: true, sequence: result.applied.entry.sequence }
   const { code, details } = result.refusal
-  return code === 'ALREADY_APPLIED' ? { ok: true, sequence: Number(details.sequence) } : { ok: false, refusal: result.refusal }
+  return code === 'ALREADY_APPLIED'
+    ? { ok: true, sequence: Number(details.sequence) }
+    : { ok: false, refusal: result.refusal }
 }

@@ -29,7 +29,12 @@ export function feePerVerifier(money: MoneyParameters, price: bigint, verifiersP
 }
 
 /** Splits a provider's pay into what is credited and what is withheld as collateral. */
-export function splitPay(money: MoneyParameters, pay: bigint, collateral: bigint, target: bigint): { paid: bigint; withheld: bigint } {
+export function splitPay(
+  money: MoneyParameters,
+  pay: bigint,
+  collateral: bigint,
+  target: bigint
+): { paid: bigint; withheld: bigint } {
   const missing = target > collateral ? target - collateral : 0n
   const share = (pay * BigInt(money.earnInPpm)) / PPM
   const withheld = share < missing ? share : missing

@@ -25,16 +25,28 @@ export function assignmentOf(state: LedgerState, open: OpenRound): Assignment {
 /** The leaves that the open round asks of a deal; undefined when the round does not challenge it. */
 export function openChallengesOf(open: OpenRound, deal: Deal): PieceChallenge[] | undefined {
   const frozen = open.freeze.deals.find(({ dealId }) => dealId === deal.id)
-  return frozen === undefined ? undefined : challengesOf(open.seed, frozen, deal.pieces.map(piece => piece.leafCount))
+  return frozen === undefined
+    ? undefined
+    : challengesOf(
+        open.seed,
+        frozen,
+        deal.pieces.map(piece => piece.leafCount)
+      )
 }
 
 export const attest: Rule<'Attestation'> = (state, { statement: { verifier, round, verdicts } }) => {
   if (state.open === undefined || round !== state.round) return refuseWrongRound(state, round)
-  if (state.open.verdicts.has(verifier)) return refuse('ALREADY_ATTESTED', `${verifier} has attested round ${round}`, { verifier, round })
+  if (state.open.verdicts.has(verifier))
+    return refuse('ALREADY_ATTESTED', `${verifier} has attested round ${round}`, { verifier, round })
   const dealIds = dealsAssignedTo(assignmentOf(state, state.open), verifier)
-  if (dealIds.length === 0) return refuse('NOT_ASSIGNED', `${verifier} checks no deal in round ${round}`, { verifier, round })
+  if (dealIds.length === 0)
+    return refuse('NOT_ASSIGNED', `${verifier} checks no deal in round ${round}`, { verifier, round })
   const decoded = decodeVerdicts(verdicts, dealIds.length)
-  if (decoded === undefined) return refuse('BAD_VERDICTS', `expected ${dealIds.length} verdicts of two bits`, { expected: dealIds.length, sizeBytes: verdicts.length })
+  if (decoded === undefined)
+    return refuse('BAD_VERDICTS', `expected ${dealIds.length} verdicts of two bits`, {
+      expected: dealIds.length,
+      sizeBytes: verdicts.length
+    })
   state.open.verdicts.set(verifier, new Map(dealIds.map((dealId, index) => [dealId, decoded[index]!])))
   return applied({ kind: 'attested', verifier, round })
 }
@@ -54,9 +66,13 @@ export const proveToLedger: Rule<'SelfProof'> = (state, { statement, proofs }, {
 function proveRound(state: LedgerState, deal: Deal, proofs: readonly PieceProof[], nodeHasher: NodeHasher) {
   const challenges = state.open === undefined ? undefined : openChallengesOf(state.open, deal)
   if (state.open === undefined || challenges === undefined) {
-    return refuse('NOT_CHALLENGED', `round ${state.round} does not challenge deal ${deal.id}`, { dealId: deal.id, round: state.round })
+    return refuse('NOT_CHALLENGED', `round ${state.round} does not challenge deal ${deal.id}`, {
+      dealId: deal.id,
+      round: state.round
+    })
   }
-  if (state.open.selfProved.has(deal.id)) return refuse('ALREADY_PROVED', `deal ${deal.id} is proved in round ${state.round}`, { dealId: deal.id })
+  if (state.open.selfProved.has(deal.id))
+    return refuse('ALREADY_PROVED', `deal ${deal.id} is proved in round ${state.round}`, { dealId: deal.id })
   if (!sameLeaves(challenges, proofs)) return refuseLeaves(deal, 'the leaves that the round asks for')
   const bad = checkProofs(deal.pieces, proofs, nodeHasher)
   if (bad !== undefined) return refuseProof(deal, bad)
@@ -91,7 +107,11 @@ export function sameLeaves(challenges: readonly PieceChallenge[], proofs: readon
 }
 
 /** @returns why the first bad proof does not verify, or undefined when all do */
-export function checkProofs(pieces: readonly DealPiece[], proofs: readonly PieceProof[], nodeHasher: NodeHasher): string | undefined {
+export function checkProofs(
+  pieces: readonly DealPiece[],
+  proofs: readonly PieceProof[],
+  nodeHasher: NodeHasher
+): string | undefined {
   for (const { pieceIndex, leafIndices, leaves, nodes } of proofs) {
     const piece = pieces[pieceIndex]
     if (piece === undefined) return `there is no piece ${pieceIndex}`
@@ -114,4 +134,3 @@ function refuseLeaves(deal: Deal, expected: string): Refused {
 function refuseProof(deal: Deal, reason: string): Refused {
   return refuse('BAD_PROOF', `the proof of deal ${deal.id} does not verify: ${reason}`, { dealId: deal.id, reason })
 }
-

@@ -18,7 +18,11 @@ export type Applied = { readonly ok: true; readonly events: readonly LedgerEvent
  * Checks everything, then changes the state, then says what happened. Called after signatures, ids and validity have
  * been checked. A rule that refuses has changed nothing.
  */
-export type Rule<Kind extends CommandKind> = (state: LedgerState, command: CommandOf<Kind>, tools: LedgerTools) => Applied
+export type Rule<Kind extends CommandKind> = (
+  state: LedgerState,
+  command: CommandOf<Kind>,
+  tools: LedgerTools
+) => Applied
 
 export function applied(...events: LedgerEvent[]): Applied {
   return { ok: true, events }

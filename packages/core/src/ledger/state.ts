@@ -22,7 +22,7 @@ export interface Account {
   nonce: number
 }
 
-export interface Verifier {
+export interface VerifierRecord {
   stake: bigint
   addresses: readonly string[]
 }
@@ -44,6 +44,8 @@ export type DealStatus = 'active' | 'ending' | 'ended' | 'failed'
 
 export interface Deal {
   readonly id: number
+  /** Id of the order that opened it: how its client finds it. */
+  readonly orderId: string
   readonly client: Address
   readonly provider: Address
   readonly pricePerLeafRound: bigint
@@ -92,11 +94,14 @@ export interface LedgerState {
   nextFreeze: Freeze
   readonly accounts: Map<Address, Account>
   readonly asks: Map<Address, Statement<'Ask'>>
-  readonly verifiers: Map<Address, Verifier>
+  readonly verifiers: Map<Address, VerifierRecord>
   readonly deals: Map<number, Deal>
   nextDealId: number
   /** Signer and id of each statement that may still be valid, with the hash of its command and where it was applied. */
-  readonly usedIds: Map<string, { readonly commandHash: string; readonly sequence: number; readonly validUntilRound: number }>
+  readonly usedIds: Map<
+    string,
+    { readonly commandHash: string; readonly sequence: number; readonly validUntilRound: number }
+  >
   /** Forfeits that no repair used. */
   burned: bigint
 }

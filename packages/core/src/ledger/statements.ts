@@ -11,7 +11,15 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { CID } from 'multiformats/cid'
 import { getSignPayload } from 'ox/TypedData'
 import { z } from 'zod'
-import { addressesSchema, addressSchema, amountSchema, bytesOfLength, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
+import {
+  addressesSchema,
+  addressSchema,
+  amountSchema,
+  bytesOfLength,
+  bytesUpTo,
+  cidSchema,
+  naturalSchema
+} from '../schema.ts'
 
 /** Pieces in one order: keeps an `addPieces` entry far below the entry limit. */
 export const PIECES_PER_ORDER_MAX = 1024
@@ -28,7 +36,13 @@ const cid = { solidity: 'bytes', schema: cidSchema }
 const cids = { solidity: 'bytes[]', schema: z.array(cidSchema).min(1).max(PIECES_PER_ORDER_MAX) }
 const addresses = { solidity: 'string[]', schema: addressesSchema }
 const flag = { solidity: 'bool', schema: z.boolean() }
-const region = { solidity: 'string', schema: z.string().max(64).regex(/^[\x20-\x7e]*$/) }
+const region = {
+  solidity: 'string',
+  schema: z
+    .string()
+    .max(64)
+    .regex(/^[\x20-\x7e]*$/)
+}
 /** Two bits a deal: 16 KiB cover 65,536 deals a verifier and round. */
 const verdicts = { solidity: 'bytes', schema: bytesUpTo(16 * 1024) }
 
@@ -50,13 +64,37 @@ const SIGNERS = {
 const FIELDS = {
   Transfer: { from: address, to: address, amount, nonce: natural },
   /** What a provider offers; a later one replaces it. */
-  Ask: { provider: address, id, validUntilRound: natural, addresses, region, pricePerLeafRound: amount, capacityBytes: natural },
+  Ask: {
+    provider: address,
+    id,
+    validUntilRound: natural,
+    addresses,
+    region,
+    pricePerLeafRound: amount,
+    capacityBytes: natural
+  },
   /** Locks `amount` more as the verifier's stake, and says where it is reached. */
   VerifierStake: { verifier: address, id, validUntilRound: natural, amount, addresses },
   /** Opens a deal; counts only with the provider's Acceptance. */
-  DealOrder: { client: address, provider: address, id, validUntilRound: natural, pricePerLeafRound: amount, leavesPerRound: natural, escrow: amount },
+  DealOrder: {
+    client: address,
+    provider: address,
+    id,
+    validUntilRound: natural,
+    pricePerLeafRound: amount,
+    leavesPerRound: natural,
+    escrow: amount
+  },
   /** Adds pieces of the object with the given root to a deal; counts only with the provider's Acceptance. */
-  PiecesOrder: { client: address, id, validUntilRound: natural, dealId: natural, root: cid, pieces: cids, deposit: amount },
+  PiecesOrder: {
+    client: address,
+    id,
+    validUntilRound: natural,
+    dealId: natural,
+    root: cid,
+    pieces: cids,
+    deposit: amount
+  },
   /** The provider's word for an order, by the order's digest: it has what the order says and takes its price. */
   Acceptance: { provider: address, order: digest },
   TopUp: { client: address, id, validUntilRound: natural, dealId: natural, amount },
@@ -65,7 +103,15 @@ const FIELDS = {
   /** A verifier's verdicts on all deals assigned to it in a round, and the root over its transcripts. */
   Attestation: { verifier: address, id, validUntilRound: natural, round: natural, verdicts, transcripts: digest },
   /** Proof on the ledger itself: of a round's leaves, or of leaves of the docket. Binds the proofs by their digest. */
-  SelfProof: { provider: address, id, validUntilRound: natural, dealId: natural, round: natural, docket: flag, proofs: digest },
+  SelfProof: {
+    provider: address,
+    id,
+    validUntilRound: natural,
+    dealId: natural,
+    round: natural,
+    docket: flag,
+    proofs: digest
+  },
   /** Never on the ledger: signs the proofs that a provider pushes to one verifier, so that a bad one is evidence. */
   ProofPush: { provider: address, verifier: address, dealId: natural, round: natural, proofs: digest }
 } as const
@@ -73,15 +119,21 @@ const FIELDS = {
 type Fields = typeof FIELDS
 export type StatementKind = keyof Fields
 export type Statement<Kind extends StatementKind> = {
-  -readonly [Name in keyof Fields[Kind]]: Fields[Kind][Name] extends { schema: infer Schema extends z.ZodType } ? z.output<Schema> : never
+  -readonly [Name in keyof Fields[Kind]]: Fields[Kind][Name] extends { schema: infer Schema extends z.ZodType }
+    ? z.output<Schema>
+    : never
 }
 
 type StatementShape<Kind extends StatementKind> = {
-  -readonly [Name in keyof Fields[Kind]]: Fields[Kind][Name] extends { schema: infer Schema extends z.ZodType } ? Schema : never
+  -readonly [Name in keyof Fields[Kind]]: Fields[Kind][Name] extends { schema: infer Schema extends z.ZodType }
+    ? Schema
+    : never
 }
 
 /** The schema of a statement; refuses fields that it does not know. */
-export function statementSchema<Kind extends StatementKind>(kind: Kind): z.ZodObject<StatementShape<Kind>, z.core.$strict> {
+export function statementSchema<Kind extends StatementKind>(
+  kind: Kind
+): z.ZodObject<StatementShape<Kind>, z.core.$strict> {
   const shape = Object.fromEntries(Object.entries(FIELDS[kind]).map(([name, { schema }]) => [name, schema]))
   return z.strictObject(shape) as unknown as z.ZodObject<StatementShape<Kind>, z.core.$strict>
 }
@@ -92,7 +144,10 @@ export function signerOf<Kind extends StatementKind>(kind: Kind, statement: Stat
 }
 
 const EIP712_TYPES = Object.fromEntries(
-  Object.entries(FIELDS).map(([kind, fields]) => [kind, Object.entries(fields).map(([name, { solidity }]) => ({ name, type: solidity }))])
+  Object.entries(FIELDS).map(([kind, fields]) => [
+    kind,
+    Object.entries(fields).map(([name, { solidity }]) => ({ name, type: solidity }))
+  ])
 )
 
 /** Computes what is signed: a function of one network, because the domain is. */
@@ -102,8 +157,12 @@ export type StatementDigest = <Kind extends StatementKind>(kind: Kind, statement
 export function createStatementDigest(networkId: Uint8Array): StatementDigest {
   const domain = { name: 'Holdfast', version: '1', salt: toSolidity(networkId) }
   return (kind, statement) => {
-    const message = Object.fromEntries(Object.entries(statement).map(([name, value]) => [name, name === 'id' ? `0x${value}` : toSolidity(value)]))
-    const payload = getSignPayload({ domain, types: EIP712_TYPES, primaryType: kind, message } as Parameters<typeof getSignPayload>[0])
+    const message = Object.fromEntries(
+      Object.entries(statement).map(([name, value]) => [name, name === 'id' ? `0x${value}` : toSolidity(value)])
+    )
+    const payload = getSignPayload({ domain, types: EIP712_TYPES, primaryType: kind, message } as Parameters<
+      typeof getSignPayload
+    >[0])
     return hexToBytes(payload.slice(2))
   }
 }

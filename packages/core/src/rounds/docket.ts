@@ -18,17 +18,26 @@ const keyOf = (pieceIndex: number, leafIndex: number) => `${pieceIndex}/${leafIn
  * Enters the leaves of a faulted round. A leaf that is already there keeps its age. Past `leavesMax` nothing is added:
  * whoever owes that much must prove it all before it earns again anyway.
  */
-export function enterLeaves(docket: Docket, challenges: readonly PieceChallenge[], countedRound: number, leavesMax: number): Docket {
+export function enterLeaves(
+  docket: Docket,
+  challenges: readonly PieceChallenge[],
+  countedRound: number,
+  leavesMax: number
+): Docket {
   const known = new Set(docket.map(leaf => keyOf(leaf.pieceIndex, leaf.leafIndex)))
   const added = challenges
-    .flatMap(({ pieceIndex, leafIndices }) => leafIndices.map(leafIndex => ({ pieceIndex, leafIndex, sinceCountedRound: countedRound })))
+    .flatMap(({ pieceIndex, leafIndices }) =>
+      leafIndices.map(leafIndex => ({ pieceIndex, leafIndex, sinceCountedRound: countedRound }))
+    )
     .filter(leaf => !known.has(keyOf(leaf.pieceIndex, leaf.leafIndex)))
   return [...docket, ...added.slice(0, Math.max(0, leavesMax - docket.length))]
 }
 
 /** Takes proved leaves off; leaves that are not on the docket are ignored. */
 export function clearLeaves(docket: Docket, proved: readonly PieceChallenge[]): Docket {
-  const cleared = new Set(proved.flatMap(({ pieceIndex, leafIndices }) => leafIndices.map(leaf => keyOf(pieceIndex, leaf))))
+  const cleared = new Set(
+    proved.flatMap(({ pieceIndex, leafIndices }) => leafIndices.map(leaf => keyOf(pieceIndex, leaf)))
+  )
   return docket.filter(leaf => !cleared.has(keyOf(leaf.pieceIndex, leaf.leafIndex)))
 }
 

@@ -24,7 +24,8 @@ export function createDraw(seed: Uint8Array, label: string): Draw {
   }
   return {
     below(below) {
-      if (!Number.isSafeInteger(below) || below < 1 || below > 2 ** 32) throw new RangeError(`expected 1 ≤ below ≤ 2^32, got ${below}`)
+      if (!Number.isSafeInteger(below) || below < 1 || below > 2 ** 32)
+        throw new RangeError(`expected 1 ≤ below ≤ 2^32, got ${below}`)
       const fair = (1n << WORD_BITS) - ((1n << WORD_BITS) % BigInt(below))
       for (;;) {
         const word = nextWord()

@@ -1,0 +1,42 @@
+/** Asks the ledger host who holds an object: all that a reader needs who follows no ledger. */
+import type { CID } from 'multiformats/cid'
+import { type HostConnection, valueOf } from '../ledger/remote-source.ts'
+import type { LedgerState } from '../ledger/state.ts'
+import { ledgerReplicas, REPLICAS_PER_ANSWER_MAX, type Replica } from '../protocols/definitions.ts'
+import { request } from '../protocols/engine.ts'
+
+/** @throws {CoreError} `LEDGER_UNREACHABLE` */
+export async function findReplicas(
+  { node, networkId, host }: HostConnection,
+  root: CID,
+  signal?: AbortSignal
+): Promise<Replica[]> {
+  const answer = await request(
+    node,
+    host,
+    ledgerReplicas,
+    { root },
+    { networkId, ...(signal !== undefined && { signal }) }
+  )
+  return valueOf(answer).replicas
+}
+
+/** What a ledger says to that question: replicas that owe nothing and missed least first. */
+export function replicasOf(state: LedgerState, root: CID): Replica[] {
+  return [...state.deals.values()]
+    .filter(
+      ({ status, pieces }) =>
+        (status === 'active' || status === 'ending') && pieces.some(piece => piece.root.equals(root))
+    )
+    .map(deal => ({
+      dealId: deal.id,
+      provider: deal.provider,
+      addresses: [...(state.asks.get(deal.provider)?.addresses ?? [])],
+      pieces: deal.pieces.filter(piece => piece.root.equals(root)).map(({ cid }) => cid),
+      proved: deal.rounds.proved,
+      faulted: deal.rounds.faulted,
+      docketLeaves: deal.docket.length
+    }))
+    .sort((a, b) => a.docketLeaves - b.docketLeaves || a.faulted - b.faulted || a.dealId - b.dealId)
+    .slice(0, REPLICAS_PER_ANSWER_MAX)
+}

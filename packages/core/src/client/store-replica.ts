@@ -1,0 +1,194 @@
+/**
+ * Stores one replica with one provider: a deal, the bytes, the provider's countersignature, the ledger.
+ *
+ * Every step may be repeated: a deal with the provider is used again, and a piece that is in it already is left out.
+ */
+import type { Libp2p } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { bytesToHex } from '@noble/hashes/utils.js'
+import type { CID } from 'multiformats/cid'
+import type { z } from 'zod'
+import { CoreError } from '../error.ts'
+import { statementDigestOf } from '../ledger/apply.ts'
+import type { Ledger, Receipt } from '../ledger/ledger.ts'
+import { escrowNeeded, pricePerRound } from '../ledger/price.ts'
+import type { Deal } from '../ledger/state.ts'
+import type { Statement } from '../ledger/statements.ts'
+import { proposeDeal, storePiece } from '../protocols/definitions.ts'
+import { request } from '../protocols/engine.ts'
+import type { Answer } from '../protocols/protocol.ts'
+import { upload } from '../protocols/upload.ts'
+import type { StoreComponents, StoredObject } from './components.ts'
+
+/** Rounds that an order of ours stays valid: long enough for a slow provider, short enough for its lease. */
+const ORDER_ROUNDS = 10
+
+export interface ReplicaOptions {
+  readonly object: StoredObject
+  readonly leavesPerRound: number
+  /** Rounds to fund at least; never less than the notice period. */
+  readonly rounds: number
+  readonly signal?: AbortSignal | undefined
+  /** Bytes that the provider has acknowledged, over all pieces. */
+  readonly onProgress?: (storedBytes: number) => void
+}
+
+/** @throws {CoreError} `REPLICA_FAILED` with the provider's or the ledger's reason, when this provider cannot do it */
+export async function storeReplica(
+  components: StoreComponents,
+  ask: Statement<'Ask'>,
+  options: ReplicaOptions
+): Promise<{ dealId: number }> {
+  const { object, signal } = options
+  const deal = findDeal(components, ask) ?? (await openDeal(components, ask, options))
+  const known = new Set(deal.pieces.map(({ cid }) => cid.toString()))
+  const missing = object.pieces
+    .map((piece, index) => ({ ...piece, index }))
+    .filter(({ cid }) => !known.has(cid.toString()))
+  let storedBytes = object.pieces
+    .filter(({ cid }) => known.has(cid.toString()))
+    .reduce((sum, { rawSize }) => sum + rawSize, 0)
+  for (const piece of missing) {
+    const before = storedBytes
+    const answer = await upload(
+      components.node,
+      peerOf(ask),
+      storePiece,
+      { dealId: deal.id, sizeBytes: piece.rawSize },
+      offset => object.readPiece(piece.index, offset),
+      {
+        networkId: components.ledger.state.networkId,
+        ...(signal !== undefined && { signal }),
+        onProgress: acknowledgedBytes => options.onProgress?.(before + acknowledgedBytes)
+      }
+    )
+    const stored = answeredBy(ask, answer, 'store the piece')
+    if (!stored.cid.equals(piece.cid)) {
+      throw failed(
+        ask,
+        `stored ${stored.cid} where ${piece.cid} was sent: its disk or memory is damaged, or the file here has changed`
+      )
+    }
+    storedBytes += piece.rawSize
+    options.onProgress?.(storedBytes)
+  }
+  if (missing.length > 0)
+    await addPieces(
+      components,
+      ask,
+      deal,
+      missing.map(({ cid, leafCount }) => ({ cid, leafCount })),
+      options
+    )
+  return { dealId: deal.id }
+}
+
+function findDeal({ ledger, signer }: StoreComponents, { provider }: Statement<'Ask'>): Deal | undefined {
+  return [...ledger.state.deals.values()].find(
+    deal => deal.client === signer.address && deal.provider === provider && deal.status === 'active'
+  )
+}
+
+async function openDeal(
+  components: StoreComponents,
+  ask: Statement<'Ask'>,
+  { leavesPerRound, signal }: ReplicaOptions
+): Promise<Deal> {
+  const { ledger, signer } = components
+  const statement: Statement<'DealOrder'> = {
+    client: signer.address,
+    provider: ask.provider,
+    ...freshId(components),
+    pricePerLeafRound: ask.pricePerLeafRound,
+    leavesPerRound,
+    escrow: 0n // comes with the first pieces, when the price is known
+  }
+  const signature = signer.sign(statementDigestOf(ledger.state)('DealOrder', statement))
+  const { acceptance } = await propose(components, ask, { kind: 'DealOrder', statement, signature }, signal)
+  settled(
+    ask,
+    await ledger.submit(
+      { kind: 'DealOrder', statement, signature, acceptance },
+      { ...(signal !== undefined && { signal }) }
+    )
+  )
+  return [...ledger.state.deals.values()].find(
+    ({ client, orderId }) => client === signer.address && orderId === statement.id
+  )!
+}
+
+async function addPieces(
+  components: StoreComponents,
+  ask: Statement<'Ask'>,
+  deal: Deal,
+  pieces: readonly { cid: CID; leafCount: number }[],
+  { object, rounds, signal }: ReplicaOptions
+): Promise<void> {
+  const { ledger, signer } = components
+  const { money } = ledger.state.parameters
+  const leafCount = pieces.reduce((sum, piece) => sum + piece.leafCount, deal.leafCount)
+  const price = pricePerRound(money, deal.pricePerLeafRound, leafCount)
+  const minimum = escrowNeeded(money, price)
+  const wanted = price * BigInt(rounds) > minimum ? price * BigInt(rounds) : minimum
+  const statement: Statement<'PiecesOrder'> = {
+    client: signer.address,
+    ...freshId(components),
+    dealId: deal.id,
+    root: object.root,
+    pieces: pieces.map(({ cid }) => cid),
+    deposit: wanted > deal.escrow ? wanted - deal.escrow : 0n
+  }
+  const signature = signer.sign(statementDigestOf(ledger.state)('PiecesOrder', statement))
+  const { acceptance } = await propose(components, ask, { kind: 'PiecesOrder', statement, signature }, signal)
+  settled(
+    ask,
+    await ledger.submit(
+      { kind: 'PiecesOrder', statement, signature, acceptance },
+      { ...(signal !== undefined && { signal }) }
+    )
+  )
+}
+
+function freshId({ ledger, random }: StoreComponents): { id: string; validUntilRound: number } {
+  return {
+    id: bytesToHex(random(16)),
+    validUntilRound: ledger.state.round + Math.min(ORDER_ROUNDS, ledger.state.parameters.statementRoundsMax)
+  }
+}
+
+type Proposal = z.output<typeof proposeDeal.request>
+
+async function propose(
+  { node, ledger }: { node: Pick<Libp2p, 'dialProtocol'>; ledger: Ledger },
+  ask: Statement<'Ask'>,
+  proposal: Proposal,
+  signal: AbortSignal | undefined
+) {
+  const answer = await request(node, peerOf(ask), proposeDeal, proposal, {
+    networkId: ledger.state.networkId,
+    ...(signal !== undefined && { signal })
+  })
+  return answeredBy(ask, answer, 'sign the order')
+}
+
+function peerOf(ask: Statement<'Ask'>) {
+  return ask.addresses.map(address => multiaddr(address))
+}
+
+function answeredBy<T>(ask: Statement<'Ask'>, answer: Answer<T>, what: string): T {
+  if (answer.kind === 'answer') return answer.value
+  throw failed(
+    ask,
+    answer.kind === 'refused'
+      ? `refused to ${what}: ${answer.message} (${answer.code})`
+      : `did not ${what}: ${answer.reason}`
+  )
+}
+
+function settled(ask: Statement<'Ask'>, receipt: Receipt): void {
+  if (!receipt.ok) throw failed(ask, `the ledger refused: ${receipt.refusal.message} (${receipt.refusal.code})`)
+}
+
+function failed({ provider }: Statement<'Ask'>, reason: string): CoreError<'REPLICA_FAILED'> {
+  return new CoreError('REPLICA_FAILED', `${provider}: ${reason}`, { provider, reason })
+}

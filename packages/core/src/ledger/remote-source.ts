@@ -1,0 +1,39 @@
+/** The host's ledger over libp2p: what a follower reads and submits through. */
+import type { Libp2p } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { CoreError } from '../error.ts'
+import { ENTRIES_WAIT_MS_MAX, ledgerEntries, ledgerSubmit } from '../protocols/definitions.ts'
+import { request } from '../protocols/engine.ts'
+import type { Answer } from '../protocols/protocol.ts'
+import type { LedgerSource } from './follower.ts'
+import type { Receipt } from './ledger.ts'
+
+/** How to reach the ledger host of a network. */
+export interface HostConnection {
+  readonly node: Pick<Libp2p, 'dialProtocol'>
+  readonly networkId: Uint8Array
+  readonly host: Multiaddr[]
+}
+
+export function createRemoteSource({ node, networkId, host }: HostConnection): LedgerSource {
+  return {
+    async entries(from, signal) {
+      return valueOf(
+        await request(node, host, ledgerEntries, { from, waitMs: ENTRIES_WAIT_MS_MAX }, { networkId, signal })
+      )
+    },
+    async submit(command, signal) {
+      // The refusal crossed the wire as text; the codes are those of the rules that the host runs.
+      return valueOf(
+        await request(node, host, ledgerSubmit, { command }, { networkId, ...(signal !== undefined && { signal }) })
+      ) as Receipt
+    }
+  }
+}
+
+/** @throws {CoreError} `LEDGER_UNREACHABLE`, with what the host said if it said anything */
+export function valueOf<T>(answer: Answer<T>): T {
+  if (answer.kind === 'answer') return answer.value
+  const reason = answer.kind === 'refused' ? `${answer.code}: ${answer.message}` : answer.reason
+  throw new CoreError('LEDGER_UNREACHABLE', `the ledger host gives no answer (${reason})`, { code: answer.code })
+}

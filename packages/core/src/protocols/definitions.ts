@@ -1,0 +1,174 @@
+/**
+ * Every protocol of the network, as data: what is asked, what is answered, and how large and how slow either may be.
+ *
+ * @see PROTOCOLS.md, Wire
+ */
+import { z } from 'zod'
+import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
+import { statementSchema } from '../ledger/statements.ts'
+import { addressesSchema, addressSchema, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
+import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, MESSAGE_SIZE_BYTES_MAX } from './limits.ts'
+import { BULK_LIMITS, type BulkProtocol, type Protocol } from './protocol.ts'
+
+const KIB = 1024
+
+/** An entry may be this large on the wire: the command in it, its number, its time. */
+const ENTRY_WIRE_SIZE_BYTES_MAX = ENTRY_SIZE_BYTES_MAX + KIB
+/** Entries in one answer; fewer when they are large. */
+export const ENTRIES_PER_ANSWER_MAX = 512
+/** Longest that a host holds a request for entries that do not exist yet. */
+export const ENTRIES_WAIT_MS_MAX = 10_000
+/** Blocks in one request: the read-ahead of the content reader, and room. */
+export const BLOCKS_PER_REQUEST_MAX = 256
+/** Deals in one push or challenge. */
+export const DEALS_PER_PUSH_MAX = 64
+/** Replicas that one answer names. */
+export const REPLICAS_PER_ANSWER_MAX = 64
+/** Pieces that one replica names. */
+const PIECES_PER_REPLICA_MAX = 1024
+
+const refusalSchema = z.strictObject({
+  code: z.string().max(64),
+  message: z.string().max(1024),
+  details: z.record(z.string(), z.union([z.string(), z.number()]))
+})
+
+/** Submits a command; answered once the entry is durable, or with the rule's refusal. */
+export const ledgerSubmit = {
+  id: '/holdfast/ledger-submit/1',
+  request: z.strictObject({ command: commandSchema }),
+  response: z.discriminatedUnion('ok', [
+    z.strictObject({ ok: z.literal(true), sequence: naturalSchema }),
+    z.strictObject({ ok: z.literal(false), refusal: refusalSchema })
+  ]),
+  requestSizeBytesMax: ENTRY_WIRE_SIZE_BYTES_MAX,
+  responseSizeBytesMax: 16 * KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 32
+} satisfies Protocol<unknown, unknown>
+
+/** Reads the log from an entry on; held back for up to `waitMs` while there is none, so that followers hear at once. */
+export const ledgerEntries = {
+  id: '/holdfast/ledger-entries/1',
+  request: z.strictObject({ from: naturalSchema, waitMs: z.int().min(0).max(ENTRIES_WAIT_MS_MAX) }),
+  response: z.strictObject({
+    /** Encoded entries in order, from the one asked for on. */
+    entries: z.array(bytesUpTo(ENTRY_WIRE_SIZE_BYTES_MAX)).max(ENTRIES_PER_ANSWER_MAX),
+    /** How many the log holds. */
+    length: naturalSchema
+  }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
+  timeoutMs: ENTRIES_WAIT_MS_MAX + 10_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
+const replicaSchema = z.strictObject({
+  dealId: naturalSchema,
+  provider: addressSchema,
+  addresses: addressesSchema,
+  pieces: z.array(cidSchema).max(PIECES_PER_REPLICA_MAX),
+  proved: naturalSchema,
+  faulted: naturalSchema,
+  docketLeaves: naturalSchema
+})
+export type Replica = z.output<typeof replicaSchema>
+
+/** Who holds an object: for readers that follow no ledger. A lie only sends them to somebody whose blocks do not match. */
+export const ledgerReplicas = {
+  id: '/holdfast/ledger-replicas/1',
+  request: z.strictObject({ root: cidSchema }),
+  response: z.strictObject({ replicas: z.array(replicaSchema).max(REPLICAS_PER_ANSWER_MAX) }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
+  timeoutMs: 10_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
+/** Asks a provider to sign an order: to open a deal, or to take pieces that it already has on disk into one. */
+export const proposeDeal = {
+  id: '/holdfast/propose-deal/1',
+  request: z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('DealOrder'),
+      statement: statementSchema('DealOrder'),
+      signature: signatureSchema
+    }),
+    z.strictObject({
+      kind: z.literal('PiecesOrder'),
+      statement: statementSchema('PiecesOrder'),
+      signature: signatureSchema
+    })
+  ]),
+  response: z.strictObject({ acceptance: signatureSchema }),
+  requestSizeBytesMax: ENTRY_SIZE_BYTES_MAX,
+  responseSizeBytesMax: KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
+/** Uploads one piece under a deal; answered with what the provider has on disk, synced and hashed by itself. */
+export const storePiece = {
+  id: '/holdfast/store-piece/1',
+  request: z.strictObject({ dealId: naturalSchema, sizeBytes: naturalSchema.min(1) }),
+  response: z.strictObject({ cid: cidSchema, rawSize: naturalSchema }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: KIB,
+  timeoutMs: 30_000,
+  streamsInboundMax: 4,
+  ...BULK_LIMITS
+} satisfies BulkProtocol<unknown, unknown>
+
+/** Reads public blocks by CID: the answer says how long each is, the stream holds them end to end, in the order asked. */
+export const readBlocks = {
+  id: '/holdfast/read-blocks/1',
+  request: z.strictObject({ cids: z.array(cidSchema).min(1).max(BLOCKS_PER_REQUEST_MAX) }),
+  response: z.strictObject({ sizesBytes: z.array(naturalSchema).max(BLOCKS_PER_REQUEST_MAX) }),
+  requestSizeBytesMax: 64 * KIB,
+  responseSizeBytesMax: 8 * KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 16,
+  chunkSizeBytesMax: CHUNK_SIZE_BYTES_MAX,
+  chunksInFlightMax: CHUNKS_IN_FLIGHT_MAX,
+  idleTimeoutMs: 15_000
+} satisfies BulkProtocol<unknown, unknown>
+
+const pushedProofSchema = z.strictObject({
+  dealId: naturalSchema,
+  proofs: pieceProofsSchema,
+  /** The provider's ProofPush, so that a bad proof is evidence that it cannot deny. */
+  signature: signatureSchema
+})
+export type PushedProof = z.output<typeof pushedProofSchema>
+
+/** Pushes a round's proofs to a verifier; needs no open port at the provider. */
+export const pushProofs = {
+  id: '/holdfast/prove/1',
+  request: z.strictObject({ round: naturalSchema, items: z.array(pushedProofSchema).min(1).max(DEALS_PER_PUSH_MAX) }),
+  response: z.strictObject({
+    results: z
+      .array(
+        z.strictObject({
+          dealId: naturalSchema,
+          verdict: z.enum(['pass', 'bad proof', 'not asked']),
+          reason: z.string().max(256)
+        })
+      )
+      .max(DEALS_PER_PUSH_MAX)
+  }),
+  requestSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
+  responseSizeBytesMax: 64 * KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
+/** Asks a provider for proofs that it did not push. */
+export const challenge = {
+  id: '/holdfast/challenge/1',
+  request: z.strictObject({ round: naturalSchema, dealIds: z.array(naturalSchema).min(1).max(DEALS_PER_PUSH_MAX) }),
+  response: z.strictObject({ items: z.array(pushedProofSchema).max(DEALS_PER_PUSH_MAX) }),
+  requestSizeBytesMax: 8 * KIB,
+  responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
+  timeoutMs: 15_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>

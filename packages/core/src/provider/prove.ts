@@ -1,0 +1,38 @@
+/** Builds the proofs that a deal owes: a pure plan over pieces that are read through `PieceReader`. */
+import { type CachedLayer, type NodeHasher, proveLeaves } from '@holdfast/proofs'
+import type { CID } from 'multiformats/cid'
+import type { PieceProof } from '../ledger/commands.ts'
+import type { DealPiece } from '../ledger/state.ts'
+import type { PieceChallenge } from '../rounds/challenge.ts'
+
+/** A provider's pieces, as the prover sees them. */
+export interface PieceReader {
+  /** @returns raw bytes of the piece; fewer when it is shorter. Does not check them: that is what the proof is for */
+  read(piece: CID, offset: number, size: number): Promise<Uint8Array>
+  /** @returns the cached middle layer; undefined when the piece is not here */
+  layer(piece: CID): Promise<CachedLayer | undefined>
+}
+
+/**
+ * @returns one multi-proof for each challenged piece, same order
+ * @throws {ProofError} `SOURCE_TOO_SHORT`
+ * @returns undefined when a piece is not here: there is nothing to say to a verifier then
+ */
+export async function proveChallenges(
+  challenges: readonly PieceChallenge[],
+  pieces: readonly DealPiece[],
+  reader: PieceReader,
+  nodeHasher: NodeHasher,
+  signal: AbortSignal
+): Promise<PieceProof[] | undefined> {
+  const proofs: PieceProof[] = []
+  for (const { pieceIndex, leafIndices } of challenges) {
+    const { cid, rawSize } = pieces[pieceIndex]!
+    const layer = await reader.layer(cid)
+    if (layer === undefined) return undefined
+    const read = (offset: number, size: number) => reader.read(cid, offset, size)
+    const proof = await proveLeaves({ read, commitment: { rawSize }, layer, nodeHasher, signal, leafIndices })
+    proofs.push({ pieceIndex, leafIndices: [...leafIndices], ...proof })
+  }
+  return proofs
+}
