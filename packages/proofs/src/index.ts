@@ -18,6 +18,7 @@ export * from './challenge.ts'
 // sizes and encodings of a piece
 export * from './errors.ts'
 export { compactFr32, expandFr32 } from './fr32.ts'
+export { createCompactor, createExpander, type Fr32Stream } from './fr32-stream.ts'
 export {
   type LeafProof,
   type LeafProofClaim,
@@ -46,7 +47,8 @@ export {
   type PieceCommitment,
   parsePieceCid
 } from './piece-cid.ts'
-export { createPieceHasher, type PieceDigest, type PieceHasher, type PieceHasherOptions } from './piece-hasher.ts'
+export { createPieceHasher, joinParts, type PieceDigest, type PieceHasher } from './piece-hasher.ts'
+export { createPartHasher, type PartHasher, type PartHasherOptions, type PiecePart } from './piece-parts.ts'
 export type { PieceSource, ReadPiece } from './piece-source.ts'
 export { CACHED_LAYER_HEIGHT, CACHED_LAYER_HEIGHT_MAX, type CachedLayer } from './piece-tree.ts'
 export type { ProofReason, ProofVerdict } from './proof-verdict.ts'

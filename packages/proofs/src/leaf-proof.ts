@@ -87,5 +87,12 @@ function leafProofJob({ commitment, leafIndex, proof }: LeafProofClaim): FoldJob
   const height = heightOf(rawSize)
   if (leaf.length !== LEAF_SIZE_BYTES) return 'wrong-data-size'
   if (siblings.length !== height * LEAF_SIZE_BYTES) return 'wrong-node-count'
-  return { root, height, dataLeafCount: 2 ** height, runs: [leafIndex, leafIndex + 1], leaves: leaf, nodes: siblings }
+  return {
+    root,
+    height,
+    dataLeafCount: 2 ** height,
+    runs: Float64Array.of(leafIndex, leafIndex + 1),
+    leaves: leaf,
+    nodes: siblings
+  }
 }

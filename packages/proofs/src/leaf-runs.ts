@@ -12,33 +12,38 @@
  */
 
 /** `[start, end, start, end, …]`, ascending, neither overlapping nor touching; ends are exclusive. */
-export type LeafRuns = number[]
+export type LeafRuns = Float64Array
 
 /** @param leaves - distinct leaf indices, ascending */
 export function runsOfLeaves(leaves: readonly number[]): LeafRuns {
-  const runs: LeafRuns = []
+  const runs: number[] = []
   for (const leaf of leaves) {
     if (runs.at(-1) === leaf) runs[runs.length - 1] = leaf + 1
     else runs.push(leaf, leaf + 1)
   }
-  return runs
+  return Float64Array.from(runs)
 }
 
-/** Replaces runs by those of their parents, in place. */
-export function raiseRuns(runs: LeafRuns): void {
-  let length = 0
-  for (let i = 0; i < runs.length; i += 2) {
+/**
+ * Replaces runs by those of their parents, in place.
+ *
+ * @param runs - the runs of a level in its first `length` numbers
+ * @returns numbers that the runs of the parents take, at most `length`
+ */
+export function raiseRuns(runs: LeafRuns, length: number): number {
+  let raised = 0
+  for (let i = 0; i < length; i += 2) {
     const start = Math.floor(runs[i]! / 2)
     const end = Math.floor((runs[i + 1]! + 1) / 2)
-    if (length > 0 && runs[length - 1] === start) {
-      runs[length - 1] = end
+    if (raised > 0 && runs[raised - 1] === start) {
+      runs[raised - 1] = end
     } else {
-      runs[length] = start
-      runs[length + 1] = end
-      length += 2
+      runs[raised] = start
+      runs[raised + 1] = end
+      raised += 2
     }
   }
-  runs.length = length
+  return raised
 }
 
 /** @returns whether a node at this index is a right child, so that its left neighbour is its sibling */
@@ -58,18 +63,19 @@ export interface NodePosition {
  * @param runs - the leaves that are proved
  * @param dataLeafCount - leaves that hold data: nodes to the right of them are not sent
  */
-export function planNodes(runs: Readonly<LeafRuns>, height: number, dataLeafCount: number): NodePosition[] {
+export function planNodes(runs: LeafRuns, height: number, dataLeafCount: number): NodePosition[] {
   const plan: NodePosition[] = []
-  const current = [...runs]
+  const current = runs.slice()
+  let length = runs.length
   let dataCount = dataLeafCount
   for (let level = 0; level < height; level++) {
-    for (let i = 0; i < current.length; i += 2) {
+    for (let i = 0; i < length; i += 2) {
       const start = current[i]!
       const end = current[i + 1]!
       if (isRightChild(start)) plan.push({ level, index: start - 1 })
       if (isRightChild(end) && end < dataCount) plan.push({ level, index: end })
     }
-    raiseRuns(current)
+    length = raiseRuns(current, length)
     dataCount = Math.ceil(dataCount / 2)
   }
   return plan

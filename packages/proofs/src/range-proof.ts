@@ -93,7 +93,7 @@ function planRange(range: LeafRange, rawSize: number) {
 }
 
 function runOf({ start, end }: LeafRange): LeafRuns {
-  return [start, end]
+  return Float64Array.of(start, end)
 }
 
 /** What the proof of a leaf range is checked against. */

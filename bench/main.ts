@@ -1,0 +1,49 @@
+/**
+ * The one door for benchmarks: `npm run bench -- SUITE… [--quick] [--json]`.
+ *
+ * A suite is a name and its rows (harness.ts); to add one, write bench/NAME.ts and put it into the list below. Without a
+ * suite, all run. `--json` prints one object a line for each row and peer; `--quick` measures less, to see that all works.
+ */
+import { parseArgs } from 'node:util'
+import type { Row, Suite } from './harness.ts'
+import { proofsSuite } from './proofs.ts'
+
+const suites: readonly Suite[] = [proofsSuite]
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } }
+})
+const unknown = positionals.filter(name => !suites.some(suite => suite.name === name))
+if (unknown.length > 0) {
+  process.stderr.write(`no suite ${unknown.join(', ')}; there are ${suites.map(suite => suite.name).join(', ')}\n`)
+  process.exit(2)
+}
+
+function formatFigure(figure: number): string {
+  return figure >= 100 ? Math.round(figure).toLocaleString('en') : figure.toPrecision(3)
+}
+
+function formatRow({ row, value, unit, peer, peerValue, ratio, cpuSeconds, rssMiB }: Row): string {
+  const cells = [
+    row.padEnd(20),
+    `${formatFigure(value)} ${unit}`.padStart(16),
+    peer.padStart(22),
+    formatFigure(peerValue).padStart(10),
+    `× ${formatFigure(ratio)}`.padStart(9),
+    `${formatFigure(cpuSeconds)} s`.padStart(9),
+    `${formatFigure(rssMiB)} MiB`.padStart(10)
+  ]
+  return cells.join('  ')
+}
+
+if (!values.json) {
+  const heads = ['row'.padEnd(20), 'Holdfast'.padStart(16), 'peer'.padStart(22), 'its figure'.padStart(10)]
+  heads.push('ratio'.padStart(9), 'CPU'.padStart(9), 'memory'.padStart(10))
+  process.stdout.write(`${heads.join('  ')}\n`)
+}
+for (const suite of suites) {
+  if (positionals.length > 0 && !positionals.includes(suite.name)) continue
+  for await (const row of suite.rows({ quick: values.quick }))
+    process.stdout.write(`${values.json ? JSON.stringify(row) : formatRow(row)}\n`)
+}
