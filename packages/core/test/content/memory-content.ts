@@ -40,7 +40,9 @@ export class MemoryPieces {
     this.pieces.push(piece)
     return {
       write: async bytes => void piece.bytes.push(bytes),
-      close: async () => void (piece.state = 'closed'),
+      close: async () => {
+        piece.state = 'closed'
+      },
       discard: async () => {
         piece.state = 'discarded'
         piece.bytes = []

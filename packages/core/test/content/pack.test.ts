@@ -76,3 +76,295 @@ describe('CIDs of Kubo (cid_profiles_test.go, IPIP-499)', () => {
     expect(await rootOf(sorted(names.map(name => file(name, text('x')))), profile)).toBe(cid)
   })
 })
+
+/** The same tree through the importer alone, as a reader of its documentation would do it. */
+async function importerRoot(entries: SourceEntry[], profile: UnixfsProfile): Promise<string> {
+  const candidates = entries.map(entry => {
+    const path = `root/${entry.path}`
+    if (entry.kind === 'file') return { path, content: entry.content }
+    return entry.kind === 'symlink' ? { path, link: entry.target } : { path }
+  })
+  const options: ImporterOptions = { profile, wrapWithDirectory: false }
+  let root: CID | undefined
+  for await (const { cid } of importer(candidates, { put: async cid => cid }, options)) root = cid
+  return root!.toString()
+}
+
+const NAME = fc.stringMatching(/^[a-zé😀0-9]{1,6}$/u)
+
+/** Trees of two levels in canonical order, at least one byte of content in them. */
+const TREE = fc
+  .uniqueArray(
+    fc.tuple(
+      NAME,
+      fc.uniqueArray(fc.tuple(NAME, fc.uint8Array({ minLength: 1, maxLength: 40 })), {
+        minLength: 1,
+        maxLength: 5,
+        selector: ([name]) => name
+      })
+    ),
+    {
+      minLength: 1,
+      maxLength: 6,
+      selector: ([name]) => name
+    }
+  )
+  .map(directories => {
+    const byName = <T>(a: readonly [string, T], b: readonly [string, T]) => compareEntryNames(a[0], b[0])
+    return directories
+      .sort(byName)
+      .flatMap(([name, files]) => [
+        directory(name),
+        ...files.sort(byName).map(([fileName, bytes]) => file(`${name}/${fileName}`, bytes))
+      ])
+  })
+
+describe('packContent', () => {
+  it.each<UnixfsProfile>(['unixfs-v1-2025', 'unixfs-v0-2015'])(
+    '%s: gives the root that the importer gives',
+    async profile => {
+      await fc.assert(
+        fc.asyncProperty(TREE, async tree => {
+          expect(await rootOf(tree, profile)).toBe(await importerRoot(tree, profile))
+        }),
+        { numRuns: 40 }
+      )
+    }
+  )
+
+  it('writes the same bytes for the same tree, however its files were cut into chunks', async () => {
+    const bytes = keystream(3 * MIB + 5, 'chunks')
+    const cut = (size: number) =>
+      file(
+        'b',
+        ...Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.slice(i * size, (i + 1) * size))
+      )
+    const trees = [MIB, 70_000, bytes.length].map(size => [file('a', text('a')), cut(size), symlink('c', 'b')])
+    const all = await Promise.all(trees.map(tree => packTree(tree)))
+    expect(all[1]!.pieces.bytes).toEqual(all[0]!.pieces.bytes)
+    expect(all[2]!.pieces.bytes).toEqual(all[0]!.pieces.bytes)
+    expect(all[1]!.packed).toEqual(all[0]!.packed)
+  })
+
+  it('splits between sections into pieces that each scan, hash to their CID and stay within the limit', async () => {
+    const pieceSizeBytesMax = PIECE_SIZE_LIMIT_BYTES_MIN
+    const bytes = keystream(7 * MIB, 'split')
+    const { packed, pieces } = await packTree([file('', bytes)], { pieceSizeBytesMax })
+    expect(packed.pieces.map(piece => piece.blockCount)).toEqual([2, 2, 2, 2])
+    for (const [i, raw] of pieces.bytes.entries()) {
+      expect(raw.length).toBe(packed.pieces[i]!.rawSize)
+      expect(raw.length).toBeLessThanOrEqual(pieceSizeBytesMax)
+      const hasher = createPieceHasher({ nodeHasher: portableNodeHasher })
+      hasher.update(raw)
+      expect(hasher.digest().cid.toString()).toBe(packed.pieces[i]!.cid.toString())
+    }
+    expect(pieces.pieces.every(piece => piece.state === 'closed')).toBe(true)
+    expect(pieces.blocks().size).toBe(8)
+  })
+
+  it('pads the smallest object to the smallest piece, with a section that any CAR reader takes', async () => {
+    for (const size of [1, 26, 27, 60, 62, 63, 64, 65]) {
+      const { packed, pieces } = await packTree([file('', keystream(size, `${size}`))])
+      expect(packed.pieces[0]!.rawSize).toBeGreaterThanOrEqual(PIECE_SIZE_BYTES_MIN)
+      expect(packed.pieces[0]!.rawSize).toBeLessThan(PIECE_SIZE_BYTES_MIN + 38)
+      expect(pieces.blocks().has(packed.root.toString())).toBe(true)
+      expect(packed.blockCount).toBe(1)
+    }
+  })
+
+  it('begins every piece with a CARv1 header whose root is the empty identity CID', async () => {
+    const { pieces } = await packTree([file('', text('x'))])
+    const header = encodeCarHeader([PLACEHOLDER_ROOT])
+    expect(PLACEHOLDER_ROOT.toString()).toBe('bafkqaaa')
+    expect(pieces.bytes[0]!.subarray(0, header.length)).toEqual(header)
+    expect(Buffer.from(header).toString('hex')).toBe('19a265726f6f747381d82a450001550000' + '6776657273696f6e01')
+  })
+
+  it('stores a block once, however often it occurs', async () => {
+    const zeros = new Uint8Array(20 * MIB)
+    const { packed } = await packTree([file('a', zeros), file('b', zeros)])
+    expect(packed.blockCount).toBe(3)
+    expect(packed.contentSizeBytes).toBe(40 * MIB)
+    expect(packed.pieces[0]!.rawSize).toBeLessThan(2 * MIB)
+  })
+
+  it('keeps empty files and empty directories of a larger tree', async () => {
+    const tree = [directory('empty'), file('nothing'), file('some', text('x'))]
+    const { packed } = await packTree(tree)
+    expect(packed.root.toString()).toBe(await importerRoot(tree, 'unixfs-v1-2025'))
+    expect(packed).toMatchObject({ contentSizeBytes: 1, fileCount: 2 })
+  })
+
+  it('needs no directory entries, and writes no orphan for those that come', async () => {
+    const bare = await packTree([file('a/b/c', text('x'))])
+    const told = await packTree([directory(''), directory('a'), directory('a/b'), file('a/b/c', text('x'))])
+    expect(told.pieces.bytes).toEqual(bare.pieces.bytes)
+  })
+
+  it('shards a directory of many subdirectories, so that no block outgrows the network', async () => {
+    const tree = Array.from({ length: 6000 }, (_, i) => file(`${String(i).padStart(5, '0')}/f`, text('x')))
+    const { pieces } = await packTree(tree)
+    const sizes = Array.from(pieces.blocks().values(), block => block.length)
+    expect(sizes.length).toBeGreaterThan(200)
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(256 * 1024)
+  })
+
+  it.each([
+    ['nothing at all', []],
+    ['an empty directory', [directory('')]],
+    ['an empty file', [file('')]],
+    ['empty files and links', [directory('d'), file('d/e'), symlink('l', 'd')]]
+  ])('refuses %s before it opens a piece', async (_, tree) => {
+    const pieces = new MemoryPieces()
+    await expect(packTree(tree, { openPiece: pieces.openPiece })).rejects.toMatchObject({ code: 'NOTHING_TO_STORE' })
+    expect(pieces.pieces).toEqual([])
+  })
+
+  it.each([
+    ['unsorted names', [file('b', text('1')), file('a', text('2'))]],
+    ['a path twice', [file('a', text('1')), file('a', text('2'))]],
+    ['an entry below a file', [file('a', text('1')), file('a/b', text('2'))]],
+    ['a directory after what it holds', [file('a/b', text('1')), directory('a')]],
+    ['a return to a directory', [file('a/b', text('1')), file('b', text('1')), file('a/c', text('2'))]]
+  ])('throws a TypeError for %s and discards what it wrote', async (_, tree) => {
+    const pieces = new MemoryPieces()
+    await expect(packTree(tree, { openPiece: pieces.openPiece })).rejects.toThrow(TypeError)
+    expect(pieces.pieces.every(piece => piece.state === 'discarded')).toBe(true)
+  })
+
+  it('refuses a name that could not be restored', async () => {
+    await expect(packTree([file('a/..', text('1'))])).rejects.toMatchObject({
+      code: 'UNSAFE_NAME',
+      details: { path: 'a/..', reason: 'dot' }
+    })
+  })
+
+  it('refuses a piece size that no block fits in, or that no piece may have', async () => {
+    for (const pieceSizeBytesMax of [0, Number.NaN, BLOCK_SIZE_BYTES_MAX, 2 ** 31]) {
+      await expect(packTree([file('', text('x'))], { pieceSizeBytesMax })).rejects.toThrow(RangeError)
+    }
+  })
+
+  it('reports progress that never falls and ends at the totals', async () => {
+    const seen: Array<{ contentSizeBytes: number; pieceSizeBytes: number; fileCount: number }> = []
+    const { packed } = await packTree([file('a', keystream(2 * MIB, 'a')), file('b', text('b'))], {
+      onProgress: progress => void seen.push(progress)
+    })
+    expect(seen.at(-1)).toEqual({
+      contentSizeBytes: packed.contentSizeBytes,
+      pieceSizeBytes: packed.pieces[0]!.rawSize,
+      fileCount: 2
+    })
+    expect(seen.every((now, i) => i === 0 || now.pieceSizeBytes >= seen[i - 1]!.pieceSizeBytes)).toBe(true)
+    expect(seen.length).toBeGreaterThan(3)
+  })
+
+  it('names a piece by a CID that decodes to its size', async () => {
+    const { packed } = await packTree([file('', keystream(3 * MIB, 'cid'))])
+    expect(decodePieceCid(packed.pieces[0]!.cid)).toMatchObject({
+      ok: true,
+      commitment: { rawSize: packed.pieces[0]!.rawSize }
+    })
+  })
+})
+
+describe('packContent, ended early', () => {
+  /** A file that yields `chunks` and then does what it is told; says whether it was closed. */
+  function tracked(then: () => Promise<void>) {
+    const state = { closed: false }
+    const content = async function* () {
+      try {
+        yield keystream(4 * MIB, 'tracked')
+        await then()
+        yield keystream(4 * MIB, 'rest')
+      } finally {
+        state.closed = true
+      }
+    }
+    return { state, entry: { path: 'f', kind: 'file', content: content() } satisfies SourceEntry }
+  }
+
+  it('aborted before: touches neither source nor sinks', async () => {
+    const pieces = new MemoryPieces()
+    let pulled = false
+    const source = (async function* () {
+      pulled = true
+      yield file('', text('x'))
+    })()
+    const options = { source, openPiece: pieces.openPiece, signal: AbortSignal.abort(new Error('early')) }
+    await expect(packTree([], options)).rejects.toThrow('early')
+    expect(pulled).toBe(false)
+    expect(pieces.pieces).toEqual([])
+  })
+
+  it('aborted in the middle: discards every piece, closed ones too, and closes the file it read', async () => {
+    const pieces = new MemoryPieces()
+    const controller = new AbortController()
+    const { state, entry } = tracked(async () => controller.abort(new Error('enough')))
+    const options = {
+      openPiece: pieces.openPiece,
+      pieceSizeBytesMax: PIECE_SIZE_LIMIT_BYTES_MIN,
+      signal: controller.signal
+    }
+    await expect(packTree([entry], options)).rejects.toThrow('enough')
+    expect(pieces.pieces.map(piece => piece.state)).toEqual(['discarded', 'discarded'])
+    expect(state.closed).toBe(true)
+  })
+
+  it('aborted while the source hangs: rejects at once', async () => {
+    const pieces = new MemoryPieces()
+    const controller = new AbortController()
+    const { entry } = tracked(() => {
+      queueMicrotask(() => controller.abort(new Error('hung')))
+      return new Promise<never>(() => {})
+    })
+    await expect(packTree([entry], { openPiece: pieces.openPiece, signal: controller.signal })).rejects.toThrow('hung')
+    expect(pieces.pieces.every(piece => piece.state === 'discarded')).toBe(true)
+  })
+
+  it.each(['open', 'write', 'close'] as const)('aborted while a sink hangs in %s: rejects at once', async step => {
+    const controller = new AbortController()
+    const hang = () => {
+      queueMicrotask(() => controller.abort(new Error('stuck')))
+      return new Promise<never>(() => {})
+    }
+    let discarded = 0
+    const openPiece = async () => {
+      if (step === 'open') await hang()
+      return {
+        write: async () => (step === 'write' ? hang() : undefined),
+        close: async () => (step === 'close' ? hang() : undefined),
+        discard: async () => void discarded++
+      }
+    }
+    const { signal } = controller
+    await expect(packTree([file('', text('x'))], { openPiece, signal })).rejects.toThrow('stuck')
+    expect(discarded).toBe(step === 'open' ? 0 : 1)
+  })
+
+  it('a sink that fails ends it with that failure and closes the source', async () => {
+    const { state, entry } = tracked(async () => {})
+    let closed = false
+    const source = (async function* () {
+      try {
+        yield entry
+      } finally {
+        closed = true
+      }
+    })()
+    const openPiece = async () => ({
+      write: () => Promise.reject(new Error('disk full')),
+      close: async () => {},
+      discard: () => Promise.reject(new Error('and cannot discard'))
+    })
+    await expect(packTree([], { source, openPiece })).rejects.toThrow('disk full')
+    expect([state.closed, closed]).toEqual([true, true])
+  })
+
+  it('a source that fails ends it with that failure', async () => {
+    const pieces = new MemoryPieces()
+    const { entry } = tracked(() => Promise.reject(new Error('changed')))
+    await expect(packTree([], { source: sourceOf([entry]), openPiece: pieces.openPiece })).rejects.toThrow('changed')
+    expect(pieces.pieces.map(piece => piece.state)).toEqual(['discarded'])
+  })
+})

@@ -50,7 +50,7 @@ export async function* readTree(
   for (let found = pending.pop(); found !== undefined; found = pending.pop()) {
     const stats = await statEntry(found, 'SOURCE_CHANGED')
     yield await toEntry(found, stats)
-    if (stats.isDirectory()) pending.push(...(await listDirectory(found, ignore)))
+    if (stats.isDirectory()) for (const below of await listDirectory(found, ignore)) pending.push(below)
   }
 }
 
