@@ -1,23 +1,11 @@
+import type { Clock } from '../clock.ts'
+import { machineClock } from '../clock.ts'
 import { CoreError } from '../error.ts'
-
-/**
- * Calls `elapsed` once after `ms`, unless the returned function is called first.
- *
- * The engine's only view of time; tests and the simulator pass their own.
- */
-export type Timer = (ms: number, elapsed: () => void) => () => void
-
-export const realTimer: Timer = (ms, elapsed) => {
-  const handle = setTimeout(elapsed, ms)
-  return () => clearTimeout(handle)
-}
 
 /** The one AbortController of one request or one served stream. */
 export interface Deadline {
   /** aborts by time, by the caller's signal or by `abort`; use it for everything that waits */
   readonly signal: AbortSignal
-  /** the time was up, as opposed to every other reason to abort */
-  readonly expired: boolean
   /** gives the other side `ms` from now on, in place of what it had left */
   restart(ms: number): void
   /** stops the time while the other side owes nothing */
@@ -33,31 +21,30 @@ export interface Deadline {
  * Listens to the caller's signal itself and lets go in `release`: `AbortSignal.any` over a signal that lives as long as
  * the process keeps every request in memory.
  */
-export function openDeadline(options: { signal?: AbortSignal; timer?: Timer } = {}): Deadline {
-  const { signal: parent, timer = realTimer } = options
+export function openDeadline(options: { signal?: AbortSignal; clock?: Pick<Clock, 'sleep'> } = {}): Deadline {
+  const { signal: parent, clock = machineClock } = options
   const controller = new AbortController()
-  let stop = () => {}
-  let expired = false
+  let running: AbortController | undefined
 
   const follow = () => controller.abort(parent?.reason)
   if (parent?.aborted) follow()
   parent?.addEventListener('abort', follow, { once: true })
 
   const rest = () => {
-    stop()
-    stop = () => {}
+    running?.abort()
+    running = undefined
   }
   return {
     signal: controller.signal,
-    get expired() {
-      return expired
-    },
     restart(ms) {
       rest()
-      stop = timer(ms, () => {
-        expired = !controller.signal.aborted
+      const current = new AbortController()
+      running = current
+      const expire = () => {
+        if (running !== current) return
         controller.abort(new CoreError('TIMED_OUT', `the other side was silent for ${ms} ms`, { ms }))
-      })
+      }
+      clock.sleep(ms, current.signal).then(expire, () => {})
     },
     rest,
     abort(reason) {

@@ -7,8 +7,9 @@
  */
 import type { Libp2p, PeerId, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Clock } from '../clock.ts'
 import { CoreError } from '../error.ts'
-import type { Deadline, Timer } from './deadline.ts'
+import type { Deadline } from './deadline.ts'
 import { openDeadline } from './deadline.ts'
 import {
   answerFrameSizeBytesMax,
@@ -31,14 +32,16 @@ export interface RequestOptions {
   /** 32 bytes; see network.ts */
   readonly networkId: Uint8Array
   readonly signal?: AbortSignal
-  readonly timer?: Timer
+  /** the machine's when not given */
+  readonly clock?: Pick<Clock, 'sleep'>
 }
 
 export interface ServeOptions {
   readonly networkId: Uint8Array
   /** told of our own bugs: a handler that throws, an answer that does not fit its protocol */
   readonly onError?: (error: unknown, context: { readonly protocolId: string; readonly remotePeer: PeerId }) => void
-  readonly timer?: Timer
+  /** the machine's when not given */
+  readonly clock?: Pick<Clock, 'sleep'>
 }
 
 export interface HandlerContext {
@@ -265,7 +268,7 @@ export async function serveStreams(
   await node.handle(
     protocol.id,
     (stream, connection) => {
-      const deadline = openDeadline({ timer: options.timer })
+      const deadline = openDeadline({ clock: options.clock })
       running.set(deadline, answer(stream, connection.remotePeer, deadline))
     },
     { maxInboundStreams: protocol.streamsInboundMax }

@@ -1,5 +1,3 @@
-export type { Timer } from './deadline.ts'
-export { realTimer } from './deadline.ts'
 export type { Download, DownloadSource, OpenDownload } from './download.ts'
 export { download, serveDownload } from './download.ts'
 export type { Handler, HandlerContext, PeerTarget, RequestOptions, ServeOptions } from './engine.ts'

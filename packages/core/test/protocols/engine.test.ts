@@ -12,7 +12,7 @@ import type { Protocol } from '../../src/protocols/protocol.ts'
 import { refuse } from '../../src/protocols/protocol.ts'
 import { amountSchema } from '../../src/schema.ts'
 import type { Pair } from './network.ts'
-import { countListeners, NETWORK_ID, openManualTimer, openPair, openStreams } from './network.ts'
+import { countListeners, NETWORK_ID, openManualClock, openPair, openStreams } from './network.ts'
 
 interface Question {
   text: string
@@ -191,23 +191,23 @@ describe('no answer', () => {
   })
 
   it('is silence until the deadline', async () => {
-    const clock = openManualTimer()
+    const clock = openManualClock()
     await serveRaw(async () => clock.elapse())
-    await expect(ask({ text: 'x' }, { timer: clock.timer })).resolves.toMatchObject({
+    await expect(ask({ text: 'x' }, { clock })).resolves.toMatchObject({
       kind: 'no-answer',
       code: 'TIMED_OUT'
     })
-    expect(clock.running).toBe(0)
+    expect(clock.sleepers).toBe(0)
   })
 
   it('is not a server that answers but never ends its half: what it said counts', async () => {
-    const clock = openManualTimer()
+    const clock = openManualClock()
     await serveRaw(async stream => {
       stream.send(framed({ v: 1, network: NETWORK_ID, body: { ok: true, value: { text: 'x', amount: '0' } } }))
     })
     const elapseWhenRead = ECHO.response.refine(() => setImmediate(clock.elapse))
     const protocol = { ...ECHO, response: elapseWhenRead }
-    const options = { networkId: NETWORK_ID, timer: clock.timer }
+    const options = { networkId: NETWORK_ID, clock }
     const answer = await request(pair.client, pair.server.peerId, protocol, { text: 'x' }, options)
     expect(answer).toMatchObject({ kind: 'answer', value: { text: 'x' } })
   })
@@ -267,7 +267,7 @@ describe('a served protocol', () => {
   })
 
   it('ends the handler at the deadline, also one that ignores its signal', async () => {
-    const clock = openManualTimer()
+    const clock = openManualClock()
     const released = Promise.withResolvers<void>()
     const aborted = Promise.withResolvers<unknown>()
     await serveEcho(
@@ -277,7 +277,7 @@ describe('a served protocol', () => {
         await released.promise
         return { ok: true, value: { text: 'late', amount: 0n } }
       },
-      { timer: clock.timer }
+      { clock }
     )
     await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
     await expect(aborted.promise).resolves.toMatchObject({ code: 'TIMED_OUT' })
@@ -347,13 +347,13 @@ describe('the caller’s signal', () => {
 
   it('keeps no listener and no timer after the answer', async () => {
     await serveEcho(echo)
-    const clock = openManualTimer()
+    const clock = openManualClock()
     const canceller = new AbortController()
     const listeners = countListeners(canceller.signal)
-    await ask({ text: 'x' }, { signal: canceller.signal, timer: clock.timer })
+    await ask({ text: 'x' }, { signal: canceller.signal, clock })
     await service?.[Symbol.asyncDispose]()
-    await ask({ text: 'x' }, { signal: canceller.signal, timer: clock.timer })
+    await ask({ text: 'x' }, { signal: canceller.signal, clock })
     expect(listeners()).toBe(0)
-    expect(clock.running).toBe(0)
+    expect(clock.sleepers).toBe(0)
   })
 })

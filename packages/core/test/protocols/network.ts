@@ -4,7 +4,7 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Libp2p } from 'libp2p'
 import { createLibp2p } from 'libp2p'
-import type { Timer } from '../../src/protocols/deadline.ts'
+import type { Clock } from '../../src/clock.ts'
 
 export const NETWORK_ID = new Uint8Array(32).fill(7)
 
@@ -42,21 +42,24 @@ export function openStreams(node: Libp2p, protocolId: string): number {
 }
 
 /** Time that stands still until `elapse` is called. */
-export function openManualTimer(): { timer: Timer; elapse(): void; readonly running: number } {
-  const waiting = new Set<() => void>()
+export function openManualClock(): { sleep: Clock['sleep']; elapse(): void; readonly sleepers: number } {
+  const sleepers = new Set<() => void>()
   return {
-    timer(_ms, elapsed) {
-      waiting.add(elapsed)
-      return () => waiting.delete(elapsed)
+    sleep(_ms, signal) {
+      return new Promise((resolve, reject) => {
+        sleepers.add(resolve)
+        signal?.addEventListener('abort', () => {
+          sleepers.delete(resolve)
+          reject(signal.reason)
+        })
+      })
     },
     elapse() {
-      for (const elapsed of [...waiting]) {
-        waiting.delete(elapsed)
-        elapsed()
-      }
+      for (const wake of sleepers) wake()
+      sleepers.clear()
     },
-    get running() {
-      return waiting.size
+    get sleepers() {
+      return sleepers.size
     }
   }
 }

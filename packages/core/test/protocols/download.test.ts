@@ -1,0 +1,207 @@
+import * as dagCbor from '@ipld/dag-cbor'
+import type { Stream } from '@libp2p/interface'
+import { lpStream } from '@libp2p/utils'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { BulkFrame } from '../../src/protocols/bulk-frames.ts'
+import { encodeBulkFrame } from '../../src/protocols/bulk-frames.ts'
+import type { Download, DownloadSource } from '../../src/protocols/download.ts'
+import { download, serveDownload } from '../../src/protocols/download.ts'
+import type { RequestOptions, ServeOptions } from '../../src/protocols/engine.ts'
+import { refuse } from '../../src/protocols/protocol.ts'
+import type { Pair } from './network.ts'
+import { countListeners, NETWORK_ID, openManualClock, openPair, openStreams } from './network.ts'
+import type { Sized } from './transfers.ts'
+import { CHUNK_SIZE_BYTES, collect, openSource, patternOf, TRANSFER } from './transfers.ts'
+
+let pair: Pair
+let service: AsyncDisposable | undefined
+
+beforeAll(async () => {
+  pair = await openPair()
+})
+afterEach(async () => {
+  await service?.[Symbol.asyncDispose]()
+  service = undefined
+  await expect.poll(() => openStreams(pair.client, TRANSFER.id) + openStreams(pair.server, TRANSFER.id)).toBe(0)
+})
+afterAll(async () => {
+  await pair[Symbol.asyncDispose]()
+})
+
+async function serveSource(chunks: AsyncIterable<Uint8Array>, options: Partial<ServeOptions> = {}) {
+  const source: DownloadSource<Sized> = { header: { sizeBytes: 7 }, chunks }
+  service = await serveDownload(pair.server, TRANSFER, async () => ({ ok: true, value: source }), {
+    networkId: NETWORK_ID,
+    ...options
+  })
+}
+
+function ask(options: Partial<RequestOptions> = {}) {
+  return download(pair.client, pair.server.peerId, TRANSFER, { name: 'x' }, { networkId: NETWORK_ID, ...options })
+}
+
+async function open(options: Partial<RequestOptions> = {}): Promise<Download<Sized>> {
+  const answer = await ask(options)
+  if (answer.kind !== 'answer') throw new Error(`expected an answer, got ${answer.kind}`)
+  return answer.value
+}
+
+async function read(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await collect(chunks))
+}
+
+/** A server that opens every download and then does what the test says. */
+async function serveRaw(answer: (write: (frame: BulkFrame) => Promise<void>, stream: Stream) => Promise<void>) {
+  await pair.server.handle(TRANSFER.id, async stream => {
+    const frames = lpStream(stream)
+    await frames.read()
+    await frames.write(dagCbor.encode({ v: 1, network: NETWORK_ID, body: { ok: true, value: { sizeBytes: 7 } } }))
+    await answer(frame => frames.writeV([Buffer.concat(encodeBulkFrame(frame))]), stream)
+  })
+  service = { [Symbol.asyncDispose]: () => pair.server.unhandle(TRANSFER.id) }
+}
+
+describe('a download', () => {
+  it.each([0, 1, CHUNK_SIZE_BYTES, 20 * CHUNK_SIZE_BYTES + 5])(
+    'of %i bytes arrives whole, after its header',
+    async sizeBytes => {
+      const bytes = patternOf(sizeBytes)
+      await serveSource(openSource(bytes, 5000).from(0))
+      const { header, chunks } = await open()
+      expect(header).toEqual({ sizeBytes: 7 })
+      expect((await read(chunks)).equals(bytes)).toBe(true)
+    }
+  )
+
+  it('is refused before the first byte', async () => {
+    service = await serveDownload(pair.server, TRANSFER, async () => refuse('UNKNOWN_PIECE', 'not here'), {
+      networkId: NETWORK_ID
+    })
+    await expect(ask()).resolves.toMatchObject({ kind: 'refused', code: 'UNKNOWN_PIECE' })
+  })
+
+  it('reads no more from its source than a stalled reader has credit for', async () => {
+    const source = openSource(patternOf(64 * CHUNK_SIZE_BYTES))
+    await serveSource(source.from(0))
+    const { chunks } = await open()
+    await chunks.next()
+    // Every one of these passes through the connection after all that the server could send without credit.
+    for (let index = 0; index < 20; index++)
+      await pair.client.dialProtocol(pair.server.peerId, '/nobody').catch(() => {})
+    expect(source.pulledBytes).toBeLessThanOrEqual((TRANSFER.chunksInFlightMax + 1) * CHUNK_SIZE_BYTES)
+    expect((await read(chunks)).length).toBe(63 * CHUNK_SIZE_BYTES)
+  })
+
+  it('closes its source when the reader leaves', async () => {
+    const source = openSource(patternOf(64 * CHUNK_SIZE_BYTES))
+    await serveSource(source.from(0))
+    const { chunks } = await open()
+    for await (const _ of chunks) break
+    await source.closed.promise
+    await expect(chunks.next()).resolves.toEqual({ done: true, value: undefined })
+  })
+
+  it('can be left before its first chunk', async () => {
+    await serveSource(openSource(patternOf(64 * CHUNK_SIZE_BYTES)).from(0))
+    const { chunks } = await open()
+    await chunks.return?.()
+    await expect(read(chunks)).resolves.toHaveLength(0)
+  })
+})
+
+describe('bytes that stop before their end', () => {
+  it('are refused midway when the source throws, and the owner of the source hears why', async () => {
+    const bug = new Error('EIO')
+    const errors: unknown[] = []
+    async function* failing() {
+      yield new Uint8Array(2 * CHUNK_SIZE_BYTES)
+      throw bug
+    }
+    await serveSource(failing(), { onError: error => errors.push(error) })
+    const { chunks } = await open()
+    await expect(read(chunks)).rejects.toMatchObject({ code: 'TRANSFER_REFUSED', details: { code: 'INTERNAL' } })
+    expect(errors).toEqual([bug])
+  })
+
+  it.each([
+    ['a clean end without the end frame', (stream: Stream) => stream.close()],
+    ['a reset', async (stream: Stream) => stream.abort(new Error('no'))]
+  ])('are cut, not done, after %s', async (_, stop) => {
+    await serveRaw(async (write, stream) => {
+      await write({ kind: 'chunk', bytes: new Uint8Array(CHUNK_SIZE_BYTES) })
+      await stop(stream)
+    })
+    const { chunks } = await open()
+    await expect(read(chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
+  })
+
+  it('are cut after an end with the wrong total, or a chunk after a short one', async () => {
+    const chunk = { kind: 'chunk', bytes: new Uint8Array(9) } as const
+    for (const frames of [
+      [chunk, { kind: 'end', totalBytes: 10 } as const],
+      [chunk, chunk]
+    ]) {
+      await serveRaw(async write => {
+        for (const frame of frames) await write(frame)
+      })
+      const { chunks } = await open()
+      await expect(read(chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
+      await pair.server.unhandle(TRANSFER.id)
+    }
+  })
+
+  it('are cut when the server is silent for the idle time', async () => {
+    const clock = openManualClock()
+    await serveRaw(write => write({ kind: 'chunk', bytes: new Uint8Array(CHUNK_SIZE_BYTES) }))
+    const { chunks } = await open({ clock })
+    await chunks.next()
+    const next = chunks.next()
+    setImmediate(clock.elapse)
+    await expect(next).rejects.toMatchObject({ code: 'TRANSFER_CUT', cause: { code: 'TIMED_OUT' } })
+  })
+
+  it('are cut off by the server when the reader takes none for the idle time', async () => {
+    const clock = openManualClock()
+    const source = openSource(patternOf(64 * CHUNK_SIZE_BYTES))
+    await serveSource(source.from(0), { clock })
+    const { chunks } = await open()
+    await chunks.next()
+    await expect.poll(() => source.pulledBytes).toBe(4 * CHUNK_SIZE_BYTES)
+    clock.elapse()
+    await source.closed.promise
+    await expect(read(chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
+  })
+})
+
+describe('the caller’s signal', () => {
+  it('aborted before, throws its reason', async () => {
+    const reason = new Error('too late')
+    await expect(ask({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  })
+
+  it('aborted between two chunks, throws its reason and closes the source', async () => {
+    const canceller = new AbortController()
+    const reason = new Error('changed my mind')
+    const source = openSource(patternOf(64 * CHUNK_SIZE_BYTES))
+    await serveSource(source.from(0))
+    const { chunks } = await open({ signal: canceller.signal })
+    await chunks.next()
+    canceller.abort(reason)
+    await source.closed.promise
+    await expect(chunks.next()).rejects.toBe(reason)
+    await expect(chunks.next()).resolves.toEqual({ done: true, value: undefined })
+  })
+
+  it('keeps no listener and no timer after the last chunk, nor after the reader has left', async () => {
+    const canceller = new AbortController()
+    const listeners = countListeners(canceller.signal)
+    const clock = openManualClock()
+    const options = { signal: canceller.signal, clock }
+    await serveSource(openSource(patternOf(100_000)).from(0))
+    await read((await open(options)).chunks)
+    expect([listeners(), clock.sleepers]).toEqual([0, 0])
+    const { chunks } = await open(options)
+    await chunks.return?.()
+    expect([listeners(), clock.sleepers]).toEqual([0, 0])
+  })
+})
