@@ -26,6 +26,12 @@ export const file = (path: string, ...chunks: Uint8Array[]): SourceEntry => ({
 export const directory = (path: string): SourceEntry => ({ path, kind: 'directory' })
 export const symlink = (path: string, target: string): SourceEntry => ({ path, kind: 'symlink', target })
 
+export async function gather<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
 export async function* sourceOf(entries: Iterable<SourceEntry>): AsyncGenerator<SourceEntry> {
   yield* entries
 }
@@ -112,9 +118,7 @@ export async function collect(entries: AsyncIterable<ContentEntry>): Promise<Fla
   for await (const entry of entries) {
     const path = entry.path.join('/')
     if (entry.kind === 'file') {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of entry.content()) chunks.push(chunk)
-      flat.push({ path, kind: 'file', content: Buffer.concat(chunks).toString('hex') })
+      flat.push({ path, kind: 'file', content: Buffer.concat(await gather(entry.content())).toString('hex') })
     } else if (entry.kind === 'symlink') flat.push({ path, kind: 'symlink', target: entry.target })
     else flat.push({ path, kind: 'directory' })
   }

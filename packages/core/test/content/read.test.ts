@@ -12,7 +12,7 @@ import {
   readContent,
   type UnixfsProfile
 } from '../../src/content/index.ts'
-import { collect, directory, fetcherOf, file, packTree, symlink, text } from './memory-content.ts'
+import { collect, directory, fetcherOf, file, gather, packTree, symlink, text } from './memory-content.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -136,10 +136,9 @@ describe('readContent', () => {
 
   it('lets content be read after the walk, twice, and not at all', async () => {
     const { packed, pieces } = await packTree([file('a', noise(2 * MIB, 1)), file('b', noise(2 * MIB, 2))])
-    const entries = await Array.fromAsync(read(pieces.blocks(), packed.root))
+    const entries = await gather(read(pieces.blocks(), packed.root))
     const b = entries[2] as ContentEntry & { kind: 'file' }
-    for (const _ of [1, 2])
-      expect(Buffer.concat(await Array.fromAsync(b.content()))).toEqual(Buffer.from(noise(2 * MIB, 2)))
+    for (const _ of [1, 2]) expect(Buffer.concat(await gather(b.content()))).toEqual(Buffer.from(noise(2 * MIB, 2)))
     expect(b.sizeBytes).toBe(BigInt(2 * MIB))
   })
 })

@@ -3,9 +3,11 @@ import { appendFile, mkdir, rename, rm, symlink, truncate, utimes, writeFile } f
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { measureTree, readTree } from '../../src/files/index.ts'
-import { temporaryDirectory } from './temporary-directory.ts'
+import { gather, temporaryDirectory } from './temporary-directory.ts'
 
 const MIB = 1024 * 1024
+/** The same for a file and its replacement, so that only the inode tells them apart. */
+const WRITTEN_AT = new Date('2026-01-01')
 const path = temporaryDirectory()
 
 async function describeTree(root: string, ignore?: (path: string) => boolean): Promise<string[]> {
@@ -13,7 +15,7 @@ async function describeTree(root: string, ignore?: (path: string) => boolean): P
   for await (const entry of readTree(root, ignore === undefined ? {} : { ignore })) {
     if (entry.kind === 'symlink') lines.push(`${entry.path} -> ${entry.target}`)
     else if (entry.kind === 'directory') lines.push(`${entry.path}/`)
-    else lines.push(`${entry.path} ${Buffer.concat(await Array.fromAsync(entry.content)).length}`)
+    else lines.push(`${entry.path} ${Buffer.concat(await gather(entry.content)).length}`)
   }
   return lines
 }
@@ -43,7 +45,7 @@ describe('readTree', () => {
     await writeFile(path('f'), bytes)
     for await (const entry of readTree(path('f'))) {
       expect(entry).toMatchObject({ path: '', kind: 'file', sizeBytes: bytes.length })
-      const chunks = await Array.fromAsync((entry as { content: AsyncIterable<Uint8Array> }).content)
+      const chunks = await gather((entry as { content: AsyncIterable<Uint8Array> }).content)
       expect(chunks.map(chunk => chunk.length)).toEqual([MIB, MIB, 5])
       expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
     }
@@ -118,6 +120,7 @@ describe('readTree', () => {
       'is replaced by its equal',
       async file => {
         await writeFile(`${file}.new`, new Uint8Array(3 * MIB))
+        await utimes(`${file}.new`, WRITTEN_AT, WRITTEN_AT)
         await rename(`${file}.new`, file)
       }
     ],
@@ -131,14 +134,14 @@ describe('readTree', () => {
   ]
   it.each(changes)('throws SOURCE_CHANGED for a file that %s while it is read', async (_, change) => {
     await mkdir(path('t'))
-    await writeFile(path('t/f'), new Uint8Array(3 * MIB))
     for (const readFirst of [true, false]) {
       await writeFile(path('t/f'), new Uint8Array(3 * MIB))
+      await utimes(path('t/f'), WRITTEN_AT, WRITTEN_AT)
       const [entry] = await firstOf(readTree(path('t'), { ignore: name => name !== 'f' }))
       const chunks = (entry as { content: AsyncIterable<Uint8Array> }).content[Symbol.asyncIterator]()
       if (readFirst) await chunks.next()
       await change(path('t/f'))
-      const rest = Array.fromAsync({ [Symbol.asyncIterator]: () => chunks })
+      const rest = gather({ [Symbol.asyncIterator]: () => chunks })
       await expect(rest).rejects.toMatchObject({ code: 'SOURCE_CHANGED', details: { path: path('t/f') } })
       await rm(path('t/f'), { force: true })
     }

@@ -24,3 +24,9 @@ export async function listTree(directory: string): Promise<string[]> {
   })
   return (await Promise.all(lines)).sort()
 }
+
+export async function gather<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
