@@ -1,0 +1,188 @@
+/**
+ * The peer's libp2p node: TCP, Noise, yamux, identify, and nothing that finds or tells strangers by itself (no
+ * bootstrap, DHT, mDNS, UPnP). With a blockstore it also serves its blocks to everybody who speaks bitswap.
+ *
+ * libp2p's own defaults let twelve silent sockets lock everybody out and a slow reader fill the memory; the values
+ * below are bounds for a machine at home. What one stream may hold is bounded again by the protocols (core, limits.ts).
+ */
+import { privateKeyFromRaw } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import type { Libp2p, PeerId } from '@libp2p/interface'
+import { noise } from '@libp2p/noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import type { Blockstore } from 'interface-blockstore'
+import { createLibp2p } from 'libp2p'
+import { PeerError } from './error.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** A secp256k1 scalar, as the key file holds it. */
+const PRIVATE_KEY_SIZE_BYTES = 32
+
+/** Peers that a home machine talks to at once; about 200 KB each while idle. */
+const CONNECTIONS_MAX = 128
+/** Sockets that may be in their handshake; libp2p's 10 are filled by one silent host. */
+const PENDING_CONNECTIONS_MAX = 256
+/** Sockets of both kinds; one more is closed before a byte is read. */
+const SOCKETS_MAX = CONNECTIONS_MAX + PENDING_CONNECTIONS_MAX
+/** For the whole handshake, a few round trips. One host fills 16/s × 3 s = 48 of the pending places, not all. */
+const HANDSHAKE_TIMEOUT_MS = 3_000
+/** New connections a second from one address: a household or a devnet behind one, but no flood. */
+const CONNECTIONS_PER_ADDRESS_PER_SECOND_MAX = 16
+/** The kernel's queue before `accept`. */
+const BACKLOG = 128
+/** A silent socket; live ones carry yamux's keep-alive every 30 s. */
+const SOCKET_INACTIVITY_TIMEOUT_MS = 60_000
+
+/** On one connection, over all protocols. */
+const STREAMS_MAX = 32
+/** Streams that arrive before identify is done; more than libp2p's 10 would kill the connection of a busy dialler. */
+const EARLY_STREAMS_MAX = 256
+/** Bytes under way on a stream. Must not exceed the read buffer, or libp2p resets a stream for obeying it. */
+const STREAM_WINDOW_SIZE_BYTES = MIB
+const STREAM_READ_BUFFER_SIZE_BYTES = 2 * MIB
+/** Above the three chunks that a transfer may have in flight (core, `CHUNKS_IN_FLIGHT_MAX`). */
+const STREAM_WRITE_BUFFER_SIZE_BYTES = 4 * MIB
+
+const PING_INTERVAL_MS = 15_000
+/** A peer that hashes a gigabyte answers late; only one that is gone answers not at all. */
+const PING_TIMEOUT_MS = 20_000
+
+export interface NodeOptions {
+  /** 32 bytes, secp256k1: the PeerId is this key's */
+  readonly privateKey: Uint8Array
+  /** multiaddrs; port 0 takes a free one, no address makes a node that only dials */
+  readonly listen: readonly string[]
+  /** blocks that anybody may have */
+  readonly blockstore?: Blockstore
+}
+
+/** What the peer's protocols need of libp2p. */
+export type NodeTransport = Pick<
+  Libp2p,
+  | 'dial'
+  | 'dialProtocol'
+  | 'handle'
+  | 'unhandle'
+  | 'hangUp'
+  | 'getConnections'
+  | 'addEventListener'
+  | 'removeEventListener'
+>
+
+export interface PeerNode extends AsyncDisposable {
+  readonly peerId: PeerId
+  readonly libp2p: NodeTransport
+  /** where it listens, each with the PeerId; empty while stopped */
+  addresses(): string[]
+  /**
+   * Idempotent.
+   *
+   * @throws {PeerError} `PORT_IN_USE`, `LISTEN_FAILED`
+   */
+  start(): Promise<void>
+  /** Closes all connections. Idempotent; a stopped node can be started again. */
+  stop(): Promise<void>
+}
+
+/** Builds a node, stopped. */
+export async function createNode({ privateKey, listen, blockstore }: NodeOptions): Promise<PeerNode> {
+  if (privateKey.length !== PRIVATE_KEY_SIZE_BYTES) {
+    throw new RangeError(`a private key has ${PRIVATE_KEY_SIZE_BYTES} bytes, got ${privateKey.length}`)
+  }
+  const libp2p = await createLibp2p({
+    start: false,
+    privateKey: privateKeyFromRaw(privateKey),
+    nodeInfo: { name: 'holdfast', version: '1', userAgent: 'holdfast/1' },
+    addresses: { listen: [...listen] },
+    transports: [
+      tcp({
+        maxConnections: SOCKETS_MAX,
+        backlog: BACKLOG,
+        inboundSocketInactivityTimeout: SOCKET_INACTIVITY_TIMEOUT_MS,
+        outboundSocketInactivityTimeout: SOCKET_INACTIVITY_TIMEOUT_MS
+      })
+    ],
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      yamux({
+        maxInboundStreams: STREAMS_MAX,
+        maxOutboundStreams: STREAMS_MAX,
+        maxEarlyStreams: EARLY_STREAMS_MAX,
+        streamOptions: {
+          maxStreamWindowSize: STREAM_WINDOW_SIZE_BYTES,
+          maxReadBufferLength: STREAM_READ_BUFFER_SIZE_BYTES,
+          maxWriteBufferLength: STREAM_WRITE_BUFFER_SIZE_BYTES
+        }
+      })
+    ],
+    connectionManager: {
+      maxConnections: CONNECTIONS_MAX,
+      maxIncomingPendingConnections: PENDING_CONNECTIONS_MAX,
+      inboundConnectionThreshold: CONNECTIONS_PER_ADDRESS_PER_SECOND_MAX,
+      inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS
+    },
+    connectionMonitor: { pingInterval: PING_INTERVAL_MS, pingTimeout: { minTimeout: PING_TIMEOUT_MS } },
+    services: { identify: identify() }
+  })
+  const exchange = blockstore === undefined ? undefined : await createBlockExchange(libp2p, blockstore)
+
+  /** The step that is under way or was taken last; the next waits for it. */
+  let step: Promise<void> = Promise.resolve()
+  const after = (next: () => Promise<void>) => {
+    step = step.catch(() => {}).then(next)
+    return step
+  }
+
+  const stop = () =>
+    after(async () => {
+      if (libp2p.status !== 'started') return
+      await exchange?.stop()
+      await libp2p.stop()
+    })
+  return {
+    peerId: libp2p.peerId,
+    libp2p,
+    addresses: () => libp2p.getMultiaddrs().map(String),
+    start: () =>
+      after(async () => {
+        if (libp2p.status === 'started') return
+        try {
+          await libp2p.start()
+        } catch (error) {
+          throw explainListenFailure(error, listen)
+        }
+        await exchange?.start()
+      }),
+    stop,
+    [Symbol.asyncDispose]: stop
+  }
+}
+
+/** Loaded on demand: Helia is by far the largest dependency, and only a provider needs it. */
+async function createBlockExchange(libp2p: Libp2p, blockstore: Blockstore) {
+  const { createBlockExchange } = await import('./blocks/exchange.ts')
+  return createBlockExchange(libp2p, blockstore)
+}
+
+/** libp2p puts what went wrong with each address into one text; this reads it back. */
+function explainListenFailure(error: unknown, listen: readonly string[]): unknown {
+  if (!(error instanceof Error) || error.name !== 'UnsupportedListenAddressesError') return error
+  const taken = /^\s*(\/\S+): .*EADDRINUSE/m.exec(error.message)?.[1]
+  if (taken !== undefined) {
+    return new PeerError(
+      'PORT_IN_USE',
+      `Another program listens on ${taken}: stop it, or let this peer listen on another address (port 0 takes a free one).`,
+      { address: taken },
+      { cause: error }
+    )
+  }
+  return new PeerError(
+    'LISTEN_FAILED',
+    `This machine cannot listen on all of ${listen.join(', ')}: correct the addresses in the config.`,
+    { listen },
+    { cause: error }
+  )
+}

@@ -1,0 +1,143 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { promisify } from 'node:util'
+import { withBitswap } from '@helia/bitswap'
+import { withLibp2pLight } from '@helia/libp2p'
+import { identify } from '@libp2p/identify'
+import { noise } from '@libp2p/noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { MemoryBlockstore } from 'blockstore-core'
+import { createHeliaLight } from 'helia'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { sha256 } from 'multiformats/hashes/sha2'
+import { afterEach, expect, it } from 'vitest'
+import type { NodeOptions, PeerNode } from '../src/node.ts'
+import { createNode } from '../src/node.ts'
+
+let life = new AsyncDisposableStack()
+afterEach(async () => {
+  await life.disposeAsync()
+  life = new AsyncDisposableStack()
+})
+
+async function startNode(options: Partial<NodeOptions> = {}): Promise<PeerNode> {
+  const node = await createNode({ privateKey: randomBytes(32), listen: ['/ip4/127.0.0.1/tcp/0'], ...options })
+  life.use(node)
+  await node.start()
+  return node
+}
+
+const dialable = (node: PeerNode) => node.addresses().map(address => multiaddr(address))
+
+it('two nodes know each other by the keys they were given', async () => {
+  const privateKey = randomBytes(32)
+  const [server, client] = await Promise.all([startNode({ privateKey }), startNode({ listen: [] })])
+  const connection = await client.libp2p.dial(dialable(server))
+  expect(connection.remotePeer.equals(server.peerId)).toBe(true)
+  expect(connection.remotePeer.type).toBe('secp256k1')
+  expect((await createNode({ privateKey, listen: [] })).peerId.equals(server.peerId)).toBe(true)
+  expect(client.addresses()).toEqual([])
+})
+
+it('a port in use is named, with what to do', async () => {
+  const [address = ''] = (await startNode()).addresses()
+  const taken = address.replace(/\/p2p\/.*/, '')
+  const second = await createNode({ privateKey: randomBytes(32), listen: ['/ip4/127.0.0.1/tcp/0', taken] })
+  await expect(second.start()).rejects.toMatchObject({
+    name: 'PeerError',
+    code: 'PORT_IN_USE',
+    message: expect.stringContaining(taken),
+    details: { address: taken }
+  })
+  expect(second.addresses()).toEqual([])
+  await second.stop()
+})
+
+it('an address that this machine does not have is named too', async () => {
+  const node = await createNode({ privateKey: randomBytes(32), listen: ['/ip4/192.0.2.1/tcp/0'] })
+  await expect(node.start()).rejects.toMatchObject({
+    code: 'LISTEN_FAILED',
+    message: expect.stringContaining('192.0.2.1')
+  })
+})
+
+it('a key of another size is our own mistake', async () => {
+  await expect(createNode({ privateKey: new Uint8Array(31), listen: [] })).rejects.toThrow(RangeError)
+})
+
+it('starts and stops any number of times', async () => {
+  const server = await createNode({
+    privateKey: randomBytes(32),
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    blockstore: new MemoryBlockstore()
+  })
+  await server.stop()
+  for (let time = 0; time < 2; time++) {
+    await Promise.all([server.start(), server.start()])
+    const client = await startNode({ listen: [] })
+    await client.libp2p.dial(dialable(server))
+    await Promise.all([server.stop(), server.stop()])
+    expect(server.addresses()).toEqual([])
+    await client.stop()
+  }
+})
+
+it('leaves nothing open, so that a process can end', async () => {
+  const program = new URL('start-and-stop-node.ts', import.meta.url)
+  const run = promisify(execFile)(process.execPath, ['--conditions=source', program.pathname], { timeout: 20_000 })
+  await expect(run).resolves.toMatchObject({ stdout: 'stopped\n' })
+})
+
+it('a plain Helia node fetches a block from it by bitswap', async () => {
+  const bytes = randomBytes(200_000)
+  const cid = CID.createV1(raw.code, await sha256.digest(bytes))
+  const blockstore = new MemoryBlockstore()
+  await blockstore.put(cid, bytes)
+  const server = await startNode({ blockstore })
+
+  const stranger = withBitswap(
+    withLibp2pLight(createHeliaLight(), {
+      addresses: { listen: [] },
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+      services: { identify: identify() }
+    })
+  )
+  await stranger.start()
+  life.defer(async () => {
+    await stranger.stop()
+  })
+  await stranger.libp2p.dial(dialable(server))
+  const chunks: Uint8Array[] = []
+  for await (const chunk of stranger.blockstore.get(cid, { signal: AbortSignal.timeout(10_000) })) chunks.push(chunk)
+  expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
+})
+
+it('answers ten honest peers while two hundred sockets say nothing', async () => {
+  const server = await startNode()
+  const port = Number(/tcp\/(\d+)/.exec(server.addresses()[0] ?? '')?.[1])
+  const silent: Socket[] = []
+  life.defer(() => {
+    for (const socket of silent) socket.destroy()
+  })
+  await Promise.all(
+    Array.from({ length: 200 }, async (_, index) => {
+      // All of 127/8 is this machine, so the silent ones come from addresses of their own.
+      const socket = connect({ host: '127.0.0.1', port, localAddress: `127.0.0.${2 + index}` })
+      socket.on('error', () => {})
+      silent.push(socket)
+      await Promise.race([once(socket, 'connect'), once(socket, 'close')])
+    })
+  )
+  const honest = await Promise.all(Array.from({ length: 10 }, () => startNode({ listen: [] })))
+  for (const client of honest) {
+    const connection = await client.libp2p.dial(dialable(server), { signal: AbortSignal.timeout(10_000) })
+    expect(connection.status).toBe('open')
+  }
+})
