@@ -138,9 +138,12 @@ class OpenIncomingFile implements IncomingFile {
     this.#discarded ??= (async () => {
       this.#failure ??= new PeerError('WRITER_CLOSED', 'The piece was committed or given up.')
       await this.#pending
-      await this.#handle.close()
-      await this.#files.rm(this.#temporaryPiece, { force: true })
-      await this.#files.rm(`${this.#temporaryPiece}.layer`, { force: true })
+      try {
+        await this.#handle.close()
+      } finally {
+        await this.#files.rm(this.#temporaryPiece, { force: true })
+        await this.#files.rm(`${this.#temporaryPiece}.layer`, { force: true })
+      }
     })()
     return this.#discarded
   }

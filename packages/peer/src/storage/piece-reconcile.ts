@@ -34,7 +34,8 @@ export async function reconcilePieces(context: ReconcileContext): Promise<void> 
   await checkEntries(context, found.pieces)
   for (const piece of found.pieces) {
     context.signal?.throwIfAborted()
-    if ((await context.index.get(piece)) === undefined) await indexAgain(context, piece)
+    if ((await context.index.get(piece)) === undefined && !(await indexAgain(context, piece)))
+      found.pieces.delete(piece)
   }
   for (const layer of found.layers) {
     if (found.pieces.has(layer)) continue
@@ -80,19 +81,21 @@ async function checkEntries(context: ReconcileContext, pieces: Set<string>): Pro
   }
 }
 
-async function indexAgain(context: ReconcileContext, piece: string): Promise<void> {
+/** @returns whether the file is the piece that its name says */
+async function indexAgain(context: ReconcileContext, piece: string): Promise<boolean> {
   const { files, paths, index, nodeHasher, leaseUntilMs, report, signal } = context
   const collector = createBlockCollector()
   const onBytes = (bytes: Uint8Array) => collector.update(bytes)
   const checked = await checkFile(files, paths, piece, { nodeHasher, onBytes, signal })
   if (!checked.ok) {
     await setAside(context, piece, checked.reason)
-    return
+    return false
   }
   const { isPublicCar, places, tooMany } = collector.finish()
   await index.add(piece, { isPublicCar, blockCount: places.length, deals: [], leaseUntilMs }, places)
   report({ type: 'piece-reindexed', piece })
   if (tooMany) report({ type: 'blocks-not-indexed', piece })
+  return true
 }
 
 async function setAside(
@@ -102,6 +105,5 @@ async function setAside(
 ): Promise<void> {
   const movedTo = join(paths.damaged, piece)
   await files.rename(pieceFile(paths, piece), movedTo)
-  await files.rm(layerFile(paths, piece), { force: true })
   report({ type: 'piece-damaged', piece, reason, movedTo })
 }

@@ -95,9 +95,13 @@ describe('appending', () => {
 
   it('starts a read near its sequence, with a mark in the index', async () => {
     await using directory = await temporaryDirectory()
+    {
+      await using opened = await openTestLog(directory.path)
+      const big = (sequence: number) => payloadOf(sequence, PAYLOAD_SIZE_BYTES_MAX)
+      for (let sequence = 0; sequence < 12; sequence++) await opened.log.append([big(sequence)])
+    }
     await using opened = await openTestLog(directory.path)
-    const big = (sequence: number) => payloadOf(sequence, PAYLOAD_SIZE_BYTES_MAX)
-    for (let sequence = 0; sequence < 12; sequence++) await opened.log.append([big(sequence)])
+    expect(opened.events).toEqual([])
     expect((await opened.index.keys().all()).length).toBe(12)
     const starts: string[] = []
     for await (const { sequence, payload } of opened.log.read({ from: 7, to: 9 })) {
@@ -355,6 +359,7 @@ describe('the index', () => {
     {
       await using opened = await openTestLog(directory.path, { segmentSizeBytesMax: 4096 })
       for (let sequence = 0; sequence < 60; sequence++) await opened.log.append([payloadOf(sequence)])
+      await opened.log.close()
       entries = await opened.index.iterator().all()
     }
     expect(entries.length).toBeGreaterThan(2)
