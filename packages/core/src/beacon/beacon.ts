@@ -55,7 +55,7 @@ export function createBeaconOfOne(secretKey: Uint8Array): Beacon & { readonly pu
   }
 }
 
-/** @param seed - at least 48 bytes of key material, as RFC 9380's hash to field wants them; the same seed, the same key */
+/** @param seed - exactly 48 bytes of key material; the same seed, the same key */
 export function deriveBeaconKey(seed: Uint8Array): Uint8Array {
   return scheme.keygen(seed).secretKey
 }

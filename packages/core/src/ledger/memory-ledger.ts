@@ -17,7 +17,7 @@ export function createMemoryLedger(parameters: NetworkParameters, tools: LedgerT
     if (result.ok) machine.announce([result.applied])
     return receiptOf(result)
   }
-  append({ kind: 'genesis', networkId: machine.state.networkId }, parameters.genesisMs)
+  append({ kind: 'genesis', networkId: machine.state.networkId }, now())
   return {
     state: machine.state,
     append,
