@@ -284,7 +284,7 @@ class DiskPieceStore implements PieceStore {
 
   #recordOf({ isPublicCar, places }: CollectedBlocks, before: PieceRecord | undefined): PieceRecord {
     const deals = before?.deals ?? []
-    const leaseUntilMs = deals.length > 0 ? undefined : Math.max(before?.leaseUntilMs ?? 0, this.#leaseEnd())
+    const leaseUntilMs = deals.length > 0 ? undefined : this.#leaseEnd()
     return { isPublicCar, blockCount: places.length, deals, leaseUntilMs }
   }
 

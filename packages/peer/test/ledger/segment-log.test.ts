@@ -2,12 +2,16 @@ import { createHash } from 'node:crypto'
 import { appendFile, copyFile, cp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fc, test as property } from '@fast-check/vitest'
+import crc32c from 'crc-32/crc32c.js'
 import { describe, expect, it } from 'vitest'
 import { readSegmentLog } from '../../src/ledger/segment-log.ts'
 import {
   CHAIN_START,
+  chainHashOf,
   decodeRecord,
   encodeRecord,
+  encodeSegmentHeader,
+  formatSegmentName,
   GROUP_SIZE_BYTES_MAX,
   PAYLOAD_SIZE_BYTES_MAX,
   RECORD_HEADER_SIZE_BYTES,
@@ -165,9 +169,13 @@ describe('a disk that fails', () => {
     }
   )
 
-  it('rejects the appends that waited behind the failed one', async () => {
+  it('rejects the appends that waited behind a failed one, though the disk would take them', async () => {
     await using directory = await temporaryDirectory()
-    const files = failingFileSystem(({ operation }) => (operation === 'datasync' ? systemError('ENOSPC') : undefined))
+    let syncs = 0
+    const files = failingFileSystem(({ operation }) => {
+      if (operation === 'datasync') syncs += 1
+      return operation === 'datasync' && syncs === 1 ? systemError('ENOSPC') : undefined
+    })
     await using opened = await openTestLog(directory.path, { files })
     const results = await Promise.allSettled(payloads(0, 20).map(payload => opened.log.append([payload])))
     expect(results.every(({ status }) => status === 'rejected')).toBe(true)
@@ -338,6 +346,60 @@ describe('damage before the tail', () => {
   })
 })
 
+describe('files that were put together by hand', () => {
+  const salt = 7
+
+  /** A segment file whose every checksum is right. */
+  function segmentOf(header: { firstSequence: number; previousChainHash: Uint8Array }, chainHashes: Uint8Array[] = []) {
+    const records = chainHashes.map(chainHash => {
+      const bytes = Buffer.alloc(RECORD_HEADER_SIZE_BYTES + 5)
+      encodeRecord(bytes, 0, Buffer.from('entry'), { salt, chainHash, groupOffset: 0 })
+      return bytes
+    })
+    return Buffer.concat([encodeSegmentHeader({ salt, ...header }), ...records])
+  }
+
+  const first = chainHashOf(CHAIN_START, Buffer.from('entry'))
+  const whole = segmentOf({ firstSequence: 0, previousChainHash: CHAIN_START }, [first])
+
+  it.each([
+    [
+      'a record that does not continue the chain',
+      { 0: segmentOf({ firstSequence: 0, previousChainHash: CHAIN_START }, [CHAIN_START]) }
+    ],
+    [
+      'a file that does not continue the chain',
+      { 0: whole, 1: segmentOf({ firstSequence: 1, previousChainHash: CHAIN_START }) }
+    ],
+    ['a gap between two files', { 0: whole, 2: segmentOf({ firstSequence: 2, previousChainHash: first }) }],
+    ['a file under a wrong name', { 0: whole, 1: segmentOf({ firstSequence: 2, previousChainHash: first }) }]
+  ])('are refused for %s', async (_, segments) => {
+    await using directory = await temporaryDirectory()
+    for (const [sequence, bytes] of Object.entries(segments)) {
+      await writeFile(join(directory.path, formatSegmentName(Number(sequence))), bytes)
+    }
+    const walk = readSegmentLog(directory.path)
+    await expect(walk.next().then(() => walk.next())).rejects.toMatchObject({ code: 'LOG_DAMAGED' })
+  })
+
+  it('are taken when they fit, and refused when a newer program wrote them', async () => {
+    await using directory = await temporaryDirectory()
+    const path = join(directory.path, formatSegmentName(0))
+    await writeFile(path, whole)
+    const walk = readSegmentLog(directory.path)
+    expect(await walk.next()).toMatchObject({ value: { sequence: 0 } })
+    expect(await walk.next()).toMatchObject({ done: true })
+    const newer = Buffer.from(whole)
+    newer.writeUInt32BE(2, 8)
+    newer.writeUInt32BE(
+      crc32c.buf(newer.subarray(0, SEGMENT_HEADER_SIZE_BYTES - 4)) >>> 0,
+      SEGMENT_HEADER_SIZE_BYTES - 4
+    )
+    await writeFile(path, newer)
+    await expect(readSegmentLog(directory.path).next()).rejects.toMatchObject({ code: 'LOG_TOO_NEW' })
+  })
+})
+
 describe('the index', () => {
   const falsify: Record<string, (path: string) => Promise<void>> = {
     deleted: path => rm(join(path, 'index'), { recursive: true }),
@@ -374,9 +436,10 @@ describe('the index', () => {
     await using directory = await temporaryDirectory()
     await using opened = await openTestLog(directory.path, { segmentSizeBytesMax: 4096 })
     for (let sequence = 0; sequence < 60; sequence++) await opened.log.append([payloadOf(sequence)])
-    const [first, second] = await opened.index.iterator().all()
-    await opened.index.put('0000000000000040', second![1])
-    expect(await readAll(opened.log, 41)).toEqual(textsOf(41, 60))
+    const entries = await opened.index.iterator().all()
+    const [first] = entries
+    await opened.index.put('0000000000000020', entries.at(-1)![1])
+    expect(await readAll(opened.log, 20)).toEqual(textsOf(20, 60))
     const moved = { ...(JSON.parse(first![1]) as object), sequence: 40 }
     await opened.index.put('0000000000000040', JSON.stringify({ ...moved, chainHash: 'aa' }))
     expect(await readAll(opened.log, 41)).toEqual(textsOf(41, 60))
@@ -414,6 +477,12 @@ describe('the record codec', () => {
     encodeRecord(bytes, 0, payload, { salt: 7, chainHash: CHAIN_START, groupOffset: 0 })
     bytes[at % bytes.length]! ^= 1 << bit
     expect(['bad', 'short']).toContain(decodeRecord(bytes, 0, 7))
+  })
+
+  it('knows no empty record', () => {
+    const bytes = Buffer.alloc(RECORD_HEADER_SIZE_BYTES)
+    encodeRecord(bytes, 0, new Uint8Array(0), { salt: 1, chainHash: CHAIN_START, groupOffset: 0 })
+    expect(decodeRecord(bytes, 0, 1)).toBe('bad')
   })
 
   it('does not take a record that was made for another file', () => {

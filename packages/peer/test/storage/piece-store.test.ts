@@ -42,10 +42,24 @@ describe('committing', () => {
       leaseUntilMs: LEASE_MS
     })
     expect(piece.cid.toString()).toBe(pieceCidOf(bytes))
-    expect(await readFile(join(opened.directory, piece.cid.toString()))).toEqual(Buffer.from(bytes))
+    expect((await readFile(join(opened.directory, piece.cid.toString()))).equals(bytes)).toBe(true)
     expect(await opened.store.get(piece.cid)).toEqual(piece)
-    expect(Buffer.from(await opened.store.read(piece.cid, 0, sizeBytes + 10))).toEqual(Buffer.from(bytes))
+    expect(Buffer.from(await opened.store.read(piece.cid, 0, sizeBytes + 10)).equals(bytes)).toBe(true)
     expect(await opened.store.check(piece.cid)).toEqual({ ok: true })
+  })
+
+  it('syncs bytes before names, and names before it says so', async () => {
+    await using directory = await temporaryDirectory()
+    const calls: string[] = []
+    const files = failingFileSystem(({ operation, path }) => {
+      calls.push(`${operation} ${path.replace(/^.*\//, '').replace(/^.*\./, '.')}`)
+      return undefined
+    })
+    await using opened = await openTestStore(directory.path, { files })
+    calls.length = 0
+    await storePiece(opened.store, randomBytes(1, 5000))
+    const steps = ['datasync .piece', 'datasync .layer', 'rename .layer', 'rename .piece', 'sync pieces']
+    expect(calls.filter(call => /^(sync|datasync|rename)/.test(call))).toEqual(steps)
   })
 
   it('gives the prover the layer that the hasher made, and reads of any range', async () => {
