@@ -34,3 +34,14 @@ export function expectBigint(name: string, value: unknown, min: bigint, max: big
 export function expectArray(name: string, value: unknown): asserts value is readonly unknown[] {
   if (!Array.isArray(value)) throw new TypeError(`${name}: expected array, got ${describe(value)}`)
 }
+
+/** Requires an object; says nothing about its fields. */
+export function expectObject(name: string, value: unknown): asserts value is object {
+  if (typeof value !== 'object' || value === null)
+    throw new TypeError(`${name}: expected object, got ${describe(value)}`)
+}
+
+/** Requires a function. */
+export function expectFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`${name}: expected function, got ${describe(value)}`)
+}

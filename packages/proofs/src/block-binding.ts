@@ -9,13 +9,11 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { varint } from 'multiformats'
-import type { CID } from 'multiformats/cid'
-import { expectBytes } from './arguments.ts'
+import { CID } from 'multiformats/cid'
 import type { NodeHasher } from './node-hasher.ts'
-import type { PieceCommitment } from './piece-cid.ts'
+import { expectCommitment, type PieceCommitment } from './piece-cid.ts'
 import { type PieceSource, readExactly } from './piece-source.ts'
 import { enclosingQuads, proveRange, type RawRange, verifyRange } from './range-proof.ts'
-import { LEAF_SIZE_BYTES } from './sizes.ts'
 
 /** A proof that a block lies in a piece. */
 export interface BlockProof {
@@ -37,7 +35,7 @@ export type BlockReason =
   | 'unsupported-hash'
   /** The section has the CID, but its data does not hash to it. */
   | 'wrong-block'
-  /** The block is right, but the bytes are not those of the piece. */
+  /** The block is right, but these bytes do not lie in this place of this piece. */
   | 'wrong-piece'
 
 const IDENTITY_CODE = 0x00
@@ -72,7 +70,8 @@ export interface BlockClaim {
 
 /** Verifies that the block with this CID lies in this piece. @returns its data, a view on the proof's bytes */
 export function verifyBlock({ commitment, cid, proof, nodeHasher }: BlockClaim): BlockVerdict {
-  expectBytes('commitment.root', commitment.root, LEAF_SIZE_BYTES)
+  expectCommitment(commitment)
+  if (CID.asCID(cid) === null) throw new TypeError(`cid: expected CID, got ${typeof cid}`)
   const { section, bytes, nodes } = (proof ?? {}) as Partial<BlockProof>
   if (!(bytes instanceof Uint8Array && nodes instanceof Uint8Array)) return refuse('malformed')
   if (typeof section !== 'object' || section === null) return refuse('malformed')

@@ -3,10 +3,10 @@
  *
  * @see SPEC.md §6.1
  */
-import { expectArray, expectBytes, expectInteger } from './arguments.ts'
+import { expectArray, expectInteger } from './arguments.ts'
 import type { NodePosition } from './leaf-runs.ts'
 import type { NodeHasher } from './node-hasher.ts'
-import type { PieceCommitment } from './piece-cid.ts'
+import { expectCommitment, type PieceCommitment } from './piece-cid.ts'
 import { collectNodes, expectLeafIndices, openNodes, type PieceSource } from './piece-source.ts'
 import { type FoldJob, verifyJobs } from './proof-fold.ts'
 import type { ProofReason, ProofVerdict } from './proof-verdict.ts'
@@ -79,8 +79,8 @@ export function verifyEachLeaf({
 
 /** Checks the shape of a leaf proof. @returns the job that folds it, or why it is refused before any hashing */
 function leafProofJob({ commitment, leafIndex, proof }: LeafProofClaim): FoldJob | ProofReason {
+  expectCommitment(commitment)
   const { root, rawSize } = commitment
-  expectBytes('commitment.root', root, LEAF_SIZE_BYTES)
   expectInteger('leafIndex', leafIndex, 0, leafCountOf(rawSize) - 1)
   const { leaf, siblings } = (proof ?? {}) as Partial<LeafProof>
   if (!(leaf instanceof Uint8Array && siblings instanceof Uint8Array)) return 'malformed'

@@ -3,10 +3,10 @@
  *
  * @see SPEC.md §6.2
  */
-import { expectArray, expectBytes } from './arguments.ts'
+import { expectArray } from './arguments.ts'
 import { type NodePosition, planNodes, runsOfLeaves } from './leaf-runs.ts'
 import type { NodeHasher } from './node-hasher.ts'
-import type { PieceCommitment } from './piece-cid.ts'
+import { expectCommitment, type PieceCommitment } from './piece-cid.ts'
 import { collectNodes, expectLeafIndices, openNodes, type PieceSource, sortDistinct } from './piece-source.ts'
 import { type FoldJob, verifyJobs } from './proof-fold.ts'
 import type { ProofReason, ProofVerdict } from './proof-verdict.ts'
@@ -70,8 +70,8 @@ export function verifyEachMultiProof({
 
 /** Checks the shape of a multi-proof. @returns the job that folds it, or why it is refused before any hashing */
 function multiProofJob({ commitment, leafIndices, proof }: MultiProofClaim): FoldJob | ProofReason {
+  expectCommitment(commitment)
   const { root, rawSize } = commitment
-  expectBytes('commitment.root', root, LEAF_SIZE_BYTES)
   expectLeafIndices(leafIndices, rawSize)
   const { leaves, nodes } = (proof ?? {}) as Partial<MultiProof>
   if (!(leaves instanceof Uint8Array && nodes instanceof Uint8Array)) return 'malformed'

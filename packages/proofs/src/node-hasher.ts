@@ -7,7 +7,7 @@
  * `@holdfast/proofs/native`.
  */
 import { sha256 } from '@noble/hashes/sha2.js'
-import { expectBytes } from './arguments.ts'
+import { expectBytes, expectFunction, expectObject } from './arguments.ts'
 import { LEAF_SIZE_BYTES } from './sizes.ts'
 
 /** Names of the implementations in this package. */
@@ -28,6 +28,12 @@ export interface NodeHasher {
 }
 
 const PAIR_SIZE_BYTES = 2 * LEAF_SIZE_BYTES
+
+/** Requires something that hashes layers. */
+export function expectNodeHasher(nodeHasher: NodeHasher): void {
+  expectObject('nodeHasher', nodeHasher)
+  expectFunction('nodeHasher.hashLayer', nodeHasher.hashLayer)
+}
 
 /** Requires a layer of whole pairs and room for exactly its parents. */
 export function expectLayer(nodes: Uint8Array, parents: Uint8Array): void {

@@ -14,7 +14,7 @@ import { varint } from 'multiformats'
 import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
 import { create as createMultihash } from 'multiformats/hashes/digest'
-import { expectBytes } from './arguments.ts'
+import { expectBytes, expectObject } from './arguments.ts'
 import { HEIGHT_MAX, HEIGHT_MIN, heightOf, LEAF_SIZE_BYTES, paddingOf, rawCapacityOf } from './sizes.ts'
 
 /** What a PieceCIDv2 says: plain data. */
@@ -25,6 +25,12 @@ export interface PieceCommitment {
   rawSize: number
   /** Height of the tree: `heightOf(rawSize)`. */
   height: number
+}
+
+/** Requires a root of 32 bytes; the functions of sizes.ts check the size. */
+export function expectCommitment(commitment: Pick<PieceCommitment, 'root'>): void {
+  expectObject('commitment', commitment)
+  expectBytes('commitment.root', commitment.root, LEAF_SIZE_BYTES)
 }
 
 /** Why bytes or a text are no PieceCIDv2 that encoding would have made. */
@@ -148,7 +154,9 @@ function decodePadding(bytes: Uint8Array): bigint | PieceCidReason {
 function parseBase32(text: string): Uint8Array | undefined {
   if (typeof text !== 'string' || text.length > TEXT_LENGTH_MAX) return undefined
   try {
-    return base32.decode(text)
+    const bytes = base32.decode(text)
+    // The decoder also takes text that the encoder does not give: `=` at the end.
+    return base32.encode(bytes) === text ? bytes : undefined
   } catch {
     return undefined
   }

@@ -5,9 +5,9 @@
  * anywhere in any order, and join the parts in order. A part is plain data, ready to be posted between workers; its bytes
  * may lie on a SharedArrayBuffer. Root, CID and layer are those of the whole piece hashed at once.
  */
-import { expectArray, expectBytes, expectInteger } from './arguments.ts'
+import { expectArray, expectBytes, expectInteger, expectObject } from './arguments.ts'
 import { expandFr32 } from './fr32.ts'
-import type { NodeHasher } from './node-hasher.ts'
+import { expectNodeHasher, type NodeHasher } from './node-hasher.ts'
 import {
   CACHED_LAYER_HEIGHT,
   type CachedLayer,
@@ -65,6 +65,7 @@ export function createPartHasher({
   nodeHasher,
   cachedLayerHeight = CACHED_LAYER_HEIGHT
 }: PartHasherOptions): PartHasher {
+  expectNodeHasher(nodeHasher)
   expectCachedLayerHeight(cachedLayerHeight)
   const slab = new Uint8Array(LEAF_SIZE_BYTES * 2 ** Math.max(SLAB_HEIGHT_MIN, cachedLayerHeight))
   let slabSize = 0
@@ -116,24 +117,31 @@ export function createPartHasher({
  * @param parts - at least one; all with one layer height, and all but the last a multiple of that layer's subtree
  */
 export function joinLayers(parts: readonly PiecePart[], nodeHasher: NodeHasher): PiecePart {
+  expectNodeHasher(nodeHasher)
   expectArray('parts', parts)
-  const first = parts[0]
-  if (first === undefined) throw new RangeError('parts: expected at least 1, got 0')
-  for (const part of parts) expectLayerOfPiece(part.layer, part.rawSize)
-  if (parts.length === 1) return first
-  const { height } = first.layer
-  const last = parts.length - 1
-  for (const [i, { rawSize, layer }] of parts.entries()) {
-    const wanted = i === last ? Math.min(height, heightOf(rawSize)) : height
-    if (layer.height !== wanted)
-      throw new RangeError(`parts[${i}].layer.height: expected ${wanted}, got ${layer.height}`)
-    if (i !== last && (rawSize === 0 || rawSize % rawCapacityOf(height) !== 0))
-      throw new RangeError(`parts[${i}].rawSize: expected a multiple of ${rawCapacityOf(height)}, got ${rawSize}`)
+  if (parts.length === 0) throw new RangeError('parts: expected at least 1, got 0')
+  for (const [i, part] of parts.entries()) {
+    expectObject(`parts[${i}]`, part)
+    expectLayerOfPiece(part.layer, part.rawSize)
   }
+  const { height } = parts[0]!.layer
+  if (parts.length > 1) expectOneGrid(parts, height)
   const rawSize = parts.reduce((sum, part) => sum + part.rawSize, 0)
   expectInteger('bytes of the piece', rawSize, 0, PIECE_SIZE_BYTES_MAX)
-  const layers = parts.map(part => liftLayer(part.layer, height, nodeHasher))
-  return { rawSize, layer: { height, nodes: concat(layers) } }
+  return { rawSize, layer: { height, nodes: concat(parts.map(part => liftLayer(part.layer, height, nodeHasher))) } }
+}
+
+/** Requires parts that were cut where subtrees of this height are cut. */
+function expectOneGrid(parts: readonly PiecePart[], height: number): void {
+  const subtreeSize = rawCapacityOf(height)
+  const last = parts.length - 1
+  for (const [i, { rawSize, layer }] of parts.entries()) {
+    const wantedHeight = i === last ? Math.min(height, heightOf(rawSize)) : height
+    if (layer.height !== wantedHeight)
+      throw new RangeError(`parts[${i}].layer.height: expected ${wantedHeight}, got ${layer.height}`)
+    if (i !== last && (rawSize === 0 || rawSize % subtreeSize !== 0))
+      throw new RangeError(`parts[${i}].rawSize: expected a multiple of ${subtreeSize}, got ${rawSize}`)
+  }
 }
 
 /** @returns the nodes of a layer as they stand at `height`: the root of a small last part meets zeros on its way up */

@@ -4,11 +4,11 @@
  * Every node below the cached layer is rebuilt from the bytes of the one subtree that holds it. All subtrees that a proof
  * touches are read once, laid side by side, and hashed together, a layer per call.
  */
-import { expectArray, expectBytes, expectInteger } from './arguments.ts'
+import { expectArray, expectBytes, expectFunction, expectInteger } from './arguments.ts'
 import { ProofError } from './errors.ts'
 import { expandFr32 } from './fr32.ts'
 import type { NodePosition } from './leaf-runs.ts'
-import type { NodeHasher } from './node-hasher.ts'
+import { expectNodeHasher, type NodeHasher } from './node-hasher.ts'
 import type { PieceCommitment } from './piece-cid.ts'
 import { type CachedLayer, expectLayerOfPiece, growLayers } from './piece-tree.ts'
 import { expandedSizeOf, heightOf, LEAF_SIZE_BYTES, leafCountOf, rawCapacityOf } from './sizes.ts'
@@ -60,6 +60,7 @@ export function sortDistinct(values: readonly number[]): number[] {
  */
 export async function openNodes(source: PieceSource, leafIndices: readonly number[]): Promise<PieceNodes> {
   const { layer, nodeHasher } = source
+  expectNodeHasher(nodeHasher)
   const { rawSize } = source.commitment
   expectLayerOfPiece(layer, rawSize)
   const leavesPerSubtree = 2 ** layer.height
@@ -103,6 +104,7 @@ export async function readExactly(
   offset: number,
   size: number
 ): Promise<Uint8Array> {
+  expectFunction('read', read)
   signal?.throwIfAborted()
   const raw = await read(offset, size)
   expectBytes('read()', raw)

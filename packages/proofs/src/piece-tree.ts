@@ -4,7 +4,7 @@
  * A layer is bytes: its nodes of 32 bytes one after another, from the left, only those that cover data. What lies to the
  * right of them is zero, and its nodes are known (zero-nodes.ts), so padding costs one node a layer at most.
  */
-import { expectBytes, expectInteger } from './arguments.ts'
+import { expectBytes, expectInteger, expectObject } from './arguments.ts'
 import type { NodeHasher } from './node-hasher.ts'
 import { HEIGHT_MAX, HEIGHT_MIN, heightOf, LEAF_SIZE_BYTES, leafCountOf } from './sizes.ts'
 import { zeroNode } from './zero-nodes.ts'
@@ -37,6 +37,7 @@ export function nodeCountAbove(count: number, levels: number): number {
 
 /** Requires a layer that belongs to a piece of this size, as far as its shape can tell. */
 export function expectLayerOfPiece(layer: CachedLayer, rawSize: number): void {
+  expectObject('layer', layer)
   expectInteger('layer.height', layer.height, 0, heightOf(rawSize))
   expectBytes('layer.nodes', layer.nodes, nodeCountAbove(leafCountOf(rawSize), layer.height) * LEAF_SIZE_BYTES)
 }

@@ -9,7 +9,7 @@
  * 31 bits, which is five times as fast as bytes at offsets that the machine must take for fractions.
  */
 import { isRightChild, type LeafRuns, raiseRuns } from './leaf-runs.ts'
-import type { NodeHasher } from './node-hasher.ts'
+import { expectNodeHasher, type NodeHasher } from './node-hasher.ts'
 import type { ProofReason, ProofVerdict } from './proof-verdict.ts'
 import { LEAF_SIZE_BYTES } from './sizes.ts'
 import { zeroNode } from './zero-nodes.ts'
@@ -72,6 +72,7 @@ function lay(buffer: NodeBuffer, parts: readonly Uint8Array[]): NodeBuffer {
  * @returns one verdict for each, same order
  */
 export function verifyJobs(jobs: readonly (FoldJob | ProofReason)[], nodeHasher: NodeHasher): ProofVerdict[] {
+  expectNodeHasher(nodeHasher)
   const proved = foldToRoots(
     jobs.filter(job => typeof job !== 'string'),
     nodeHasher

@@ -7,11 +7,11 @@
  *
  * @see SPEC.md §6.3
  */
-import { expectBytes, expectInteger } from './arguments.ts'
+import { expectInteger, expectObject } from './arguments.ts'
 import { expandFr32 } from './fr32.ts'
 import { type LeafRuns, planNodes } from './leaf-runs.ts'
 import type { NodeHasher } from './node-hasher.ts'
-import type { PieceCommitment } from './piece-cid.ts'
+import { expectCommitment, type PieceCommitment } from './piece-cid.ts'
 import { collectNodes, openNodes, type PieceSource } from './piece-source.ts'
 import { type FoldJob, verifyJobs } from './proof-fold.ts'
 import type { ProofReason, ProofVerdict } from './proof-verdict.ts'
@@ -36,12 +36,16 @@ export interface LeafRange {
   end: number
 }
 
-function expectRawRange({ offset, size }: RawRange, rawSize: number): void {
+function expectRawRange(range: RawRange, rawSize: number): void {
+  expectObject('range', range)
+  const { offset, size } = range
   expectInteger('range.offset', offset, 0, rawSize - 1)
   expectInteger('range.size', size, 1, rawSize - offset)
 }
 
-function expectLeafRange({ start, end }: LeafRange, rawSize: number): void {
+function expectLeafRange(range: LeafRange, rawSize: number): void {
+  expectObject('range', range)
+  const { start, end } = range
   const leafCount = leafCountOf(rawSize)
   expectInteger('range.start', start, 0, leafCount - 1)
   expectInteger('range.end', end, start + 1, leafCount)
@@ -78,7 +82,7 @@ export async function proveLeafRange(options: PieceSource & { range: LeafRange }
 }
 
 /** Proves the quads around a range of raw bytes: {@link proveLeafRange} of {@link leafRangeOf}. */
-export function proveRange(options: PieceSource & { range: RawRange }): Promise<Uint8Array> {
+export async function proveRange(options: PieceSource & { range: RawRange }): Promise<Uint8Array> {
   return proveLeafRange({ ...options, range: leafRangeOf(options.range, options.commitment.rawSize) })
 }
 
@@ -114,8 +118,8 @@ export function verifyLeafRange({ nodeHasher, ...claim }: LeafRangeClaim): Proof
 }
 
 function rangeJob({ commitment, range, leaves, nodes }: Omit<LeafRangeClaim, 'nodeHasher'>): FoldJob | ProofReason {
+  expectCommitment(commitment)
   const { root, rawSize } = commitment
-  expectBytes('commitment.root', root, LEAF_SIZE_BYTES)
   const nodesSize = rangeProofSizeBytes({ rawSize, range })
   if (!(leaves instanceof Uint8Array && nodes instanceof Uint8Array)) return 'malformed'
   if (leaves.length !== (range.end - range.start) * LEAF_SIZE_BYTES) return 'wrong-data-size'
@@ -137,6 +141,7 @@ export interface RangeClaim {
 
 /** Verifies that a piece has these raw bytes in this place. */
 export function verifyRange({ commitment, range, bytes, nodes, nodeHasher }: RangeClaim): ProofVerdict {
+  expectCommitment(commitment)
   const quads = enclosingQuads(range, commitment.rawSize)
   if (!(bytes instanceof Uint8Array)) return { ok: false, reason: 'malformed' }
   if (bytes.length !== quads.size) return { ok: false, reason: 'wrong-data-size' }
