@@ -32,7 +32,10 @@ export function closeRound(state: LedgerState, late: boolean): LedgerEvent[] {
   ]
 }
 
-/** What the round after next will challenge: the state as it stands now. */
+/**
+ * What the next opened round will challenge: the state as it stands now. A bad proof that was reported is handed over to
+ * that round, and so is answered once.
+ */
 export function freezeRound(state: LedgerState): Freeze {
   const { money } = state.parameters
   const deals = [...state.deals.values()]
@@ -47,6 +50,7 @@ export function freezeRound(state: LedgerState): Freeze {
       pricePerRound: priceOfDeal(money, deal),
       mustOpen: deal.mustOpen
     }))
+  for (const { dealId } of deals) state.deals.get(dealId)!.mustOpen = false
   const verifiers = [...state.verifiers]
     .map(([address, { stake }]) => ({ address, places: Number(stake / money.stakeUnit) }))
     .sort((a, b) => (a.address < b.address ? -1 : 1))
@@ -75,8 +79,8 @@ function settle(state: LedgerState, open: OpenRound, frozen: FrozenDeal, deal: D
   )
   if (outcome.kind === 'fault')
     deal.docket = enterLeaves(deal.docket, challenges, state.countedRounds, proving.docketLeavesMax)
-  if (frozen.mustOpen && outcome.kind === 'proved') deal.mustOpen = false
-  if (verdicts.includes('bad proof')) deal.mustOpen = true
+  // A fault needs no second opening: only a self-proof takes its leaves off the docket.
+  if (verdicts.includes('bad proof') || (frozen.mustOpen && outcome.kind === 'void')) deal.mustOpen = true
   deal.rounds[outcome.kind === 'proved' ? 'proved' : outcome.kind === 'fault' ? 'faulted' : 'void'] += 1
   const paidVerifiers = verifiers.filter((_, index) => earnsFee(verdicts[index], outcome))
   const fees = payVerifiers(state, deal, frozen, paidVerifiers)
@@ -94,8 +98,9 @@ function settle(state: LedgerState, open: OpenRound, frozen: FrozenDeal, deal: D
   }
 }
 
-/** Yes and no are paid the same, silence about a provider only when nobody else heard it either. */
+/** Yes and no are paid the same, silence about a provider only when nobody else heard it either. A void round pays nobody. */
 function earnsFee(verdict: string | undefined, outcome: Outcome): boolean {
+  if (outcome.kind === 'void') return false
   if (verdict === 'pass' || verdict === 'bad proof') return true
   return verdict === 'no answer' && outcome.kind === 'fault'
 }

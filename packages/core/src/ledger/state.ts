@@ -61,7 +61,7 @@ export interface Deal {
   /** The last round in which the repair budget may be used; 0 while there is none. */
   repairUntilRound: number
   docket: Docket
-  /** A verifier saw a bad proof: the next challenged round must be opened on the ledger. */
+  /** A verifier saw a bad proof: the next round that is frozen must be opened on the ledger. */
   mustOpen: boolean
   /** Everything that ever entered the escrow, and where it went. */
   totals: { funded: bigint; paidToProvider: bigint; paidToVerifiers: bigint; refunded: bigint }

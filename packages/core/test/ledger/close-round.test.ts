@@ -1,0 +1,341 @@
+import { describe, expect, it } from 'vitest'
+import { checkInvariants } from '../../src/ledger/invariants.ts'
+import { assignmentOf } from '../../src/ledger/proof-rules.ts'
+import { pieceOf } from './memory-pieces.ts'
+import { CLIENT, CREDIT, PROVIDER, resultOf, TestNetwork, VERIFIERS } from './network-fixture.ts'
+
+/** A deal that the open round, the second, challenges; four verifiers, three of them assigned. */
+async function challengedNetwork(...[changes]: ConstructorParameters<typeof TestNetwork>) {
+  const network = new TestNetwork(changes)
+  await network.stakeAll()
+  const opened = await network.openDealWithPieces()
+  await network.openRounds(2)
+  return { network, ...opened, price: 100n * BigInt(opened.deal.leafCount) }
+}
+
+const assignedTo = (network: TestNetwork, dealId: number) =>
+  assignmentOf(network.state, network.state.open!)
+    .get(dealId)!
+    .map(address => VERIFIERS.find(verifier => verifier.address === address)!)
+
+describe('boundaries', () => {
+  it('challenges and pays what round r added from r+2 on', async () => {
+    const network = new TestNetwork()
+    await network.stakeAll()
+    await network.openRound()
+    const { deal } = await network.openDealWithPieces({ pieces: [pieceOf('first')] })
+    await network.openRound()
+    expect(network.state.open!.freeze.deals).toEqual([])
+    await network.openRound()
+    const frozen = { dealId: 1, pieceCount: 1, leafCount: deal.leafCount, pricePerRound: 100n * BigInt(deal.leafCount) }
+    expect(network.state.open!.freeze.deals).toMatchObject([frozen])
+    await network.take(network.piecesOrder(1, [pieceOf('second')]))
+    const { leafCount } = deal
+    const grown = { ...frozen, pieceCount: 2, leafCount, pricePerRound: 100n * BigInt(leafCount) }
+    for (const expected of [frozen, frozen, grown]) {
+      expect(network.state.open!.freeze.deals).toMatchObject([expected])
+      await network.attestAll(() => 'pass')
+      const { paid, withheld, fees } = resultOf(await network.openRound(), 1)
+      const price = 100n * BigInt(expected.leafCount)
+      expect(paid + withheld + fees).toBe(price)
+    }
+  })
+
+  it('gives a stake its places two rounds later', async () => {
+    const network = new TestNetwork()
+    await network.openRound()
+    await network.take(network.stake(VERIFIERS[0]!, 2))
+    await network.openRound()
+    expect(network.state.open!.freeze.verifiers).toEqual([])
+    await network.openRound()
+    expect(network.state.open!.freeze.verifiers).toEqual([{ address: VERIFIERS[0]!.address, places: 2 }])
+  })
+
+  it('challenges an ending deal in its last round, pays it, and returns all money after it', async () => {
+    const { network, deal } = await challengedNetwork()
+    await network.take(network.endDeal(CLIENT, 1))
+    expect(deal.endsAfterRound).toBe(6)
+    for (let round = 2; round < 6; round += 1) {
+      await network.attestAll(() => 'pass')
+      expect(resultOf(await network.openRound(), 1).outcome.kind).toBe('proved')
+    }
+    expect(network.state.open!.freeze.deals).toHaveLength(1)
+    await network.attestAll(() => 'pass')
+    const { escrow, collateral } = deal
+    const events = await network.openRound()
+    const { paid, withheld, fees } = resultOf(events, 1)
+    expect(paid).toBeGreaterThan(0n)
+    expect(events).toContainEqual({
+      kind: 'dealEnded',
+      dealId: 1,
+      refunded: escrow - paid - withheld - fees,
+      collateralReturned: collateral + withheld
+    })
+    expect(deal).toMatchObject({ status: 'ended', escrow: 0n, collateral: 0n })
+    expect(network.state.open!.freeze.deals).toEqual([])
+    expect(checkInvariants(network.state)).toEqual([])
+  })
+})
+
+describe('a proved round', () => {
+  it('pays provider and verifiers from escrow, exactly the price', async () => {
+    const { network, deal, price } = await challengedNetwork()
+    const before = {
+      escrow: deal.escrow,
+      provider: network.freeOf(PROVIDER),
+      verifiers: VERIFIERS.map(v => network.freeOf(v))
+    }
+    const assigned = assignedTo(network, 1)
+    await network.attestAll(() => 'pass')
+    const result = resultOf(await network.openRound(), 1)
+    const fee = (price * 60_000n) / 1_000_000n / 3n
+    expect(result).toMatchObject({ outcome: { kind: 'proved', by: 'quorum' }, fees: 3n * fee, docketLeaves: 0 })
+    expect(result.withheld).toBe((price - 3n * fee) / 2n)
+    expect(result.paid + result.withheld).toBe(price - 3n * fee)
+    expect(deal.escrow).toBe(before.escrow - price)
+    expect(deal.collateral).toBe(result.withheld)
+    expect(network.freeOf(PROVIDER)).toBe(before.provider + result.paid)
+    expect(VERIFIERS.map(v => network.freeOf(v))).toEqual(
+      VERIFIERS.map((v, i) => before.verifiers[i]! + (assigned.includes(v) ? fee : 0n))
+    )
+    expect(deal.rounds).toEqual({ proved: 1, faulted: 0, void: 0 })
+  })
+
+  it('needs a quorum of passes or one self-proof', async () => {
+    const { network } = await challengedNetwork()
+    const [first, second] = assignedTo(network, 1)
+    await network.take(network.attestation(first!, () => 'pass'))
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'no quorum' })
+    const again = assignedTo(network, 1)
+    await network.take(
+      network.attestation(again[0]!, () => 'pass'),
+      network.attestation(again[1]!, () => 'pass')
+    )
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'proved', by: 'quorum' })
+    expect(second).toBeDefined()
+  })
+
+  it('by self-proof leaves the fee of silent verifiers in escrow', async () => {
+    const { network, deal, pieces, price } = await challengedNetwork()
+    await network.take(await network.selfProof(deal, PROVIDER, pieces))
+    const result = resultOf(await network.openRound(), 1)
+    expect(result).toMatchObject({ outcome: { kind: 'proved', by: 'self-proof' }, fees: 0n })
+    expect(result.paid + result.withheld).toBe(price - 3n * ((price * 60_000n) / 1_000_000n / 3n))
+  })
+
+  it('earns collateral in until the target is full, to the atto, and not beyond', async () => {
+    const { network, deal, pieces, price } = await challengedNetwork({
+      proving: { openingOneIn: 1 },
+      money: { collateralRounds: 2, earnInPpm: 700_000 }
+    })
+    const withheld: bigint[] = []
+    for (let round = 0; round < 5; round += 1) {
+      await network.take(await network.selfProof(deal, PROVIDER, pieces))
+      withheld.push(resultOf(await network.openRound(), 1).withheld)
+    }
+    expect(withheld[0]).toBe(((price - 3n * ((price * 60_000n) / 1_000_000n / 3n)) * 700_000n) / 1_000_000n)
+    expect(withheld.at(-1)).toBe(0n)
+    expect(deal.collateral).toBe(2n * price)
+  })
+})
+
+describe('verifiers', () => {
+  it('are paid the same for yes and no, and for “no answer” only in a fault', async () => {
+    const { network, deal, pieces, price } = await challengedNetwork()
+    const fee = (price * 60_000n) / 1_000_000n / 3n
+    for (const [proved, fees] of [
+      [false, 3n * fee],
+      [true, 2n * fee]
+    ] as const) {
+      const [first, second, third] = assignedTo(network, 1)
+      await network.take(
+        network.attestation(first!, () => 'pass'),
+        network.attestation(second!, () => 'bad proof'),
+        network.attestation(third!, () => 'no answer')
+      )
+      if (proved) await network.take(await network.selfProof(deal, PROVIDER, pieces))
+      const result = resultOf(await network.openRound(), 1)
+      expect(result.outcome.kind).toBe(proved ? 'proved' : 'fault')
+      expect(result.fees).toBe(fees)
+    }
+  })
+
+  it('that say nothing get nothing', async () => {
+    const { network } = await challengedNetwork()
+    expect(resultOf(await network.openRound(), 1)).toMatchObject({
+      outcome: { kind: 'fault', reason: 'no answer' },
+      fees: 0n
+    })
+  })
+})
+
+describe('a fault', () => {
+  it('costs the pay of the round and fills the docket; the docket stops the pay until a self-proof empties it', async () => {
+    const { network, deal, pieces } = await challengedNetwork()
+    await network.attestAll(() => 'pass')
+    await network.openRound()
+    const { collateral, escrow } = deal
+    await network.attestAll(() => 'no answer')
+    const fault = resultOf(await network.openRound(), 1)
+    expect(fault).toMatchObject({ outcome: { kind: 'fault', reason: 'no answer' }, paid: 0n, withheld: 0n })
+    expect(fault.docketLeaves).toBe(fault.leavesAsked)
+    expect(deal.escrow).toBe(escrow - fault.fees)
+    await network.attestAll(() => 'pass')
+    const owing = resultOf(await network.openRound(), 1)
+    expect(owing).toMatchObject({ outcome: { kind: 'proved', by: 'quorum' }, paid: 0n, withheld: 0n })
+    expect(owing.docketLeaves).toBe(fault.docketLeaves)
+    await network.take(await network.selfProof(deal, PROVIDER, pieces, { docket: true }))
+    await network.attestAll(() => 'pass')
+    const cured = resultOf(await network.openRound(), 1)
+    expect(cured.docketLeaves).toBe(0)
+    expect(cured.paid).toBeGreaterThan(0n)
+    expect(deal.collateral).toBe(collateral + cured.withheld)
+    expect(checkInvariants(network.state)).toEqual([])
+  })
+
+  it('that is not cured forfeits the collateral, ends the deal, returns the escrow, and is burned in the end', async () => {
+    const { network, deal } = await challengedNetwork()
+    await network.attestAll(() => 'pass')
+    await network.openRound()
+    await network.openRound() // faulted: the docket has its first leaves
+    const { collateral, escrow } = deal
+    expect(collateral).toBeGreaterThan(0n)
+    await network.openRounds(2)
+    expect(deal.status).toBe('active')
+    const client = network.freeOf(CLIENT)
+    const provider = network.freeOf(PROVIDER)
+    const events = await network.openRound()
+    expect(events).toContainEqual({ kind: 'dealFailed', dealId: 1, forfeited: collateral, refunded: escrow })
+    expect(deal).toMatchObject({ status: 'failed', escrow: 0n, collateral: 0n, repairBudget: collateral, docket: [] })
+    expect(network.freeOf(CLIENT)).toBe(client + escrow)
+    expect(network.freeOf(PROVIDER)).toBe(provider)
+    await network.openRounds(2)
+    expect(deal.repairBudget).toBe(collateral)
+    expect(await network.openRound()).toContainEqual({ kind: 'burned', dealId: 1, amount: collateral })
+    expect(network.state.burned).toBe(collateral)
+    expect(network.freeOf(CLIENT)).toBe(client + escrow)
+    expect(checkInvariants(network.state)).toEqual([])
+  })
+
+  it('keeps an ending deal until the docket is empty', async () => {
+    const { network, deal, pieces } = await challengedNetwork({ proving: { cureRounds: 3 } })
+    await network.take(network.endDeal(PROVIDER, 1))
+    while (network.state.round < deal.endsAfterRound) {
+      await network.attestAll(() => 'pass')
+      await network.openRound()
+    }
+    await network.openRound() // its last round is a fault
+    expect(deal.status).toBe('ending')
+    const faulted = deal.rounds.faulted
+    await network.openRound()
+    expect(deal).toMatchObject({ status: 'ending', rounds: { faulted } })
+    await network.take(await network.selfProof(deal, PROVIDER, pieces, { docket: true }))
+    await network.openRound()
+    expect(deal.status).toBe('ended')
+  })
+})
+
+describe('a bad proof', () => {
+  it('must be answered on the ledger, once, in the next round that is frozen after it', async () => {
+    const { network, deal, pieces } = await challengedNetwork()
+    await network.attestAll(() => 'bad proof')
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'bad proof' })
+    expect(network.state.open!.freeze.deals).toMatchObject([{ mustOpen: false }])
+    await network.take(await network.selfProof(deal, PROVIDER, pieces, { docket: true }))
+    await network.attestAll(() => 'pass')
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'proved', by: 'quorum' })
+    expect(network.state.open!.freeze.deals).toMatchObject([{ mustOpen: true }])
+    await network.attestAll(() => 'pass')
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'not opened' })
+    await network.take(await network.selfProof(deal, PROVIDER, pieces, { docket: true }))
+    for (let round = 0; round < 2; round += 1) {
+      await network.attestAll(() => 'pass')
+      expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'proved', by: 'quorum' })
+    }
+  })
+
+  it('is still to be answered after void rounds', async () => {
+    const { network } = await challengedNetwork()
+    await network.attestAll(() => 'bad proof')
+    await network.openRounds(2)
+    expect(network.state.open!.freeze.deals).toMatchObject([{ mustOpen: true }])
+    network.voidRounds(6)
+    await network.openRounds(2)
+    expect(network.state.open!.freeze.deals).toMatchObject([{ mustOpen: true }])
+  })
+})
+
+describe('drawn openings', () => {
+  it('are not replaced by a quorum', async () => {
+    const { network, deal, pieces } = await challengedNetwork({
+      proving: { openingOneIn: 1 },
+      money: { collateralRounds: 2 }
+    })
+    await network.attestAll(() => 'pass')
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'not opened' })
+    await network.take(await network.selfProof(deal, PROVIDER, pieces))
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'proved', by: 'self-proof' })
+  })
+})
+
+describe('void rounds', () => {
+  it('are neither faults nor pay, for anybody, and do not age a debt', async () => {
+    const { network, deal } = await challengedNetwork()
+    await network.openRound() // a fault, so that there is a debt to age
+    const { escrow, docket, collateral } = deal
+    const { countedRounds } = network.state
+    const [verifier] = assignedTo(network, 1)
+    await network.take(network.attestation(verifier!, () => 'bad proof'))
+    const result = resultOf(network.voidRounds(40), 1)
+    expect(result).toMatchObject({ outcome: { kind: 'void' }, paid: 0n, withheld: 0n, fees: 0n })
+    expect(deal).toMatchObject({ escrow, docket, collateral, status: 'active', rounds: { faulted: 1, void: 1 } })
+    expect(network.state.countedRounds).toBe(countedRounds)
+    await network.openRound()
+    expect(network.state.open!.freeze.deals).toHaveLength(1)
+  })
+
+  it('pay a deal that was proved before the host went away', async () => {
+    const { network } = await challengedNetwork()
+    await network.attestAll(() => 'pass')
+    const result = resultOf(network.voidRounds(4), 1)
+    expect(result.outcome).toEqual({ kind: 'proved', by: 'quorum' })
+    expect(result.paid).toBeGreaterThan(0n)
+  })
+
+  it('do not challenge a deal past its last round', async () => {
+    const { network, deal } = await challengedNetwork()
+    await network.take(network.endDeal(CLIENT, 1))
+    network.voidRounds(7)
+    const events = await network.openRound()
+    expect(events).toEqual([{ kind: 'roundOpened', round: 8 }])
+    expect((await network.openRound()).map(({ kind }) => kind)).toContain('dealEnded')
+    expect(deal.status).toBe('ended')
+  })
+})
+
+describe('empty escrow', () => {
+  it('gives notice while the notice period is still covered, and pays every round of it', async () => {
+    const network = new TestNetwork()
+    await network.stakeAll()
+    const piece = pieceOf('a')
+    const price = 100n * 95n
+    const { deal } = await network.openDealWithPieces({ pieces: [piece], deposit: price * 5n })
+    expect(deal.leafCount).toBe(95)
+    await network.openRounds(2)
+    await network.attestAll(() => 'pass')
+    expect(await network.openRound()).toContainEqual({
+      kind: 'dealEnding',
+      dealId: 1,
+      endsAfterRound: 6,
+      reason: 'empty escrow'
+    })
+    for (let round = 3; round <= 6; round += 1) {
+      await network.attestAll(() => 'pass')
+      const result = resultOf(await network.openRound(), 1)
+      expect(result.paid + result.withheld + result.fees).toBe(price)
+    }
+    expect(deal).toMatchObject({ status: 'ended', escrow: 0n })
+    expect(deal.totals).toMatchObject({ funded: price * 5n, refunded: 0n })
+    expect(network.freeOf(CLIENT)).toBe(1000n * CREDIT - price * 5n)
+  })
+})
