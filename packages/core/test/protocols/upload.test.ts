@@ -299,9 +299,13 @@ describe('a receiver without manners', () => {
     await expect(send(openSource(patternOf(10)).from)).resolves.toMatchObject({ kind: 'no-answer', code: 'INVALID' })
   })
 
-  it('that ends early is no answer', async () => {
+  it('that ends early is no answer, and it is said where', async () => {
     await serveRaw((_, stream) => stream.close())
-    await expect(send(openSource(patternOf(100_000)).from)).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
+    await expect(send(openSource(patternOf(100_000)).from)).resolves.toMatchObject({
+      kind: 'no-answer',
+      code: 'CUT',
+      reason: expect.stringContaining('after taking 0 bytes')
+    })
   })
 })
 
