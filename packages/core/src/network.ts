@@ -12,7 +12,7 @@ import { z } from 'zod'
 import { BEACON_PUBLIC_KEY_SIZE_BYTES } from './beacon/beacon.ts'
 import { CoreError } from './error.ts'
 import { portableSignatureVerifier, SIGNATURE_SIZE_BYTES, type SignatureVerifier, type Signer } from './identity.ts'
-import { addressesSchema, addressSchema, amountSchema, naturalSchema } from './schema.ts'
+import { AMOUNT_MAX, addressesSchema, addressSchema, amountSchema, naturalSchema } from './schema.ts'
 
 const PPM = 1_000_000
 const ppmSchema = z.int().min(0).max(PPM)
@@ -22,6 +22,15 @@ const hexOf = (sizeBytes: number) =>
 
 /** Shortest round: signatures, a hop and an fsync each way must fit into its quarters on a busy machine. */
 export const ROUND_MS_MIN = 1_000
+
+/** Leaves of a deal in a round: their proof, each in another piece of the largest size, still fits one entry. */
+export const LEAVES_PER_ROUND_MAX = 256
+
+/** Places that the whole supply could stake: all of them are shuffled in every round. */
+export const VERIFIER_PLACES_MAX = 2 ** 20
+
+const supplyOf = (accounts: readonly { readonly amount: bigint }[]) =>
+  accounts.reduce((sum, { amount }) => sum + amount, 0n)
 
 export const networkParametersSchema = z
   .strictObject({
@@ -56,7 +65,7 @@ export const networkParametersSchema = z
       /** Open, non-void rounds that a leaf may stay on the docket before collateral is touched. */
       cureRounds: positive,
       docketLeavesMax: positive,
-      leavesPerRoundMax: positive.max(1024),
+      leavesPerRoundMax: positive.max(LEAVES_PER_ROUND_MAX),
       /** Thousandths of a round after which verifiers attest, and after which providers prove to the ledger themselves. */
       attestAtPermille: z.int().min(1).max(999),
       selfProveAtPermille: z.int().min(1).max(999)
@@ -72,6 +81,7 @@ export const networkParametersSchema = z
       uncollateralisedBytesMax: positive,
       /** Rounds after which a repair budget that nobody used is burned. */
       repairRounds: positive,
+      /** Of one verifier's place. */
       stakeUnit: amountSchema
     }),
     /** How far ahead `validUntilRound` may lie: bounds the memory of used ids. */
@@ -85,6 +95,17 @@ export const networkParametersSchema = z
     'collateral is at least twice what a cheat earns between two drawn openings'
   )
   .refine(p => p.roundLateMsMax < p.roundMs, 'a round may not be later than its length')
+  .refine(p => p.beacon.periodMs <= p.roundMs, 'every round has a beacon round of its own')
+  .refine(p => p.beacon.genesisMs <= p.genesisMs, 'the beacon begins before the network')
+  .refine(
+    p => p.beacon.source === 'host' || p.roundLateMsMax + p.beacon.periodMs <= p.roundMs,
+    'what a round challenges is frozen before its beacon is out'
+  )
+  .refine(p => supplyOf(p.accounts) <= AMOUNT_MAX, 'all credits together are an amount')
+  .refine(
+    ({ accounts, money }) => supplyOf(accounts) <= money.stakeUnit * BigInt(VERIFIER_PLACES_MAX),
+    `the supply stakes at most ${VERIFIER_PLACES_MAX} places`
+  )
 
 export type NetworkParameters = z.output<typeof networkParametersSchema>
 

@@ -14,6 +14,7 @@ import { digestOfProofs, type PieceProof } from '../ledger/commands.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { assignmentOf, openChallengesOf } from '../ledger/proof-rules.ts'
 import type { Deal, OpenRound } from '../ledger/state.ts'
+import { LEAVES_PER_ROUND_MAX } from '../network.ts'
 import { DEALS_PER_PUSH_MAX, type PushedProof } from '../protocols/definitions.ts'
 import type { Answer } from '../protocols/protocol.ts'
 import { docketChallenges } from '../rounds/docket.ts'
@@ -23,8 +24,8 @@ import { selfProveFromMs } from '../rounds/schedule.ts'
 import type { Address } from '../schema.ts'
 import { type PieceReader, proveChallenges } from './prove.ts'
 
-/** Leaves of the docket in one entry: with 25 siblings each they stay below the entry limit. */
-export const DOCKET_SLICE_LEAVES_MAX = 256
+/** Leaves of the docket in one entry: as many as a round may ask for, which fits. */
+export const DOCKET_SLICE_LEAVES_MAX = LEAVES_PER_ROUND_MAX
 
 export type PushResult = { readonly dealId: number; readonly verdict: string; readonly reason: string }
 
