@@ -9,7 +9,7 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { varint } from 'multiformats'
-import { CID } from 'multiformats/cid'
+import { expectBytes, expectObject } from './arguments.ts'
 import type { NodeHasher } from './node-hasher.ts'
 import { expectCommitment, type PieceCommitment } from './piece-cid.ts'
 import { type PieceSource, readExactly } from './piece-source.ts'
@@ -58,11 +58,17 @@ export async function proveBlock(options: PieceSource & { section: RawRange }): 
   return { section, bytes, nodes: await proveRange({ ...options, range: section }) }
 }
 
+/** What of a CID is used here: the `CID` of any version of multiformats has it. */
+export interface BlockCid {
+  readonly bytes: Uint8Array
+  readonly multihash: { readonly code: number; readonly digest: Uint8Array }
+}
+
 /** What a block proof is checked against. */
 export interface BlockClaim {
   commitment: Pick<PieceCommitment, 'root' | 'rawSize'>
-  /** The block that was asked for. */
-  cid: CID
+  /** The CID of the block that was asked for. */
+  cid: BlockCid
   /** Foreign. */
   proof: BlockProof
   nodeHasher: NodeHasher
@@ -71,7 +77,8 @@ export interface BlockClaim {
 /** Verifies that the block with this CID lies in this piece. @returns its data, a view on the proof's bytes */
 export function verifyBlock({ commitment, cid, proof, nodeHasher }: BlockClaim): BlockVerdict {
   expectCommitment(commitment)
-  if (CID.asCID(cid) === null) throw new TypeError(`cid: expected CID, got ${typeof cid}`)
+  expectObject('cid', cid)
+  expectBytes('cid.bytes', cid.bytes)
   const { section, bytes, nodes } = (proof ?? {}) as Partial<BlockProof>
   if (!(bytes instanceof Uint8Array && nodes instanceof Uint8Array)) return refuse('malformed')
   if (typeof section !== 'object' || section === null) return refuse('malformed')
@@ -99,7 +106,7 @@ function isRangeWithin({ offset, size }: RawRange, rawSize: number): boolean {
 }
 
 /** @returns the data of a section that fills `bytes` exactly and has this CID, else undefined */
-function dataOfSection(bytes: Uint8Array, cid: CID): Uint8Array | undefined {
+function dataOfSection(bytes: Uint8Array, cid: BlockCid): Uint8Array | undefined {
   const prefixSize = sizeOfPrefix(bytes)
   if (prefixSize === undefined) return undefined
   const dataStart = prefixSize + cid.bytes.length

@@ -6,6 +6,7 @@
 
 // proofs
 export {
+  type BlockCid,
   type BlockClaim,
   type BlockProof,
   type BlockReason,
@@ -37,6 +38,7 @@ export {
 // the tree
 export { type NodeHasher, type NodeHasherName, portableNodeHasher } from './node-hasher.ts'
 export {
+  type CidBytes,
   decodePieceCid,
   decodePieceCidV1,
   encodePieceCid,

@@ -33,6 +33,9 @@ export function expectCommitment(commitment: Pick<PieceCommitment, 'root'>): voi
   expectBytes('commitment.root', commitment.root, LEAF_SIZE_BYTES)
 }
 
+/** A CID as bytes, or a `CID` of any version of multiformats. */
+export type CidBytes = Uint8Array | { readonly bytes: Uint8Array }
+
 /** Why bytes or a text are no PieceCIDv2 that encoding would have made. */
 export type PieceCidReason =
   /** Not a CID, not bytes, not lower-case base32, or far too long. */
@@ -85,8 +88,8 @@ export function encodePieceCid({ root, rawSize }: Pick<PieceCommitment, 'root' |
 }
 
 /** Decodes a PieceCIDv2 strictly. Never throws: whatever comes gives a verdict. */
-export function decodePieceCid(cid: CID | Uint8Array): PieceCidVerdict {
-  const bytes = cid instanceof Uint8Array ? cid : CID.asCID(cid)?.bytes
+export function decodePieceCid(cid: CidBytes): PieceCidVerdict {
+  const bytes = bytesOf(cid)
   if (bytes === undefined) return refuse('not-a-cid')
   if (!startsWith(bytes, V2_PREFIX)) return refuse('not-a-piece-cid')
   const multihashSize = bytes[V2_PREFIX.length]
@@ -123,8 +126,8 @@ export type PieceCidV1Verdict =
   | { ok: false; reason: 'not-a-cid' | 'not-a-piece-cid' | 'wrong-length' }
 
 /** Decodes a PieceCIDv1 strictly. Never throws. */
-export function decodePieceCidV1(cid: CID | Uint8Array): PieceCidV1Verdict {
-  const bytes = cid instanceof Uint8Array ? cid : CID.asCID(cid)?.bytes
+export function decodePieceCidV1(cid: CidBytes): PieceCidV1Verdict {
+  const bytes = bytesOf(cid)
   if (bytes === undefined) return { ok: false, reason: 'not-a-cid' }
   if (!startsWith(bytes, V1_PREFIX)) return { ok: false, reason: 'not-a-piece-cid' }
   if (bytes.length !== V1_PREFIX.length + LEAF_SIZE_BYTES) return { ok: false, reason: 'wrong-length' }
@@ -133,6 +136,12 @@ export function decodePieceCidV1(cid: CID | Uint8Array): PieceCidV1Verdict {
 
 function refuse(reason: PieceCidReason): PieceCidVerdict {
   return { ok: false, reason }
+}
+
+/** @returns the bytes of what may be no CID at all */
+function bytesOf(cid: CidBytes): Uint8Array | undefined {
+  const bytes = cid instanceof Uint8Array ? cid : cid?.bytes
+  return bytes instanceof Uint8Array ? bytes : undefined
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {

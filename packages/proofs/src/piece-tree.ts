@@ -110,9 +110,8 @@ export function rootAbove(layer: CachedLayer, toLevel: number, nodeHasher: NodeH
   const block = new Uint8Array(LEAF_SIZE_BYTES * 2 ** CLIMB_LEVELS)
   while (level < toLevel) {
     const next = Math.min(level + CLIMB_LEVELS, toLevel)
-    const parents = new Uint8Array(
-      nodeCountAbove(nodes.length, next - level + Math.log2(LEAF_SIZE_BYTES)) * LEAF_SIZE_BYTES
-    )
+    const parentCount = nodeCountAbove(nodes.length / LEAF_SIZE_BYTES, next - level)
+    const parents = new Uint8Array(parentCount * LEAF_SIZE_BYTES)
     const stepSize = LEAF_SIZE_BYTES * 2 ** (next - level)
     for (let from = 0, to = 0; from < nodes.length; from += stepSize, to += LEAF_SIZE_BYTES) {
       const part = nodes.subarray(from, from + stepSize)

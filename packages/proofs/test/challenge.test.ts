@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { CHALLENGE_COUNT_MAX, deriveChallenges, locateLeaf, locateLeaves, sumLeafCounts } from '../src/index.ts'
+import { fc } from './property.ts'
 import { counterBytes, fromHex, pdp } from './vectors.ts'
 
 const seed = counterBytes(32)
@@ -58,7 +58,8 @@ describe('deriveChallenges', () => {
 /** Pieces with their leaves; 0 is a removed piece. */
 const anyLeafCounts = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 9 })), {
   minLength: 1,
-  maxLength: 40
+  maxLength: 40,
+  size: 'max'
 })
 
 /** Every leaf of a deal, one after another: what prefix sums stand for. */

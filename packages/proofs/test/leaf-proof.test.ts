@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   deriveChallenges,
@@ -14,6 +13,7 @@ import {
 } from '../src/index.ts'
 import { nativeNodeHasher, nodeHashers, pieceOf, pieceOfSize } from './pieces.ts'
 import { bitFlips, resizings } from './proof-mutations.ts'
+import { fc } from './property.ts'
 import { wholeTree } from './reference.ts'
 import { commitments, counterBytes, fromHex, generate, pdp, toHex } from './vectors.ts'
 
@@ -64,7 +64,7 @@ const anyPieceAndLeaves = fc
     fc.record({
       rawSize: fc.constant(rawSize),
       layerHeight: fc.constant(layerHeight),
-      leafIndices: fc.array(fc.nat(leafCountOf(rawSize) - 1), { minLength: 1, maxLength: 12 })
+      leafIndices: fc.array(fc.nat(leafCountOf(rawSize) - 1), { minLength: 1, maxLength: 12, size: 'max' })
     })
   )
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
 import { describe, expect, test } from 'vitest'
 import {
@@ -10,6 +9,7 @@ import {
   type PieceCidReason,
   parsePieceCid
 } from '../src/index.ts'
+import { fc } from './property.ts'
 import { commitments, counterBytes, fromHex, toHex } from './vectors.ts'
 
 const root = counterBytes(32)
@@ -47,6 +47,7 @@ describe('PieceCIDv2', () => {
     ['a digest without padding', cidOf('0155', '9120', '21', '02', rootHex), 'wrong-length'],
     ['a byte too many', cidOf('0155', '9120', '22', '00', '02', rootHex, '00'), 'wrong-length'],
     ['a byte too few', cidOf('0155', '9120', '22', '00', '02', rootHex.slice(2)), 'wrong-length'],
+    ['a length that stops short', cidOf('0155', '9120', '22', '8001', '03', rootHex), 'wrong-length'],
     ['a length in two bytes', cidOf('0155', '9120', 'a200', '00', '02', rootHex), 'wrong-length'],
     ['padding that does not end', cidOf('0155', '9120', '22', '80', '02', rootHex), 'wrong-length'],
     ['padding that ends early', cidOf('0155', '9120', '23', '0100', '02', rootHex), 'wrong-length'],

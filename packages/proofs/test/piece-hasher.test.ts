@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
   CACHED_LAYER_HEIGHT,
@@ -12,6 +11,7 @@ import {
   zeroNode
 } from '../src/index.ts'
 import { hashPiece, nativeNodeHasher, nodeHashers } from './pieces.ts'
+import { fc } from './property.ts'
 import { wholeTree } from './reference.ts'
 import { commitments, counterBytes, generate, toHex } from './vectors.ts'
 

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createPartHasher, joinParts, type PiecePart, rawCapacityOf } from '../src/index.ts'
 import { hashPiece, nativeNodeHasher } from './pieces.ts'
+import { fc } from './property.ts'
 import { counterBytes } from './vectors.ts'
 
 function hashPart(bytes: Uint8Array, cachedLayerHeight = 4): PiecePart {

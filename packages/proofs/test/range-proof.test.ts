@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   enclosingQuads,
@@ -16,6 +15,7 @@ import {
 } from '../src/index.ts'
 import { nativeNodeHasher, nodeHashers, pieceOf, pieceOfSize } from './pieces.ts'
 import { bitFlips, resizings } from './proof-mutations.ts'
+import { fc } from './property.ts'
 import { toHex } from './vectors.ts'
 
 const anyPieceAndRange = fc

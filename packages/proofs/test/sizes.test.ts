@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   expandedSizeOf,
@@ -16,6 +15,7 @@ import {
   quadCountOf,
   rawCapacityOf
 } from '../src/index.ts'
+import { fc } from './property.ts'
 import { sizesOf } from './reference.ts'
 import { commitments } from './vectors.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { detectionProbability, samplesFor } from '../src/index.ts'
+import { fc } from './property.ts'
 
 const anyFraction = fc.double({ min: 1e-6, max: 0.999, noNaN: true })
 

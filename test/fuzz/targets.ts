@@ -1,0 +1,5 @@
+import type { FuzzTarget } from './fuzz.ts'
+import { proofsTargets } from './proofs.ts'
+
+/** Everything that is fuzzed, in all packages. */
+export const fuzzTargets: readonly FuzzTarget[] = [...proofsTargets]
