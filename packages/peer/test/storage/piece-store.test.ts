@@ -226,6 +226,17 @@ describe('deals and leases', () => {
     expect(await store.keep(cid, 'c')).toBe(false)
   })
 
+  it('does not sweep a piece that a deal claims at the same moment', async () => {
+    await using directory = await temporaryDirectory()
+    await using opened = await openTestStore(directory.path)
+    const { cid } = await storePiece(opened.store, randomBytes(1, 5000))
+    opened.time.nowMs = LEASE_MS
+    const [kept, swept] = await Promise.all([opened.store.keep(cid, 'a'), opened.store.sweep()])
+    expect(kept).toBe(true)
+    expect(swept).toEqual([])
+    expect(await opened.store.check(cid)).toEqual({ ok: true })
+  })
+
   it('remembers them after a restart, and removes whatever is told to go', async () => {
     await using directory = await temporaryDirectory()
     {
@@ -269,6 +280,15 @@ describe('blocks', () => {
     await opened.store.remove(second.cid)
     expect(await opened.store.findBlock(await cidOf(shared))).toBeUndefined()
     expect(await opened.level.keys().all()).toEqual([])
+  })
+
+  it('of a piece that is not here do not count', async () => {
+    await using directory = await temporaryDirectory()
+    const block = randomBytes(1, 500)
+    await using opened = await openTestStore(directory.path)
+    const { cid } = await storePiece(opened.store, await carOf([block]))
+    await opened.level.del(`p!${cid}`)
+    expect(await opened.store.findBlock(await cidOf(block))).toBeUndefined()
   })
 
   it.each([
