@@ -21,7 +21,7 @@ describe('the fuzzer itself', () => {
     const all = inputs.splice(0)
     for (let first = 0; first < 200; first++) fuzz(target, { seed: 5, first, count: 1 })
     expect(inputs).toEqual(all)
-    expect(new Set(all).size).toBeGreaterThan(100)
+    expect(new Set(all).size).toBeGreaterThan(80)
   })
 
   test('says how to repeat what failed', () => {

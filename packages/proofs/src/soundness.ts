@@ -2,16 +2,7 @@
  * How many leaves must be drawn so that a loss is found: draws are uniform with repetition, so n of them miss a lost
  * fraction f with probability (1 − f)^n.
  *
- * Draws that find the loss with the given confidence, `samplesFor`:
- *
- * | lost      | 90 %    | 99 %    | 99.9 %  |
- * | --------- | ------- | ------- | ------- |
- * | 50 %      | 4       | 7       | 10      |
- * | 10 %      | 22      | 44      | 66      |
- * | 5 %       | 45      | 90      | 135     |
- * | 1 %       | 230     | 459     | 688     |
- * | 0.1 %     | 2,302   | 4,603   | 6,905   |
- * | 0.01 %    | 23,025  | 46,050  | 69,075  |
+ * @see SPEC.md §5 for a table
  */
 
 export interface SamplingTarget {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { detectionProbability, samplesFor } from '../src/index.ts'
 import { fc } from './property.ts'
@@ -6,18 +5,6 @@ import { fc } from './property.ts'
 const anyFraction = fc.double({ min: 1e-6, max: 0.999, noNaN: true })
 
 describe('samplesFor', () => {
-  test('is the table in its documentation', () => {
-    const source = readFileSync(new URL('../src/soundness.ts', import.meta.url), 'utf8')
-    const rows = source
-      .match(/^ \* \| [\d.]+ %.*$/gm)!
-      .map(row => row.match(/[\d.,]+/g)!.map(cell => Number(cell.replace(',', ''))))
-    expect(rows).toHaveLength(6)
-    for (const [lost, ...samples] of rows)
-      expect([0.9, 0.99, 0.999].map(confidence => samplesFor({ lossFraction: lost! / 100, confidence }))).toEqual(
-        samples
-      )
-  })
-
   test('is the smallest number that reaches the confidence', () => {
     fc.assert(
       fc.property(anyFraction, anyFraction, (lossFraction, confidence) => {
