@@ -187,9 +187,7 @@ class OpenSegmentLog implements SegmentLog {
     if (this.#failure !== undefined) throw this.#failure
     return await new Promise((resolve, reject) => {
       this.#waiting.push({ payloads, sizeBytes, resolve, reject })
-      this.#writing ??= this.#writeWaiting().finally(() => {
-        this.#writing = undefined
-      })
+      this.#writing ??= this.#writeWaiting()
     })
   }
 
@@ -263,6 +261,8 @@ class OpenSegmentLog implements SegmentLog {
         for (const { reject } of group) reject(this.#failure)
       }
     }
+    // In the same turn as the look at what waits: an append that comes later starts a new run, and none is left lying.
+    this.#writing = undefined
   }
 
   #takeGroup(): Waiting[] {

@@ -85,6 +85,16 @@ describe('appending', () => {
     expect(await readAll(opened.log)).toEqual(textsOf(0, 500))
   })
 
+  it('takes an append in whatever turn of the event loop after another one it comes', async () => {
+    await using directory = await temporaryDirectory()
+    await using opened = await openTestLog(directory.path)
+    for (let turns = 0; turns < 40; turns += 1) {
+      await opened.log.append([payloadOf(turns)])
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
+    }
+    expect(opened.log.length).toBe(40)
+  })
+
   it('splits the log into files and reads across them from anywhere', async () => {
     await using directory = await temporaryDirectory()
     {
