@@ -9,6 +9,9 @@ import { type StatementKind, statementSchema } from './statements.ts'
 /** An entry of the log, and so a slice of a self-proof, is at most this large. 20 leaves of a 1 GiB piece are 14 KB. */
 export const ENTRY_SIZE_BYTES_MAX = 256 * 1024
 
+/** What one leaf adds to a proof at most: itself, 25 siblings, and the fields of a piece that nothing else was drawn in. */
+export const LEAF_PROOF_SIZE_BYTES_MAX = 1024
+
 /** Leaves of one proof: more are several slices. */
 export const LEAVES_PER_PROOF_MAX = 1024
 

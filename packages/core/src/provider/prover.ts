@@ -14,8 +14,10 @@ import { digestOfProofs, type PieceProof } from '../ledger/commands.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { assignmentOf, openChallengesOf } from '../ledger/proof-rules.ts'
 import type { Deal, OpenRound } from '../ledger/state.ts'
+import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
 import { LEAVES_PER_ROUND_MAX } from '../network.ts'
-import { DEALS_PER_PUSH_MAX, type PushedProof } from '../protocols/definitions.ts'
+import type { PushedProof } from '../protocols/definitions.ts'
+import { batchDeals } from '../protocols/proof-batches.ts'
 import type { Answer } from '../protocols/protocol.ts'
 import { docketChallenges } from '../rounds/docket.ts'
 import { followRounds } from '../rounds/follow-rounds.ts'
@@ -75,7 +77,7 @@ export interface Prover extends AsyncDisposable {
 }
 
 export function createProver(options: ProverOptions): Prover {
-  const { ledger, signer, clock, nodeHasher, pieces, onEvent = () => undefined, onError } = options
+  const { ledger, signer, clock, nodeHasher, pieces, onEvent = () => undefined, onError = () => undefined } = options
   const { state } = ledger
 
   function ownDeals(open: OpenRound): Deal[] {
@@ -111,21 +113,34 @@ export function createProver(options: ProverOptions): Prover {
     proofsByDeal: ReadonlyMap<number, PieceProof[]>,
     signal: AbortSignal
   ): Promise<void> {
-    const dealsByVerifier = new Map<Address, number[]>()
+    const dealsByVerifier = new Map<Address, Deal[]>()
     for (const [dealId, verifiers] of assignmentOf(state, open)) {
       if (!proofsByDeal.has(dealId)) continue
-      for (const verifier of verifiers)
-        dealsByVerifier.set(verifier, [...(dealsByVerifier.get(verifier) ?? []), dealId])
+      const deal = state.deals.get(dealId)!
+      for (const verifier of verifiers) dealsByVerifier.set(verifier, [...(dealsByVerifier.get(verifier) ?? []), deal])
     }
     await Promise.all(
-      [...dealsByVerifier].flatMap(([verifier, dealIds]) =>
-        slices(dealIds, DEALS_PER_PUSH_MAX).map(async slice => {
-          const items = slice.map(dealId => signPush(verifier, round, dealId, proofsByDeal.get(dealId)!))
-          const answer = await options.push(state.verifiers.get(verifier)?.addresses ?? [], { round, items }, signal)
-          onEvent({ kind: 'pushed', round, verifier, answer })
+      [...dealsByVerifier].flatMap(([verifier, deals]) =>
+        batchDeals(deals).map(async batch => {
+          const items = batch.map(({ id }) => signPush(verifier, round, id, proofsByDeal.get(id)!))
+          await push(verifier, { round, items }, signal)
         })
       )
     )
+  }
+
+  /** One verifier's trouble, such as an address that cannot be dialled, is kept from the others. */
+  async function push(
+    verifier: Address,
+    message: { round: number; items: PushedProof[] },
+    signal: AbortSignal
+  ): Promise<void> {
+    try {
+      const answer = await options.push(state.verifiers.get(verifier)?.addresses ?? [], message, signal)
+      onEvent({ kind: 'pushed', round: message.round, verifier, answer })
+    } catch (error) {
+      if (!signal.aborted) onError(error)
+    }
   }
 
   async function proveToLedger(
@@ -145,7 +160,8 @@ export function createProver(options: ProverOptions): Prover {
       proofs: digestOfProofs(proofs)
     }
     const signature = signer.sign(statementDigestOf(state)('SelfProof', statement))
-    const receipt = await ledger.submit({ kind: 'SelfProof', statement, signature, proofs }, { signal })
+    const command = { kind: 'SelfProof', statement, signature, proofs } as const
+    const receipt = await submitUntilAnswered(ledger, command, clock, signal)
     onEvent({
       kind: 'provedToLedger',
       round,
@@ -173,10 +189,11 @@ export function createProver(options: ProverOptions): Prover {
 
   async function serveRound(round: number, signal: AbortSignal): Promise<void> {
     const owing = [...state.deals.values()].filter(deal => deal.provider === signer.address && deal.docket.length > 0)
-    const docketsCleared = Promise.all(owing.map(deal => clearDocket(deal, round, signal)))
     const { open } = state
-    if (open !== undefined) await proveRound(open, round, signal)
-    await docketsCleared
+    await Promise.all([
+      ...owing.map(deal => clearDocket(deal, round, signal)),
+      open === undefined ? undefined : proveRound(open, round, signal)
+    ])
   }
 
   async function proveRound(open: OpenRound, round: number, signal: AbortSignal): Promise<void> {
@@ -195,9 +212,16 @@ export function createProver(options: ProverOptions): Prover {
           .filter(([dealId]) => wanted(dealId))
           .map(([dealId, proofs]) => proveToLedger(state.deals.get(dealId)!, round, proofs, false, signal))
       )
-    await Promise.all([pushAll(open, round, proofsByDeal, signal), toLedger(dealId => drawn.has(dealId))])
-    await clock.sleep(selfProveFromMs(state.parameters, round) - clock.now(), signal)
-    await toLedger(dealId => !drawn.has(dealId) && !isPassed(open, dealId))
+    async function proveWhatNobodyPassed(): Promise<void> {
+      await clock.sleep(selfProveFromMs(state.parameters, round) - clock.now(), signal)
+      await toLedger(dealId => !drawn.has(dealId) && !isPassed(open, dealId))
+    }
+    // Side by side: a verifier that takes a push and never answers must not hold up a proof to the ledger.
+    await Promise.all([
+      pushAll(open, round, proofsByDeal, signal),
+      toLedger(dealId => drawn.has(dealId)),
+      proveWhatNobodyPassed()
+    ])
   }
 
   const rounds = followRounds(ledger, clock, serveRound, onError)
@@ -217,10 +241,4 @@ export function createProver(options: ProverOptions): Prover {
       return items
     }
   }
-}
-
-function slices<T>(items: readonly T[], length: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / length) }, (_, index) =>
-    items.slice(index * length, (index + 1) * length)
-  )
 }

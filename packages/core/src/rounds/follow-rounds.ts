@@ -30,7 +30,8 @@ export function followRounds(
 
   function check(): void {
     const { round, parameters } = ledger.state
-    if (round === servedRound || round !== roundAtMs(parameters, clock.now())) return
+    // A clock that is a little behind the host's finds a round open before its time: it is the one to serve.
+    if (round === servedRound || round < roundAtMs(parameters, clock.now())) return
     servedRound = round
     current?.abort()
     const controller = new AbortController()

@@ -16,12 +16,15 @@ import { digestOfProofs } from '../ledger/commands.ts'
 import type { Ledger, Receipt } from '../ledger/ledger.ts'
 import { assignmentOf, checkProofs, openChallengesOf, sameLeaves } from '../ledger/proof-rules.ts'
 import type { OpenRound } from '../ledger/state.ts'
+import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
+import { batchDeals } from '../protocols/proof-batches.ts'
 import type { Answer } from '../protocols/protocol.ts'
 import { dealsAssignedTo } from '../rounds/assignment.ts'
 import { awaitRound, followRounds } from '../rounds/follow-rounds.ts'
 import { attestFromMs, selfProveFromMs } from '../rounds/schedule.ts'
 import { encodeVerdicts } from '../rounds/verdicts.ts'
+import type { Address } from '../schema.ts'
 
 /** How far this verifier's ledger may lag behind a provider's: the news of a round reaches them over different ways. */
 const ROUND_LAG_MS_MAX = 1_000
@@ -67,7 +70,15 @@ export interface Verifier extends AsyncDisposable {
 }
 
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { ledger, signer, signatures, nodeHasher, clock, onEvent = () => undefined, onError } = options
+  const {
+    ledger,
+    signer,
+    signatures,
+    nodeHasher,
+    clock,
+    onEvent = () => undefined,
+    onError = () => undefined
+  } = options
   const { state } = ledger
   let transcripts = new Map<number, Transcript>()
   let transcriptsOf: OpenRound | undefined
@@ -135,26 +146,42 @@ export function createVerifier(options: VerifierOptions): Verifier {
   async function awaitAnswers(open: OpenRound, untilMs: number, signal: AbortSignal): Promise<void> {
     if (unanswered(open).length === 0) return
     const all = new AbortController()
-    answered = () => all.abort()
     const cut = () => all.abort()
+    answered = cut
     signal.addEventListener('abort', cut, { once: true })
     try {
       await clock.sleep(untilMs - clock.now(), all.signal).catch(() => undefined)
     } finally {
-      answered = undefined
+      if (answered === cut) answered = undefined
       signal.removeEventListener('abort', cut)
     }
     signal.throwIfAborted()
   }
 
   async function askMissing(open: OpenRound, round: number, signal: AbortSignal): Promise<void> {
-    const dealsByProvider = Map.groupBy(unanswered(open), dealId => state.deals.get(dealId)!.provider)
+    const deals = unanswered(open).map(dealId => state.deals.get(dealId)!)
     await Promise.all(
-      [...dealsByProvider].map(async ([provider, dealIds]) => {
-        const answer = await options.ask(state.asks.get(provider)?.addresses ?? [], { round, dealIds }, signal)
-        if (answer.kind === 'answer' && state.open === open) await receive(round, answer.value.items)
-      })
+      [...Map.groupBy(deals, ({ provider }) => provider)].flatMap(([provider, owing]) =>
+        batchDeals(owing).map(async batch => {
+          await ask(open, provider, { round, dealIds: batch.map(({ id }) => id) }, signal)
+        })
+      )
     )
+  }
+
+  /** One provider's trouble, such as an address that cannot be dialled, is kept from the others. */
+  async function ask(
+    open: OpenRound,
+    provider: Address,
+    message: { round: number; dealIds: number[] },
+    signal: AbortSignal
+  ): Promise<void> {
+    try {
+      const answer = await options.ask(state.asks.get(provider)?.addresses ?? [], message, signal)
+      if (answer.kind === 'answer' && state.open === open) await receive(message.round, answer.value.items)
+    } catch (error) {
+      if (!signal.aborted) onError(error)
+    }
   }
 
   async function attest(open: OpenRound, round: number, signal: AbortSignal): Promise<void> {
@@ -178,7 +205,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       transcripts: merkleRoot(seen.map(digestOfTranscript))
     }
     const signature = signer.sign(statementDigestOf(state)('Attestation', statement))
-    const receipt = await ledger.submit({ kind: 'Attestation', statement, signature }, { signal })
+    const command = { kind: 'Attestation', statement, signature } as const
+    const receipt = await submitUntilAnswered(ledger, command, clock, signal)
     onEvent({ kind: 'attested', round, transcripts: seen, receipt })
   }
 
@@ -192,8 +220,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       const deadline = new AbortController()
       const cut = () => deadline.abort(signal.reason)
       signal.addEventListener('abort', cut, { once: true })
-      const asking = askMissing(open, round, deadline.signal).catch(() => undefined)
-      await Promise.race([asking, clock.sleep(answerMs, signal)]).finally(() =>
+      const asking = askMissing(open, round, deadline.signal)
+      await Promise.race([asking, clock.sleep(answerMs, deadline.signal)]).finally(() =>
         signal.removeEventListener('abort', cut)
       )
       deadline.abort()

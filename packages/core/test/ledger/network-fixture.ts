@@ -24,6 +24,7 @@ import type { PieceChallenge } from '../../src/rounds/challenge.ts'
 import { docketChallenges } from '../../src/rounds/docket.ts'
 import { beaconRoundOf, roundOpensMs } from '../../src/rounds/schedule.ts'
 import { encodeVerdicts, type Verdict } from '../../src/rounds/verdicts.ts'
+import { settled, VirtualClock } from '../virtual-clock.ts'
 import { MemoryPieces, pieceOf, rootOf, type TestPiece } from './memory-pieces.ts'
 
 export const CREDIT = 10n ** 18n
@@ -123,14 +124,14 @@ export class TestNetwork {
   readonly parameters: NetworkParameters
   readonly ledger: MemoryLedger
   readonly applied: AppliedEntry[] = []
-  /** What the ledger's clock shows. */
-  nowMs: number
+  /** The ledger's, and that of everybody who is given it. */
+  readonly clock: VirtualClock
   #ids = 0
 
   constructor(changes: ParameterChanges = {}) {
     this.parameters = parametersWith(changes)
-    this.nowMs = this.parameters.genesisMs - 1000
-    this.ledger = createMemoryLedger(this.parameters, TOOLS, () => this.nowMs)
+    this.clock = new VirtualClock(this.parameters.genesisMs - 1000)
+    this.ledger = createMemoryLedger(this.parameters, TOOLS, () => this.clock.now())
     this.ledger.subscribe(entry => this.applied.push(entry))
   }
 
@@ -271,19 +272,25 @@ export class TestNetwork {
       const receipt = await this.submit(command)
       if (!receipt.ok)
         throw new Error(`${command.kind} was refused: ${receipt.refusal.code} ${receipt.refusal.message}`)
-      events.push(...this.applied.at(-1)!.events)
+      events.push(...this.applied[receipt.sequence - 1]!.events)
     }
     return events
   }
 
-  /** Opens the next round at its time, or so much later. @returns what closing the one before did */
+  /**
+   * Lets the open round run to its end and opens the next at its time, or so much later; whoever follows has begun it.
+   *
+   * @returns what closing the one before did
+   */
   async openRound(lateMs = 0): Promise<readonly LedgerEvent[]> {
     const round = this.state.round + 1
-    this.nowMs = roundOpensMs(this.parameters, round) + lateMs
+    await this.clock.advanceTo(roundOpensMs(this.parameters, round) + lateMs)
     const beaconSignature = await signatureOfRound(this.parameters, round)
-    const receipt = this.ledger.append({ kind: 'openRound', round, beaconSignature }, this.nowMs)
+    const receipt = this.ledger.append({ kind: 'openRound', round, beaconSignature }, this.clock.now())
     if (!receipt.ok) throw new Error(`round ${round} was refused: ${receipt.refusal.message}`)
-    return this.applied.at(-1)!.events
+    const { events } = this.applied[receipt.sequence - 1]!
+    await settled()
+    return events
   }
 
   async openRounds(count: number): Promise<void> {
@@ -292,8 +299,8 @@ export class TestNetwork {
 
   /** Passes over the rounds up to and including the given one, as late as it takes. */
   voidRounds(to: number): readonly LedgerEvent[] {
-    this.nowMs = roundOpensMs(this.parameters, to) + this.parameters.roundLateMsMax + 1
-    const receipt = this.ledger.append({ kind: 'voidRounds', from: this.state.round + 1, to }, this.nowMs)
+    this.clock.jumpTo(roundOpensMs(this.parameters, to) + this.parameters.roundLateMsMax + 1)
+    const receipt = this.ledger.append({ kind: 'voidRounds', from: this.state.round + 1, to }, this.clock.now())
     if (!receipt.ok) throw new Error(`void rounds were refused: ${receipt.refusal.message}`)
     return this.applied.at(-1)!.events
   }

@@ -1,0 +1,248 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { CoreError } from '../../src/error.ts'
+import { merkleRoot } from '../../src/evidence/merkle-root.ts'
+import { digestOfTranscript } from '../../src/evidence/transcript.ts'
+import type { Signer } from '../../src/identity.ts'
+import { digestOfProofs } from '../../src/ledger/commands.ts'
+import type { Ledger } from '../../src/ledger/ledger.ts'
+import { assignmentOf } from '../../src/ledger/proof-rules.ts'
+import type { Deal } from '../../src/ledger/state.ts'
+import type { PushedProof } from '../../src/protocols/definitions.ts'
+import { attestFromMs, roundOpensMs } from '../../src/rounds/schedule.ts'
+import type { MemoryPieces } from '../ledger/memory-pieces.ts'
+import { OTHER_PROVIDER, PROVIDER, resultOf, STRANGER, TestNetwork, VERIFIERS } from '../ledger/network-fixture.ts'
+import { RoundPeers } from '../round-peers.ts'
+import { settled } from '../virtual-clock.ts'
+
+let network: TestNetwork
+let peers: RoundPeers
+let deal: Deal
+let pieces: MemoryPieces
+
+/** Round 1 is open; round 2 will challenge the deal. */
+beforeEach(async () => {
+  network = new TestNetwork()
+  peers = new RoundPeers(network)
+  await network.stakeAll()
+  ;({ deal, pieces } = await network.openDealWithPieces())
+  await network.openRound()
+})
+
+/** The verifiers of the deal in the open round, and the one that has nothing to do. */
+function assigned(): { verifiers: Signer[]; idle: Signer } {
+  const addresses = assignmentOf(network.state, network.state.open!).get(1)!
+  return {
+    verifiers: addresses.map(address => VERIFIERS.find(one => one.address === address)!),
+    idle: VERIFIERS.find(({ address }) => !addresses.includes(address))!
+  }
+}
+
+/** A push as the provider would sign it for a verifier. */
+async function pushFor(verifier: Signer, changes: { signer?: Signer; round?: number } = {}): Promise<PushedProof> {
+  const { proofs } = await network.selfProof(deal, PROVIDER, pieces)
+  const { signer = PROVIDER, round = network.state.round } = changes
+  const statement = {
+    provider: PROVIDER.address,
+    verifier: verifier.address,
+    dealId: 1,
+    round,
+    proofs: digestOfProofs(proofs)
+  }
+  return { dealId: 1, proofs, signature: signer.sign(network.digestOf('ProofPush', statement)) }
+}
+
+const attestations = () => peers.events.filter(event => event.kind === 'attested')
+
+describe('what is pushed to a verifier', () => {
+  it('is checked once: the first signed proof counts', async () => {
+    await network.openRound()
+    const [signer] = assigned().verifiers
+    await using _ = peers
+    const verifier = peers.startVerifier(signer!)
+    const good = await pushFor(signer!)
+    pieces.zero(deal.pieces[0]!.cid)
+    const bad = await pushFor(signer!)
+    expect(await verifier.receive(2, [bad])).toEqual([
+      { dealId: 1, verdict: 'bad proof', reason: 'wrong-root in piece 0' }
+    ])
+    // Its attestation is on the ledger by now; nothing that comes later counts.
+    await settled()
+    expect(await verifier.receive(2, [good])).toEqual([
+      { dealId: 1, verdict: 'not asked', reason: 'this verifier has attested already' }
+    ])
+  })
+
+  it('counts for nothing when the provider did not sign it, for this verifier and round', async () => {
+    await network.openRound()
+    const [signer, other] = assigned().verifiers
+    await using _ = peers
+    const verifier = peers.startVerifier(signer!)
+    const unsigned = [
+      await pushFor(signer!, { signer: STRANGER }),
+      await pushFor(other!),
+      await pushFor(signer!, { round: 1 }),
+      { ...(await pushFor(signer!)), signature: new Uint8Array(65) }
+    ]
+    for (const item of unsigned) {
+      expect(await verifier.receive(2, [item])).toEqual([
+        { dealId: 1, verdict: 'not asked', reason: 'the provider did not sign this' }
+      ])
+    }
+    expect(await verifier.receive(2, [await pushFor(signer!)])).toEqual([{ dealId: 1, verdict: 'pass', reason: '' }])
+  })
+
+  it('is a bad proof when other leaves were asked for', async () => {
+    await network.openRound()
+    const old = await network.selfProof(deal, PROVIDER, pieces)
+    await network.openRound()
+    const [signer] = assigned().verifiers
+    await using _ = peers
+    const statement = {
+      provider: PROVIDER.address,
+      verifier: signer!.address,
+      dealId: 1,
+      round: 3,
+      proofs: digestOfProofs(old.proofs)
+    }
+    const signature = PROVIDER.sign(network.digestOf('ProofPush', statement))
+    expect(await peers.startVerifier(signer!).receive(3, [{ dealId: 1, proofs: old.proofs, signature }])).toEqual([
+      { dealId: 1, verdict: 'bad proof', reason: 'these are not the leaves that were asked for' }
+    ])
+  })
+
+  it('is not asked for by others, in other rounds, or about other deals', async () => {
+    await network.openRound()
+    const { verifiers, idle } = assigned()
+    await using _ = peers
+    const item = await pushFor(verifiers[0]!)
+    const verifier = peers.startVerifier(verifiers[0]!)
+    const verdictOf = async (round: number, one: PushedProof) => (await verifier.receive(round, [one]))[0]!.verdict
+    expect(await verdictOf(1, item)).toBe('not asked')
+    expect(await verdictOf(4, item)).toBe('not asked')
+    expect(await verdictOf(2, { ...item, dealId: 2 })).toBe('not asked')
+    expect(await peers.startVerifier(idle).receive(2, [await pushFor(idle)])).toMatchObject([{ verdict: 'not asked' }])
+    expect(await verdictOf(2, item)).toBe('pass')
+  })
+
+  it('waits a little for a round that this ledger has not seen open', async () => {
+    await network.openRound()
+    const { verifiers } = assigned()
+    const early = peers.startVerifier(verifiers[0]!).receive(3, [])
+    await network.openRound()
+    expect(await early).toEqual([])
+    await peers[Symbol.asyncDispose]()
+    expect(network.clock.sleeping).toBe(0)
+  })
+})
+
+describe('an attestation', () => {
+  it('commits to the transcripts of all assigned deals', async () => {
+    await network.openRound()
+    const [signer] = assigned().verifiers
+    await using _ = peers
+    await peers.startVerifier(signer!).receive(2, [await pushFor(signer!)])
+    await settled()
+    const [event] = attestations()
+    expect(event!.receipt.ok).toBe(true)
+    expect(event!.transcripts).toMatchObject([
+      { round: 2, dealId: 1, verifier: signer!.address, verdict: 'pass', reason: '' }
+    ])
+    const { body } = network.applied.at(-1)!.entry
+    if (body.kind !== 'command' || body.command.kind !== 'Attestation') throw new Error('no attestation')
+    expect(body.command.statement.transcripts).toEqual(merkleRoot(event!.transcripts.map(digestOfTranscript)))
+  })
+
+  it('says “no answer” of a provider that neither came nor answered, before the self-proofs begin', async () => {
+    await using _ = peers
+    for (const verifier of VERIFIERS) peers.startVerifier(verifier)
+    await network.openRound()
+    await network.clock.advanceTo(attestFromMs(network.parameters, 2) - 1)
+    expect(attestations()).toEqual([])
+    await network.clock.advanceTo(attestFromMs(network.parameters, 2))
+    expect(attestations()).toHaveLength(3)
+    for (const { transcripts } of attestations())
+      expect(transcripts).toMatchObject([{ verdict: 'no answer', push: undefined }])
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'no answer' })
+  })
+
+  it('is not held up by a provider that takes its time', async () => {
+    await using _ = peers
+    const ask = (_addresses: unknown, _message: unknown, signal: AbortSignal) =>
+      new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    for (const verifier of VERIFIERS) peers.startVerifier(verifier, { ask })
+    await network.openRound()
+    const halfWay = roundOpensMs(network.parameters, 2) + 0.625 * network.parameters.roundMs
+    await network.clock.advanceTo(halfWay - 1)
+    expect(attestations()).toEqual([])
+    await network.clock.advanceTo(halfWay)
+    expect(attestations()).toHaveLength(3)
+    expect(peers.errors).toEqual([])
+  })
+
+  it('does not lose one provider for the trouble with another', async () => {
+    const other = await network.openDealWithPieces({ provider: OTHER_PROVIDER })
+    await network.openRound()
+    await using _ = peers
+    const noPush = { push: async () => ({ kind: 'no-answer', code: 'UNREACHABLE', reason: 'a firewall' }) as const }
+    peers.startProver(PROVIDER, pieces, noPush)
+    peers.startProver(OTHER_PROVIDER, other.pieces, noPush)
+    for (const verifier of VERIFIERS) {
+      peers.startVerifier(verifier, {
+        ask: async (addresses, { round, dealIds }, signal) => {
+          if (addresses[0]!.includes(PROVIDER.address)) throw new Error('no multiaddr')
+          await settled() // the answer comes after the other one’s failure
+          return await peers.ask(verifier, addresses, round, dealIds, signal)
+        }
+      })
+    }
+    await network.openRound()
+    await network.clock.advanceTo(attestFromMs(network.parameters, 3))
+    const verdicts = attestations().flatMap(({ transcripts }) => transcripts.map(one => `${one.dealId} ${one.verdict}`))
+    expect(new Set(verdicts)).toEqual(new Set(['1 no answer', '2 pass']))
+    expect(peers.errors.length).toBeGreaterThan(0)
+  })
+
+  it('is submitted again while the ledger does not answer', async () => {
+    await network.openRound()
+    const [signer] = assigned().verifiers
+    await using _ = peers
+    let failures = 2
+    const flaky: Ledger = {
+      state: network.ledger.state,
+      subscribe: listener => network.ledger.subscribe(listener),
+      async submit(command, options) {
+        failures -= 1
+        if (failures >= 0) throw new CoreError('LEDGER_UNREACHABLE', 'the host is restarting')
+        return await network.ledger.submit(command, options)
+      }
+    }
+    await peers.startVerifier(signer!, { ledger: flaky }).receive(2, [await pushFor(signer!)])
+    await network.clock.advanceTo(network.clock.now() + 2000)
+    expect(network.state.open!.verdicts.has(signer!.address)).toBe(true)
+    expect(peers.errors).toEqual([])
+  })
+
+  it('comes as early in a round that follows one without answers', async () => {
+    await using _ = peers
+    const behind = {
+      now: () => network.clock.now() - network.parameters.roundMs,
+      sleep: network.clock.sleep.bind(network.clock)
+    }
+    for (const verifier of VERIFIERS) peers.startVerifier(verifier, { clock: behind })
+    await network.openRound() // still waited for when the next round opens, by a clock a whole round behind
+    await network.openRound()
+    peers.startProver(PROVIDER, pieces)
+    await settled()
+    expect(network.state.open!.verdicts.size).toBe(3)
+  })
+})
+
+it('a verifier that stops leaves nothing behind', async () => {
+  const verifiers = VERIFIERS.map(verifier => peers.startVerifier(verifier))
+  await network.openRound()
+  expect(network.clock.sleeping).toBe(3)
+  await Promise.all(verifiers.flatMap(verifier => [verifier.stop(), verifier.stop()]))
+  expect(network.clock.sleeping).toBe(0)
+  await network.openRound()
+  expect(network.clock.sleeping).toBe(0)
+})
