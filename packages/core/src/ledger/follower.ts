@@ -6,6 +6,7 @@
 import type { Clock } from '../clock.ts'
 import { CoreError } from '../error.ts'
 import type { NetworkParameters } from '../network.ts'
+import { untilAborted } from '../protocols/deadline.ts'
 import type { Command } from './commands.ts'
 import { decodeEntry } from './entry.ts'
 import { createLedgerMachine, type Ledger, type Receipt } from './ledger.ts'
@@ -23,9 +24,14 @@ export interface LedgerSource {
 }
 
 export interface Follower extends Ledger, AsyncDisposable {
-  /** Follows until stopped. Resolves once it has caught up with the host for the first time. */
+  /**
+   * Follows until stopped, also when the signal ends the waiting. Resolves once it has caught up with the host for the
+   * first time.
+   *
+   * @throws {CoreError} `LOG_INVALID`; `LEDGER_UNREACHABLE` when it is stopped before
+   */
   start(signal?: AbortSignal): Promise<void>
-  /** Idempotent; resolves when nothing runs any more. */
+  /** Idempotent and for good; resolves when nothing runs any more. Ends submissions that wait for their entry. */
   stop(): Promise<void>
 }
 
@@ -34,7 +40,7 @@ export interface FollowerOptions {
   readonly source: LedgerSource
   readonly tools: LedgerTools
   readonly clock: Clock
-  /** Told when the host's log does not follow the rules; the follower stops at the last good entry. */
+  /** Told when the host's log breaks the rules, or a listener throws; the follower stops at the last good entry. */
   readonly onDamage?: (error: CoreError) => void
 }
 
@@ -43,7 +49,9 @@ const RETRY_MS = 250
 
 export function createFollower({ parameters, source, tools, clock, onDamage }: FollowerOptions): Follower {
   const machine = createLedgerMachine(parameters, tools)
-  let running: { readonly controller: AbortController; readonly done: Promise<void> } | undefined
+  let running: ReturnType<typeof run> | undefined
+  /** Aborts when nothing is followed any more, with the reason. */
+  const over = new AbortController()
 
   function applyAll(encoded: readonly Uint8Array[]): void {
     for (const bytes of encoded) {
@@ -76,21 +84,41 @@ export function createFollower({ parameters, source, tools, clock, onDamage }: F
     }
   }
 
+  function run() {
+    const controller = new AbortController()
+    const caughtUp = Promise.withResolvers<void>()
+    caughtUp.promise.catch(() => undefined) // nobody may be waiting any more
+    const done = follow(controller.signal, caughtUp.resolve)
+      .then(
+        () => new CoreError('LEDGER_UNREACHABLE', 'this follower has stopped'),
+        error => {
+          const failure = failureFrom(error)
+          onDamage?.(failure)
+          return failure
+        }
+      )
+      .then(reason => {
+        caughtUp.reject(reason)
+        over.abort(reason)
+      })
+    return { controller, caughtUp: caughtUp.promise, done }
+  }
+
+  /** @throws why no entry will come any more, or the signal's reason */
   function reached(sequence: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (finish: () => void) => {
-        end()
-        signal?.removeEventListener('abort', abort)
-        finish()
-      }
-      const abort = () => settle(() => reject(signal?.reason))
-      const check = () => {
-        if (machine.state.sequence > sequence) settle(resolve)
-      }
-      const end = machine.subscribe(check)
-      if (signal?.aborted === true) return abort()
-      signal?.addEventListener('abort', abort, { once: true })
-      check()
+    const applied = Promise.withResolvers<void>()
+    const fail = () => applied.reject(signal?.aborted === true ? signal.reason : over.signal.reason)
+    const check = () => {
+      if (machine.state.sequence > sequence) applied.resolve()
+    }
+    const end = machine.subscribe(check)
+    const signals = signal === undefined ? [over.signal] : [over.signal, signal]
+    for (const one of signals) one.addEventListener('abort', fail, { once: true })
+    check()
+    if (signals.some(({ aborted }) => aborted)) fail()
+    return applied.promise.finally(() => {
+      end()
+      for (const one of signals) one.removeEventListener('abort', fail)
     })
   }
 
@@ -103,18 +131,8 @@ export function createFollower({ parameters, source, tools, clock, onDamage }: F
       return receipt
     },
     async start(signal) {
-      if (running !== undefined) return
-      const controller = new AbortController()
-      const caughtUp = Promise.withResolvers<void>()
-      const done = follow(controller.signal, caughtUp.resolve).catch((error: unknown) => {
-        caughtUp.reject(error)
-        if (error instanceof CoreError) onDamage?.(error)
-      })
-      running = { controller, done }
-      const abort = () => caughtUp.reject(signal?.reason)
-      signal?.addEventListener('abort', abort, { once: true })
-      if (signal?.aborted === true) abort()
-      await caughtUp.promise.finally(() => signal?.removeEventListener('abort', abort))
+      running ??= run()
+      await (signal === undefined ? running.caughtUp : untilAborted(running.caughtUp, signal))
     },
     async stop() {
       running?.controller.abort()
@@ -124,4 +142,11 @@ export function createFollower({ parameters, source, tools, clock, onDamage }: F
       await this.stop()
     }
   }
+}
+
+/** A listener of ours that throws ends the following too, and is told apart from a damaged log. */
+function failureFrom(error: unknown): CoreError {
+  if (error instanceof CoreError) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new CoreError('FOLLOWER_FAILED', `the ledger is not followed any more: ${reason}`, {}, { cause: error })
 }
