@@ -1,14 +1,15 @@
-export { loadConfig, type PeerConfig, type ProviderConfig, type Role, writeDefaultConfig } from './config.ts'
-export { type DataDirectory, type DataDirectoryPaths, dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
-export { PeerError } from './error.ts'
+/** `@holdfast/peer`: disk, sockets, clocks and screens around `@holdfast/core`. */
+export * from './client.ts'
+export * from './config.ts'
+export * from './data-directory.ts'
+export * from './error.ts'
 export * from './files/index.ts'
-export { loadKey, loadOrCreateKey } from './key-file.ts'
-export {
-  type LogRecord,
-  openSegmentLog,
-  readSegmentLog,
-  type SegmentLog,
-  type SegmentLogEvent,
-  type SegmentLogOptions
-} from './ledger/segment-log.ts'
+export * from './key-file.ts'
+export * from './ledger/host.ts'
+export * from './ledger/replay-log.ts'
+export * from './ledger/segment-log.ts'
+export * from './network-file.ts'
+export * from './node.ts'
+export * from './node-hasher.ts'
+export * from './peer.ts'
 export * from './storage/index.ts'

@@ -1,6 +1,6 @@
 /** Asks the ledger host who holds an object: all that a reader needs who follows no ledger. */
 import type { CID } from 'multiformats/cid'
-import { type HostConnection, valueOf } from '../ledger/remote-source.ts'
+import { type HostConnection, hostAnswer } from '../ledger/remote-source.ts'
 import type { LedgerState } from '../ledger/state.ts'
 import { ledgerReplicas, REPLICAS_PER_ANSWER_MAX, type Replica } from '../protocols/definitions.ts'
 import { request } from '../protocols/engine.ts'
@@ -18,7 +18,7 @@ export async function findReplicas(
     { root },
     { networkId, ...(signal !== undefined && { signal }) }
   )
-  return valueOf(answer).replicas
+  return hostAnswer(answer).replicas
 }
 
 /** What a ledger says to that question: replicas that owe nothing and missed least first. */

@@ -18,13 +18,13 @@ export interface HostConnection {
 export function createRemoteSource({ node, networkId, host }: HostConnection): LedgerSource {
   return {
     async entries(from, signal) {
-      return valueOf(
+      return hostAnswer(
         await request(node, host, ledgerEntries, { from, waitMs: ENTRIES_WAIT_MS_MAX }, { networkId, signal })
       )
     },
     async submit(command, signal) {
       // The refusal crossed the wire as text; the codes are those of the rules that the host runs.
-      return valueOf(
+      return hostAnswer(
         await request(node, host, ledgerSubmit, { command }, { networkId, ...(signal !== undefined && { signal }) })
       ) as Receipt
     }
@@ -32,7 +32,7 @@ export function createRemoteSource({ node, networkId, host }: HostConnection): L
 }
 
 /** @throws {CoreError} `LEDGER_UNREACHABLE`, with what the host said if it said anything */
-export function valueOf<T>(answer: Answer<T>): T {
+export function hostAnswer<T>(answer: Answer<T>): T {
   if (answer.kind === 'answer') return answer.value
   const reason = answer.kind === 'refused' ? `${answer.code}: ${answer.message}` : answer.reason
   throw new CoreError('LEDGER_UNREACHABLE', `the ledger host gives no answer (${reason})`, { code: answer.code })

@@ -47,6 +47,8 @@ export const ledgerSubmit = {
   streamsInboundMax: 32
 } satisfies Protocol<unknown, unknown>
 
+export type SubmitAnswer = z.output<typeof ledgerSubmit.response>
+
 /** Reads the log from an entry on; held back for up to `waitMs` while there is none, so that followers hear at once. */
 export const ledgerEntries = {
   id: '/holdfast/ledger-entries/1',

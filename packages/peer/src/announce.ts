@@ -1,0 +1,76 @@
+/** What a peer says about itself on the ledger: its ask or its stake, made again only when it no longer says the truth. */
+import { type Ledger, type Receipt, type Signer, type Statement, statementDigestOf } from '@holdfast/core'
+import { PeerError } from './error.ts'
+
+/** Rounds that a statement about ourselves may wait for its entry. */
+const ANNOUNCE_ROUNDS = 10
+
+export interface AnnounceComponents {
+  readonly ledger: Ledger
+  readonly signer: Signer
+  readonly randomId: () => string
+  readonly signal: AbortSignal | undefined
+}
+
+/** @returns whether a new ask had to be made */
+export async function announceAsk(
+  { ledger, signer, randomId, signal }: AnnounceComponents,
+  offer: Pick<Statement<'Ask'>, 'addresses' | 'region' | 'pricePerLeafRound' | 'capacityBytes'>
+): Promise<boolean> {
+  const { state } = ledger
+  const known = state.asks.get(signer.address)
+  const stands =
+    known !== undefined &&
+    known.region === offer.region &&
+    known.pricePerLeafRound === offer.pricePerLeafRound &&
+    known.capacityBytes === offer.capacityBytes &&
+    sameAddresses(known.addresses, offer.addresses)
+  if (stands) return false
+  const statement = {
+    provider: signer.address,
+    id: randomId(),
+    validUntilRound: state.round + ANNOUNCE_ROUNDS,
+    ...offer
+  }
+  const signature = signer.sign(statementDigestOf(state)('Ask', statement))
+  expectTaken(
+    'ask',
+    await ledger.submit({ kind: 'Ask', statement, signature }, { ...(signal !== undefined && { signal }) })
+  )
+  return true
+}
+
+/** Stakes one unit when nothing is staked yet. @returns whether a new statement had to be made */
+export async function announceStake(
+  { ledger, signer, randomId, signal }: AnnounceComponents,
+  addresses: string[]
+): Promise<boolean> {
+  const { state } = ledger
+  const known = state.verifiers.get(signer.address)
+  if (known !== undefined && sameAddresses(known.addresses, addresses)) return false
+  const amount = known === undefined ? state.parameters.money.stakeUnit : 0n
+  const statement = {
+    verifier: signer.address,
+    id: randomId(),
+    validUntilRound: state.round + ANNOUNCE_ROUNDS,
+    amount,
+    addresses
+  }
+  const signature = signer.sign(statementDigestOf(state)('VerifierStake', statement))
+  expectTaken(
+    'stake',
+    await ledger.submit({ kind: 'VerifierStake', statement, signature }, { ...(signal !== undefined && { signal }) })
+  )
+  return true
+}
+
+function sameAddresses(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((address, index) => address === b[index])
+}
+
+function expectTaken(what: string, receipt: Receipt): void {
+  if (receipt.ok) return
+  throw new PeerError('NOT_ANNOUNCED', `The ledger did not take this peer's ${what}: ${receipt.refusal.message}.`, {
+    code: receipt.refusal.code
+  })
+}

@@ -1,0 +1,64 @@
+/** `holdfast ledger`: questions to the log itself. */
+import { portableSignatureVerifier } from '@holdfast/core'
+import { Command } from 'commander'
+import { dataDirectoryPaths } from '../data-directory.ts'
+import { PeerError } from '../error.ts'
+import { replayLog } from '../ledger/replay-log.ts'
+import { readNetworkFile } from '../network-file.ts'
+import { chooseNodeHasher } from '../node-hasher.ts'
+import { formatAmount } from '../units.ts'
+import { printJsonEvent } from './output.ts'
+
+interface VerifyOptions {
+  readonly directory: string
+  readonly json: boolean
+}
+
+export function ledgerCommand(): Command {
+  const verifyCommand = new Command('verify')
+    .description(
+      'Replay a log from disk, beside a running host or without one: every signature, beacon, proof and balance again.'
+    )
+    .requiredOption('--directory <path>', 'data directory of a ledger host')
+    .option('--json', 'print one event a line', false)
+    .action(verify)
+  return new Command('ledger').description('Questions to the ledger.').addCommand(verifyCommand.exitOverride())
+}
+
+async function verify({ directory, json }: VerifyOptions): Promise<void> {
+  const paths = dataDirectoryPaths(directory)
+  const { parameters } = await readNetworkFile(paths.networkFile)
+  const tools = { signatures: portableSignatureVerifier, nodeHasher: await chooseNodeHasher() }
+  const { entries, state, stateHash, supply, sum, violations } = await replayLog(
+    paths.ledgerDirectory,
+    parameters,
+    tools
+  )
+  const conserved = supply === sum
+  if (json)
+    printJsonEvent('verified', {
+      pid: process.pid,
+      entries,
+      round: state.round,
+      stateHash,
+      supply,
+      sum,
+      conserved,
+      violations
+    })
+  else {
+    process.stdout.write(
+      `${entries} entries, round ${state.round}, state ${stateHash}\n` +
+        `${formatAmount(sum, 18)} credits in all balances, ${formatAmount(supply, 18)} at genesis: ${conserved ? 'conserved to the atto' : 'NOT CONSERVED'}\n`
+    )
+  }
+  if (violations.length > 0) {
+    throw new PeerError(
+      'INVARIANT_VIOLATED',
+      violations
+        .map(({ sequence, invariant, violation }) => `after entry ${sequence}, ${invariant}: ${violation}`)
+        .join('; '),
+      { violations }
+    )
+  }
+}

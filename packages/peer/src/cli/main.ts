@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+/** `holdfast`: the program's commands. Each is declared in a file of its own; this one only lists them. */
+import { Command, CommanderError } from 'commander'
+import { devnetCommand } from './devnet-command.ts'
+import { getCommand } from './get-command.ts'
+import { abortOnSignals, exitCodeOf, Interrupted } from './interrupt.ts'
+import { ledgerCommand } from './ledger-command.ts'
+import { printFailure } from './output.ts'
+import { putCommand } from './put-command.ts'
+import { startCommand } from './start-command.ts'
+
+/** A command was given something that it cannot work with; nothing was done. */
+const EXIT_USAGE = 2
+const USAGE_CODES = new Set([
+  'PATH_MISSING',
+  'PATH_UNREADABLE',
+  'PATH_SYMLINK_LOOP',
+  'PATH_NOT_A_FILE',
+  'NOTHING_TO_STORE',
+  'CID_INVALID',
+  'UNSAFE_NAME',
+  'OPTION_INVALID'
+])
+
+function exitCodeFor(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+  if (error instanceof Interrupted) return exitCodeOf(error.signalName)
+  const code = (error as { code?: unknown }).code
+  return typeof code === 'string' && USAGE_CODES.has(code) ? EXIT_USAGE : 1
+}
+
+const signal = abortOnSignals()
+const program = new Command('holdfast')
+  .description(
+    'A decentralized storage network: store files on n providers, prove them every round, pay for what was proved.'
+  )
+  .exitOverride()
+for (const command of [devnetCommand, startCommand, putCommand, getCommand, ledgerCommand])
+  program.addCommand(command(signal).exitOverride())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const said = error instanceof CommanderError || error instanceof Interrupted
+  if (!said) printFailure(error, process.argv.includes('--json'))
+  process.exitCode = exitCodeFor(error)
+}

@@ -1,0 +1,210 @@
+/**
+ * The main job: the life of one object in a devnet, in six steps that each must hold.
+ *
+ * Pack it; store it on three providers; see them proved and paid; kill one, and see its fault, its docket and its pay
+ * resume; kill another for good and read everything back; replay the log and count the credits. This process is the
+ * client: it touches the peers through the wire, signals and what they print, and through nothing else.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import type { Deal, DealResult, Ledger, StoredReplica } from '@holdfast/core'
+import { aborted, Interrupted } from '../cli/interrupt.ts'
+import { type Client, createClient } from '../client.ts'
+import { PeerError } from '../error.ts'
+import { compareTrees } from '../files/index.ts'
+import { chooseNodeHasher } from '../node-hasher.ts'
+import { type PackedObject, packPath } from '../packed-object.ts'
+import { spawnHoldfast } from './child-process.ts'
+import { type Devnet, type DevnetPeer, startDevnet } from './devnet.ts'
+import type { Screen } from './screen.ts'
+import { nextRoundThat } from './watch-rounds.ts'
+
+export interface StoryOptions {
+  readonly path: string
+  readonly ignore: (relativePath: string) => boolean
+  /** Where data directories go and stay; a temporary directory, removed at the end, when undefined. */
+  readonly directory: string | undefined
+  readonly roundMs: number
+  /** Leave the network running at the end until the signal aborts. */
+  readonly staysUp: boolean
+  readonly screen: Screen
+  readonly signal: AbortSignal
+}
+
+/** What the steps after storing work with. */
+interface Story extends StoryOptions {
+  readonly directory: string
+  readonly devnet: Devnet
+  readonly client: Client
+  readonly ledger: Ledger
+  readonly object: PackedObject
+  readonly replicas: readonly StoredReplica[]
+}
+
+const PROVIDERS = 4
+const REPLICAS = 3
+/** Rounds in which every replica is proved and paid, before a provider is killed. */
+const PROVED_ROUNDS_SHOWN = 2
+
+/** @throws {PeerError} with the code of what went wrong and the step in message and details */
+export async function runDevnetStory(options: StoryOptions): Promise<void> {
+  const { screen, signal, path, ignore, roundMs } = options
+  await using life = new AsyncDisposableStack()
+  const directory = await prepareDirectory(life, options.directory)
+  // Packing needs no network: a path that cannot be stored has started nothing.
+  const object = life.use(await step('pack', () => pack(options, directory)))
+  const devnet = life.use(
+    await step('start the network', () =>
+      startDevnet({
+        directory,
+        providers: PROVIDERS,
+        roundMs,
+        signal,
+        onProcess: (peer, pid) => screen.process(peer.name, peer.role, pid)
+      })
+    )
+  )
+  screen.namePeers(devnet.peers)
+  const client = life.use(await createClient({ network: devnet.network, key: devnet.clientKeyFile, signal }))
+  const ledger = await step('read the ledger', () => client.ledger())
+  const tally = { rounds: 0, faults: 0 }
+  life.defer(
+    ledger.subscribe(({ events }) => {
+      for (const event of events) {
+        if (event.kind !== 'roundClosed' || event.results.length === 0) continue
+        tally.rounds += 1
+        tally.faults += event.results.filter(({ outcome }) => outcome.kind === 'fault').length
+        screen.round(event, ledger.state)
+      }
+    })
+  )
+  screen.packed(path, object, await client.quote(object, { replicas: REPLICAS }))
+  const replicas = await step('store', () => store(client, object, options))
+  const story: Story = { ...options, directory, devnet, client, ledger, object, replicas }
+  await step('prove and pay', () => watchProofs(story))
+  await step('kill and restart a provider', () => killAndRestart(story))
+  await step('read back without a provider', () => killAndRead(story, ignore))
+  const replayed = await step('replay the log', () => replay(story))
+  screen.done({
+    rootCid: object.root,
+    replicas: replicas.length,
+    ...tally,
+    bytesEqual: true,
+    conserved: true,
+    stateHash: replayed.stateHash,
+    peakRssMiB: { ...(await devnet.peakRssMiB()), client: Math.round(process.resourceUsage().maxRSS / 1024) }
+  })
+  if (!options.staysUp) return
+  screen.stayingUp()
+  await aborted(signal)
+}
+
+/** Says in which step something went wrong; a stop by the user is no failure of a step. */
+async function step<T>(name: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    if (error instanceof Interrupted || !(error instanceof Error)) throw error
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : 'STEP_FAILED'
+    throw new PeerError(code, `step "${name}": ${error.message}`, { step: name }, { cause: error })
+  }
+}
+
+async function prepareDirectory(life: AsyncDisposableStack, wanted: string | undefined): Promise<string> {
+  if (wanted !== undefined) {
+    await mkdir(wanted, { recursive: true })
+    return wanted
+  }
+  const directory = await mkdtemp(join(tmpdir(), 'holdfast-devnet-'))
+  life.defer(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function pack({ path, ignore, signal, screen }: StoryOptions, directory: string): Promise<PackedObject> {
+  using progress = screen.packing(path)
+  return packPath(path, await chooseNodeHasher(), {
+    ignore,
+    signal,
+    stagingDirectory: directory,
+    onPackProgress: progress.report
+  })
+}
+
+async function store(client: Client, object: PackedObject, { screen, signal }: StoryOptions): Promise<StoredReplica[]> {
+  using progress = screen.storing()
+  return client.store(object, { replicas: REPLICAS, signal, onProgress: progress.report })
+}
+
+async function watchProofs(story: Story): Promise<void> {
+  story.screen.heading(
+    'Each round the beacon asks every provider for leaves that nobody could foresee. What is proved is paid.'
+  )
+  const ours = new Set(story.replicas.map(({ dealId }) => dealId))
+  for (let shown = 0; shown < PROVED_ROUNDS_SHOWN; shown += 1) {
+    await nextRoundThat(story, 'shows all replicas proved and paid', results => {
+      const own = results.filter(({ dealId }) => ours.has(dealId))
+      return own.length === ours.size && own.every(isPaid)
+    })
+  }
+}
+
+const isPaid = ({ outcome, paid }: DealResult) => outcome.kind === 'proved' && paid > 0n
+
+/** A missed round loses its pay and nothing else; what it left unproved is owed, and once it is proved, pay resumes. */
+async function killAndRestart(story: Story): Promise<void> {
+  const { devnet, ledger, screen } = story
+  const { peer, deal } = providerOf(story, 0)
+  const collateralBefore = deal.collateral
+  screen.killing(peer.name, devnet.processOf(peer).pid, 'SIGKILL; it comes back')
+  await devnet.kill(peer)
+  const faulted = await nextRoundThat(story, `shows the fault of ${peer.name}`, results =>
+    results.some(({ dealId, outcome }) => dealId === deal.id && outcome.kind === 'fault')
+  )
+  if (!faulted.filter(({ dealId }) => dealId !== deal.id).some(isPaid))
+    throw new PeerError('OTHERS_STOPPED', `no other provider was paid in the round in which ${peer.name} was missing`)
+  await devnet.restart(peer)
+  screen.restarted(peer.name, devnet.processOf(peer).pid)
+  await nextRoundThat(story, `pays ${peer.name} again`, results =>
+    results.some(result => result.dealId === deal.id && isPaid(result))
+  )
+  if (deal.docket.length > 0 || deal.status !== 'active' || deal.collateral < collateralBefore) {
+    throw new PeerError(
+      'COLLATERAL_TOUCHED',
+      `deal ${deal.id} is ${deal.status}, owes ${deal.docket.length} leaves and has ${deal.collateral} of ${collateralBefore} atto of collateral`
+    )
+  }
+  screen.recovered(peer.name, collateralBefore, deal.collateral, ledger.state)
+}
+
+async function killAndRead(story: Story, ignore: (relativePath: string) => boolean): Promise<void> {
+  const { devnet, screen, object, path, directory } = story
+  const { peer } = providerOf(story, 1)
+  screen.killing(peer.name, devnet.processOf(peer).pid, 'SIGKILL; it does not come back')
+  await devnet.kill(peer)
+  const output = join(directory, 'read-back', basename(path))
+  await mkdir(join(directory, 'read-back'))
+  const reader = spawnHoldfast(['get', object.root.toString(), '--network', devnet.networkFile, '--output', output])
+  screen.process('reader', 'client', reader.pid)
+  await reader.event('read')
+  const comparison = await compareTrees(path, output, { ignore })
+  if (!comparison.equal)
+    throw new PeerError('BYTES_DIFFER', `what was read back is not what was stored: ${comparison.difference}`)
+  screen.readBack(comparison.files, comparison.bytes, peer.name)
+}
+
+async function replay({ devnet, screen }: Story): Promise<{ stateHash: string }> {
+  const [host] = devnet.peers
+  const verifying = spawnHoldfast(['ledger', 'verify', '--directory', host!.directory])
+  screen.process('auditor', 'ledger verify', verifying.pid)
+  const { entries, stateHash, sum, supply, conserved, violations } = await verifying.event('verified')
+  if (conserved !== true || (violations as unknown[]).length > 0)
+    throw new PeerError('NOT_CONSERVED', `the balances sum to ${sum} atto, the genesis made ${supply}`)
+  screen.replayed(Number(entries), String(stateHash), BigInt(String(sum)), BigInt(String(supply)))
+  return { stateHash: String(stateHash) }
+}
+
+function providerOf({ devnet, ledger, replicas }: Story, index: number): { peer: DevnetPeer; deal: Deal } {
+  const { provider, dealId } = replicas[index]!
+  return { peer: devnet.providers.find(({ address }) => address === provider)!, deal: ledger.state.deals.get(dealId)! }
+}

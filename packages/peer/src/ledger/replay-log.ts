@@ -1,0 +1,62 @@
+/** Replays a log from disk, beside a running host or without one: what anyone does who does not believe a balance. */
+import {
+  checkInvariants,
+  createLedgerMachine,
+  decodeEntry,
+  hashState,
+  type LedgerState,
+  type LedgerTools,
+  type NetworkParameters,
+  sumOfCredits
+} from '@holdfast/core'
+import { PeerError } from '../error.ts'
+import { readSegmentLog } from './segment-log.ts'
+
+export interface ReplayedLog {
+  readonly entries: number
+  readonly state: LedgerState
+  readonly stateHash: string
+  /** The genesis supply and the sum of every balance now, in atto: equal when credits are conserved. */
+  readonly supply: bigint
+  readonly sum: bigint
+  /** Invariants that did not hold, with the entry after which they first did not. */
+  readonly violations: readonly { readonly sequence: number; readonly invariant: string; readonly violation: string }[]
+}
+
+/**
+ * Reads no index and takes no lock. Checks every record's CRC and chain, every signature, beacon and proof, and every
+ * invariant after each entry that closes a round and after the last.
+ *
+ * @throws {PeerError} `LOG_INVALID` for an entry that breaks the rules, `LOG_DAMAGED` for bytes that are not what was written
+ */
+export async function replayLog(
+  directory: string,
+  parameters: NetworkParameters,
+  tools: LedgerTools
+): Promise<ReplayedLog> {
+  const machine = createLedgerMachine(parameters, tools)
+  const violations: { sequence: number; invariant: string; violation: string }[] = []
+  const check = (sequence: number) => {
+    for (const found of checkInvariants(machine.state)) {
+      if (!violations.some(({ invariant }) => invariant === found.invariant)) violations.push({ sequence, ...found })
+    }
+  }
+  for await (const { sequence, payload } of readSegmentLog(directory)) {
+    const entry = decodeEntry(payload)
+    const result = entry === undefined ? undefined : machine.applyEntry(entry)
+    if (result?.ok !== true) {
+      const reason = result === undefined ? 'it cannot be decoded' : result.refusal.message
+      throw new PeerError('LOG_INVALID', `Entry ${sequence} breaks the rules of this network: ${reason}`, { sequence })
+    }
+    if (result.applied.events.some(({ kind }) => kind === 'roundClosed')) check(sequence)
+  }
+  check(machine.state.sequence - 1)
+  return {
+    entries: machine.state.sequence,
+    state: machine.state,
+    stateHash: hashState(machine.state),
+    supply: parameters.accounts.reduce((sum, { amount }) => sum + amount, 0n),
+    sum: sumOfCredits(machine.state),
+    violations
+  }
+}

@@ -1,0 +1,19 @@
+/** A piece store as the prover reads it. */
+import type { PieceReader } from '@holdfast/core'
+import { PeerError } from '../error.ts'
+import type { PieceStore } from '../storage/index.ts'
+
+export function createStorePieceReader(store: Pick<PieceStore, 'read' | 'layer'>): PieceReader {
+  return {
+    read: (piece, offset, size) => store.read(piece, offset, size),
+    async layer(piece) {
+      try {
+        return await store.layer(piece)
+      } catch (error) {
+        if (error instanceof PeerError && (error.code === 'PIECE_NOT_FOUND' || error.code === 'PIECE_MISSING'))
+          return undefined
+        throw error
+      }
+    }
+  }
+}

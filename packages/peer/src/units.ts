@@ -1,0 +1,21 @@
+/** Numbers as people read them. */
+import { formatCredits } from '@holdfast/core'
+
+const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+
+/** 1536 → "1.5 KiB" */
+export function formatSize(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < SIZE_UNITS.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${SIZE_UNITS[unit]}`
+}
+
+/** Attos as credits with at most so many decimals, cut off rather than rounded: a balance is never shown too high. */
+export function formatAmount(atto: bigint, decimals = 6): string {
+  const [whole = '0', fraction = ''] = formatCredits(atto).split('.')
+  return `${whole}.${fraction.padEnd(decimals, '0').slice(0, decimals)}`
+}
