@@ -1,7 +1,7 @@
 // A child process: stores pieces under argv[2], drops some, and prints each commit and each removal when it is done.
 import { carOf, openTestStore, randomBytes, storePiece } from './open-test-store.ts'
 
-const { store } = await openTestStore(process.argv[2]!)
+const { store } = await openTestStore(process.argv[2]!, { capacityBytes: 10e9 })
 const firstSeed = Number(process.argv[3])
 const work = async (lane: number) => {
   for (let seed = firstSeed + lane; ; seed += 2) {
