@@ -4,12 +4,12 @@
  * The caller checks every block against its CID. A provider that failed once goes to the end of the line.
  */
 import type { Libp2p } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { BLOCK_SIZE_BYTES_MAX, checkBlock, type FetchBlocks } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import { readBlocks } from '../protocols/definitions.ts'
 import { download } from '../protocols/download.ts'
+import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import type { Address } from '../schema.ts'
 
 export interface BlockProvider {
@@ -39,7 +39,7 @@ export function createBlockFetcher({
     cids: readonly CID[],
     signal: AbortSignal | undefined
   ): AsyncGenerator<Uint8Array> {
-    const peer = addresses.map(address => multiaddr(address))
+    const peer = parsePeerAddresses(addresses)
     const answer = await download(
       node,
       peer,

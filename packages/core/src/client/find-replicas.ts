@@ -2,7 +2,12 @@
 import type { CID } from 'multiformats/cid'
 import { type HostConnection, hostAnswer } from '../ledger/remote-source.ts'
 import type { LedgerState } from '../ledger/state.ts'
-import { ledgerReplicas, REPLICAS_PER_ANSWER_MAX, type Replica } from '../protocols/definitions.ts'
+import {
+  ledgerReplicas,
+  PIECES_PER_REPLICA_MAX,
+  REPLICAS_PER_ANSWER_MAX,
+  type Replica
+} from '../protocols/definitions.ts'
 import { request } from '../protocols/engine.ts'
 
 /** @throws {CoreError} `LEDGER_UNREACHABLE` */
@@ -21,7 +26,7 @@ export async function findReplicas(
   return hostAnswer(answer).replicas
 }
 
-/** What a ledger says to that question: replicas that owe nothing and missed least first. */
+/** What a ledger says to that question: replicas that owe nothing and missed least first, with the first of their pieces. */
 export function replicasOf(state: LedgerState, root: CID): Replica[] {
   return [...state.deals.values()]
     .filter(
@@ -32,7 +37,10 @@ export function replicasOf(state: LedgerState, root: CID): Replica[] {
       dealId: deal.id,
       provider: deal.provider,
       addresses: [...(state.asks.get(deal.provider)?.addresses ?? [])],
-      pieces: deal.pieces.filter(piece => piece.root.equals(root)).map(({ cid }) => cid),
+      pieces: deal.pieces
+        .filter(piece => piece.root.equals(root))
+        .slice(0, PIECES_PER_REPLICA_MAX)
+        .map(({ cid }) => cid),
       proved: deal.rounds.proved,
       faulted: deal.rounds.faulted,
       docketLeaves: deal.docket.length

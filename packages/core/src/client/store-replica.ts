@@ -4,7 +4,6 @@
  * Every step may be repeated: a deal with the provider is used again, and a piece that is in it already is left out.
  */
 import type { Libp2p } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import type { CID } from 'multiformats/cid'
 import type { z } from 'zod'
@@ -16,6 +15,7 @@ import type { Deal } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
 import { proposeDeal, storePiece } from '../protocols/definitions.ts'
 import { request } from '../protocols/engine.ts'
+import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import type { Answer } from '../protocols/protocol.ts'
 import { upload } from '../protocols/upload.ts'
 import type { StoreComponents, StoredObject } from './components.ts'
@@ -172,7 +172,7 @@ async function propose(
 }
 
 function peerOf(ask: Statement<'Ask'>) {
-  return ask.addresses.map(address => multiaddr(address))
+  return parsePeerAddresses(ask.addresses)
 }
 
 function answeredBy<T>(ask: Statement<'Ask'>, answer: Answer<T>, what: string): T {

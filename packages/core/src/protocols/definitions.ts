@@ -24,8 +24,8 @@ export const BLOCKS_PER_REQUEST_MAX = 256
 export const DEALS_PER_PUSH_MAX = 64
 /** Replicas that one answer names. */
 export const REPLICAS_PER_ANSWER_MAX = 64
-/** Pieces that one replica names. */
-const PIECES_PER_REPLICA_MAX = 1024
+/** Pieces that one replica names, the first of them: anybody may put many under a root, and the answer must fit. */
+export const PIECES_PER_REPLICA_MAX = 256
 
 const refusalSchema = z.strictObject({
   code: z.string().max(64),
