@@ -7,13 +7,18 @@ import { z } from 'zod'
 import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
 import { statementSchema } from '../ledger/statements.ts'
 import { addressesSchema, addressSchema, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
-import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, MESSAGE_SIZE_BYTES_MAX } from './limits.ts'
+import {
+  CHUNK_SIZE_BYTES_MAX,
+  CHUNKS_IN_FLIGHT_MAX,
+  ENVELOPE_SIZE_BYTES_MAX,
+  MESSAGE_SIZE_BYTES_MAX
+} from './limits.ts'
 import { BULK_LIMITS, type BulkProtocol, type Protocol } from './protocol.ts'
 
 const KIB = 1024
 
-/** An entry may be this large on the wire: the command in it, its number, its time. */
-const ENTRY_WIRE_SIZE_BYTES_MAX = ENTRY_SIZE_BYTES_MAX + KIB
+/** An entry may be this large on the wire: the largest command that a submission's frame can hold, its number, its time. */
+const ENTRY_WIRE_SIZE_BYTES_MAX = ENTRY_SIZE_BYTES_MAX + ENVELOPE_SIZE_BYTES_MAX + KIB
 /** Entries in one answer; fewer when they are large. */
 export const ENTRIES_PER_ANSWER_MAX = 512
 /** Longest that a host holds a request for entries that do not exist yet. */
@@ -41,7 +46,7 @@ export const ledgerSubmit = {
     z.strictObject({ ok: z.literal(true), sequence: naturalSchema }),
     z.strictObject({ ok: z.literal(false), refusal: refusalSchema })
   ]),
-  requestSizeBytesMax: ENTRY_WIRE_SIZE_BYTES_MAX,
+  requestSizeBytesMax: ENTRY_SIZE_BYTES_MAX,
   responseSizeBytesMax: 16 * KIB,
   timeoutMs: 15_000,
   streamsInboundMax: 32
