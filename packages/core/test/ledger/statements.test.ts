@@ -5,6 +5,7 @@ import type { CID } from 'multiformats/cid'
 import { describe, expect, it } from 'vitest'
 import { createStatementDigest, type Statement, signerOf, statementSchema } from '../../src/ledger/statements.ts'
 import { pieceOf, rootOf } from './memory-pieces.ts'
+import { STATEMENT_TYPES } from './statement-types.ts'
 
 const NETWORK_ID = Uint8Array.from({ length: 32 }, (_, index) => index)
 const digestOf = createStatementDigest(NETWORK_ID)
@@ -60,25 +61,7 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
 }
 type Kind = keyof typeof STATEMENTS
 
-/** EIP-712 written down from its text: encodeType, encodeData, and nothing shared with the code under test. */
-const TYPES: Record<Kind, string> = {
-  Transfer: 'Transfer(address from,address to,uint128 amount,uint64 nonce)',
-  Ask: 'Ask(address provider,bytes16 id,uint64 validUntilRound,string[] addresses,string region,uint128 pricePerLeafRound,uint64 capacityBytes)',
-  VerifierStake: 'VerifierStake(address verifier,bytes16 id,uint64 validUntilRound,uint128 amount,string[] addresses)',
-  DealOrder:
-    'DealOrder(address client,address provider,bytes16 id,uint64 validUntilRound,uint128 pricePerLeafRound,uint64 leavesPerRound,uint128 escrow)',
-  PiecesOrder:
-    'PiecesOrder(address client,bytes16 id,uint64 validUntilRound,uint64 dealId,bytes root,bytes[] pieces,uint128 deposit)',
-  Acceptance: 'Acceptance(address provider,bytes32 order)',
-  TopUp: 'TopUp(address client,bytes16 id,uint64 validUntilRound,uint64 dealId,uint128 amount)',
-  EndDeal: 'EndDeal(address party,bytes16 id,uint64 validUntilRound,uint64 dealId)',
-  Attestation:
-    'Attestation(address verifier,bytes16 id,uint64 validUntilRound,uint64 round,bytes verdicts,bytes32 transcripts)',
-  SelfProof:
-    'SelfProof(address provider,bytes16 id,uint64 validUntilRound,uint64 dealId,uint64 round,bool docket,bytes32 proofs)',
-  ProofPush: 'ProofPush(address provider,address verifier,uint64 dealId,uint64 round,bytes32 proofs)'
-}
-
+/** EIP-712 written down from its text: encodeData, and nothing shared with the code under test. */
 const hashText = (text: string) => keccak_256(utf8ToBytes(text))
 const leftPadded = (bytes: Uint8Array) => concatBytes(new Uint8Array(32 - bytes.length), bytes)
 const rightPadded = (bytes: Uint8Array) => concatBytes(bytes, new Uint8Array(32 - bytes.length))
@@ -97,7 +80,7 @@ function encodeWord(type: string, value: unknown): Uint8Array {
 }
 
 function digestByHand(kind: Kind, statement: object): string {
-  const type = TYPES[kind]
+  const type = STATEMENT_TYPES[kind]
   const fields = type.slice(type.indexOf('(') + 1, -1).split(',')
   const words = fields.map(field => {
     const [solidity, name] = field.split(' ') as [string, string]
