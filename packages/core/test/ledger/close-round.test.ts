@@ -115,6 +115,20 @@ describe('a proved round', () => {
     expect(second).toBeDefined()
   })
 
+  it('needs a self-proof while there are fewer verifiers than a deal is to have', async () => {
+    const network = new TestNetwork()
+    await network.take(network.stake(VERIFIERS[0]!, 5), network.stake(VERIFIERS[1]!))
+    const { deal, pieces } = await network.openDealWithPieces()
+    await network.openRounds(2)
+    expect(await network.refusalOf(network.attestation(VERIFIERS[0]!, () => 'pass'))).toBe('NOT_ASSIGNED')
+    await network.take(await network.selfProof(deal, PROVIDER, pieces))
+    expect(resultOf(await network.openRound(), 1)).toMatchObject({
+      outcome: { kind: 'proved', by: 'self-proof' },
+      fees: 0n
+    })
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'no answer' })
+  })
+
   it('by self-proof leaves the fee of silent verifiers in escrow', async () => {
     const { network, deal, pieces, price } = await challengedNetwork()
     await network.take(await network.selfProof(deal, PROVIDER, pieces))

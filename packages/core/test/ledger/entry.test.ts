@@ -2,13 +2,15 @@ import { multiProofSizeBytes, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import { decode, encode } from '@ipld/dag-cbor'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { apply } from '../../src/ledger/apply.ts'
 import { type Command, ENTRY_SIZE_BYTES_MAX, LEAVES_PER_PROOF_MAX } from '../../src/ledger/commands.ts'
 import { decodeEntry, type Entry, encodeEntry } from '../../src/ledger/entry.ts'
+import { createLedgerState, hashState } from '../../src/ledger/state.ts'
 import { PIECES_PER_ORDER_MAX } from '../../src/ledger/statements.ts'
 import { LEAVES_PER_ROUND_MAX } from '../../src/network.ts'
 import { DOCKET_SLICE_LEAVES_MAX } from '../../src/provider/prover.ts'
 import { pieceOf } from './memory-pieces.ts'
-import { CLIENT, PROVIDER, STRANGER, TestNetwork } from './network-fixture.ts'
+import { CLIENT, PARAMETERS, PROVIDER, STRANGER, TestNetwork, TOOLS } from './network-fixture.ts'
 
 /** One command of every kind, with bodies that the rules took. */
 async function someEntries(): Promise<Entry[]> {
@@ -72,6 +74,30 @@ describe('entries', () => {
       { numRuns: 500 }
     )
   })
+})
+
+it('no entry is taken of which a bit was changed, and nothing comes of it', () => {
+  const state = createLedgerState(PARAMETERS)
+  const taken = new Set<string>()
+  for (const [index, entry] of ENTRIES.entries()) {
+    const before = hashState(state)
+    const encoded = encodeEntry(entry)
+    const flip = fc.tuple(fc.nat(encoded.length - 1), fc.nat(7))
+    fc.assert(
+      fc.property(flip, ([position, bit]) => {
+        const changed = decodeEntry(encoded.with(position, encoded[position]! ^ (1 << bit)))
+        // The host's clock, and what it passes over by it, are its own to say; all else is signed, or the beacon's.
+        if (changed === undefined || changed.timeMs !== entry.timeMs || changed.body.kind === 'voidRounds') return
+        const result = apply(state, changed, TOOLS)
+        if (result.ok) throw new Error(`entry ${index}, a ${entry.body.kind}, was taken with a changed bit`)
+        taken.add(result.refusal.code)
+      }),
+      { numRuns: 25, seed: index }
+    )
+    expect(hashState(state)).toBe(before)
+    expect(apply(state, entry, TOOLS).ok).toBe(true)
+  }
+  expect([...taken]).toEqual(expect.arrayContaining(['BAD_SIGNATURE', 'WRONG_NETWORK']))
 })
 
 describe('limits', () => {
