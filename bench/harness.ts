@@ -20,8 +20,6 @@ export interface Comparison {
   figure: 'rate' | 'time'
   ours: Contender
   peers: readonly Contender[]
-  /** Timed turns of each contender, after one that is not timed. */
-  turns: number
 }
 
 /** One line of the result: our figure beside one peer's. */
@@ -43,7 +41,7 @@ export interface Row {
 export interface Suite {
   name: string
   /** Measures the rows one after another. */
-  rows(options: { quick: boolean }): AsyncIterable<Row>
+  rows(options: BenchOptions): AsyncIterable<Row>
 }
 
 export const KIB = 1024
@@ -80,36 +78,58 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** Runs our way and all peers in turns. @returns one row for each peer */
-export async function compare(comparison: Comparison): Promise<Row[]> {
-  const contenders = [comparison.ours, ...comparison.peers]
-  const turnsOf = new Map<Contender, Turn[]>(contenders.map(contender => [contender, []]))
-  for (let turn = -1; turn < comparison.turns; turn++) {
-    for (const contender of contenders) {
-      const taken = await takeTurn(contender)
-      if (turn >= 0) turnsOf.get(contender)!.push(taken)
-    }
+/** A pair takes at least so many turns, for at least so long, so that what else the machine does falls on both. */
+const TURNS_MIN = 3
+const PAIR_MS_MIN = 3000
+
+export interface BenchOptions {
+  /** One turn each: to see that all works, not how fast. */
+  quick: boolean
+}
+
+/**
+ * Runs our way and each peer's in turns, a peer at a time: what a slow peer does in between would part the two.
+ *
+ * @returns one row for each peer
+ */
+export async function compare(comparison: Comparison, options: BenchOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const peer of comparison.peers) rows.push(await comparePair(comparison, peer, options))
+  return rows
+}
+
+async function comparePair(
+  { row, unit, figure, ours }: Comparison,
+  peer: Contender,
+  { quick }: BenchOptions
+): Promise<Row> {
+  const ourTurns: Turn[] = []
+  const peerTurns: Turn[] = []
+  await takeTurn(ours)
+  await takeTurn(peer)
+  const before = performance.now()
+  const isOver = () =>
+    quick ? ourTurns.length > 0 : ourTurns.length >= TURNS_MIN && performance.now() - before >= PAIR_MS_MIN
+  while (!isOver()) {
+    ourTurns.push(await takeTurn(ours))
+    peerTurns.push(await takeTurn(peer))
   }
-  const rate = comparison.figure === 'rate'
-  const figureOf = (contender: Contender) => {
-    const seconds = median(turnsOf.get(contender)!.map(turn => turn.seconds))
-    return rate ? contender.work / seconds : (seconds * 1000) / contender.work
+  const figureOf = ({ work }: Contender, taken: readonly Turn[]) => {
+    const seconds = median(taken.map(turn => turn.seconds))
+    return figure === 'rate' ? work / seconds : (seconds * 1000) / work
   }
-  const ours = turnsOf.get(comparison.ours)!
-  const value = figureOf(comparison.ours)
-  return comparison.peers.map(peer => {
-    const peerValue = figureOf(peer)
-    return {
-      row: comparison.row,
-      value,
-      unit: comparison.unit,
-      peer: peer.name,
-      peerValue,
-      ratio: rate ? value / peerValue : peerValue / value,
-      cpuSeconds: median(ours.map(turn => turn.cpuSeconds)),
-      rssMiB: Math.max(...ours.map(turn => turn.rssMiB))
-    }
-  })
+  const value = figureOf(ours, ourTurns)
+  const peerValue = figureOf(peer, peerTurns)
+  return {
+    row,
+    value,
+    unit,
+    peer: peer.name,
+    peerValue,
+    ratio: figure === 'rate' ? value / peerValue : peerValue / value,
+    cpuSeconds: median(ourTurns.map(turn => turn.cpuSeconds)),
+    rssMiB: Math.max(...ourTurns.map(turn => turn.rssMiB))
+  }
 }
 
 /** Bytes that look like chance and are the same each time: xorshift, seeded by a constant. */

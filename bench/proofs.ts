@@ -28,7 +28,17 @@ import { loadNativeNodeHasher } from '@holdfast/proofs/native'
 import { Proof as SegmentProof } from '@web3-storage/data-segment'
 import { create as createSegmentHasher } from '@web3-storage/data-segment/multihash'
 import { create as createWasmHasher } from 'fr32-sha2-256-trunc254-padded-binary-tree-multihash'
-import { compare, KIB, MB, MIB, type Row, type Suite, seededBytes } from './harness.ts'
+import {
+  type BenchOptions,
+  type Contender,
+  compare,
+  KIB,
+  MB,
+  MIB,
+  type Row,
+  type Suite,
+  seededBytes
+} from './harness.ts'
 
 /** Peers that are dependencies of the package itself: the very copies that it uses. */
 const requireOfProofs = createRequire(new URL('../packages/proofs/package.json', import.meta.url))
@@ -39,14 +49,16 @@ const nativeNodeHasher = await loadNativeNodeHasher()
 
 /** The number of leaves that find a loss of 1 % with 99 %, and one. */
 const CHALLENGE_COUNT = 460
+/** The same, spread over the hours of a day. */
+const ROUND_CHALLENGE_COUNT = 20
 
 export const proofsSuite: Suite = {
   name: 'proofs',
-  async *rows({ quick }) {
-    yield* commitmentOneThread(quick ? 16 * MIB : 256 * MIB, quick ? 1 : 3)
-    yield* commitmentPortable(quick ? 2 * MIB : 16 * MIB)
-    yield* batchVerify(quick ? 3 : 9)
-    yield* prove(quick ? rawCapacityOf(21) : PIECE_SIZE_BYTES_MAX, quick)
+  async *rows(options) {
+    yield* commitmentOneThread(options)
+    yield* commitmentPortable(options)
+    yield* batchVerify(options)
+    yield* prove(options)
     yield rangeOverhead()
   }
 }
@@ -57,22 +69,25 @@ function hashWith(nodeHasher: NodeHasher, bytes: Uint8Array): PieceDigest {
   return hasher.digest()
 }
 
-async function* commitmentOneThread(size: number, turns: number): AsyncIterable<Row> {
+async function* commitmentOneThread(options: BenchOptions): AsyncIterable<Row> {
+  const size = options.quick ? 16 * MIB : 256 * MIB
   const bytes = seededBytes(size)
   const expanded = new Uint8Array(expandedSizeOf(size))
   expandFr32(bytes, expanded)
   const slab = new Uint8Array(MIB / 2)
-  yield* await compare({
-    row: 'commitment-1-thread',
-    unit: 'MB/s',
-    figure: 'rate',
-    turns,
-    ours: { name: 'native', work: size / MB, run: () => hashWith(nativeNodeHasher, bytes) },
-    peers: [
-      { name: 'fr32-wasm', work: size / MB, run: () => hashWithWasm(bytes) },
-      { name: 'hashtree-nodes-only', work: size / MB, run: () => hashNodesOnly(expanded, slab) }
-    ]
-  })
+  yield* await compare(
+    {
+      row: 'commitment-1-thread',
+      unit: 'MB/s',
+      figure: 'rate',
+      ours: { name: 'native', work: size / MB, run: () => hashWith(nativeNodeHasher, bytes) },
+      peers: [
+        { name: 'fr32-wasm', work: size / MB, run: () => hashWithWasm(bytes) },
+        { name: 'hashtree-nodes-only', work: size / MB, run: () => hashNodesOnly(expanded, slab) }
+      ]
+    },
+    options
+  )
 }
 
 function hashWithWasm(bytes: Uint8Array): Uint8Array {
@@ -100,44 +115,49 @@ function hashNodesOnly(expanded: Uint8Array, slab: Uint8Array): void {
   }
 }
 
-async function* commitmentPortable(size: number): AsyncIterable<Row> {
+async function* commitmentPortable(options: BenchOptions): AsyncIterable<Row> {
+  const size = options.quick ? 2 * MIB : 16 * MIB
   const bytes = seededBytes(size)
-  yield* await compare({
-    row: 'commitment-portable',
-    unit: 'MB/s',
-    figure: 'rate',
-    turns: 3,
-    ours: { name: 'portable', work: size / MB, run: () => hashWith(portableNodeHasher, bytes) },
-    peers: [{ name: 'data-segment', work: size / MB, run: () => createSegmentHasher().write(bytes).digest() }]
-  })
+  yield* await compare(
+    {
+      row: 'commitment-portable',
+      unit: 'MB/s',
+      figure: 'rate',
+      ours: { name: 'portable', work: size / MB, run: () => hashWith(portableNodeHasher, bytes) },
+      peers: [{ name: 'data-segment', work: size / MB, run: () => createSegmentHasher().write(bytes).digest() }]
+    },
+    options
+  )
 }
 
-async function* batchVerify(turns: number): AsyncIterable<Row> {
+async function* batchVerify(options: BenchOptions): AsyncIterable<Row> {
   const claims = Array.from({ length: CHALLENGE_COUNT }, (_, i) => proofOfChance(25, i))
   const segmentClaims = claims.map(({ commitment, leafIndex, proof }) => ({
     proof: SegmentProof.from({ offset: BigInt(leafIndex), path: inNodes(proof.siblings) }),
     claim: { tree: commitment.root, node: proof.leaf }
   }))
-  yield* await compare({
-    row: 'batch-verify',
-    unit: 'k proofs/s',
-    figure: 'rate',
-    turns,
-    ours: {
-      name: 'batch',
-      work: CHALLENGE_COUNT / 1000,
-      run: () => expectAll(verifyEachLeaf({ claims, nodeHasher: nativeNodeHasher }).map(verdict => verdict.ok))
-    },
-    peers: [
-      {
-        name: 'data-segment',
+  yield* await compare(
+    {
+      row: 'batch-verify',
+      unit: 'k proofs/s',
+      figure: 'rate',
+      ours: {
+        name: 'batch',
         work: CHALLENGE_COUNT / 1000,
-        run: () =>
-          expectAll(segmentClaims.map(({ proof, claim }) => SegmentProof.verify(proof, claim).ok !== undefined))
+        run: () => expectAll(verifyEachLeaf({ claims, nodeHasher: nativeNodeHasher }).map(verdict => verdict.ok))
       },
-      { name: 'noble', work: CHALLENGE_COUNT / 1000, run: () => expectAll(claims.map(verifyWithNoble)) }
-    ]
-  })
+      peers: [
+        {
+          name: 'data-segment',
+          work: CHALLENGE_COUNT / 1000,
+          run: () =>
+            expectAll(segmentClaims.map(({ proof, claim }) => SegmentProof.verify(proof, claim).ok !== undefined))
+        },
+        { name: 'noble', work: CHALLENGE_COUNT / 1000, run: () => expectAll(claims.map(verifyWithNoble)) }
+      ]
+    },
+    options
+  )
 }
 
 /** A proof that verifies: a leaf and siblings of chance, and the root that they lead to. */
@@ -183,34 +203,31 @@ interface FilePiece {
 }
 
 /** Time of one challenge, from a file in the page cache, and what it would be with other layers. */
-async function* prove(rawSize: number, quick: boolean): AsyncIterable<Row> {
+async function* prove(options: BenchOptions): AsyncIterable<Row> {
+  const rawSize = options.quick ? rawCapacityOf(21) : PIECE_SIZE_BYTES_MAX
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-'))
   const file = await open(join(folder, 'piece'), 'w+')
   try {
     const piece = await writePiece(file, rawSize)
-    const provers = [5, 7, 8, 9, 10, 12, 14].map(height => proverWithLayer(piece, height))
-    const ours = provers.find(prover => prover.height === CACHED_LAYER_HEIGHT)!
-    const curio = {
-      ...proverOneByOne(piece, CURIO_LAYER_HEIGHT, quick ? 8 : CHALLENGE_COUNT),
-      name: 'whole-subtree-4MiB'
+    const ours = proverWithLayer(piece, CACHED_LAYER_HEIGHT, CHALLENGE_COUNT)
+    const curio = proverOneByOne(piece, options.quick ? 8 : CHALLENGE_COUNT)
+    yield* await compare({ row: 'prove', unit: 'ms each', figure: 'time', ours, peers: [curio] }, options)
+    // Why this layer: a day's challenges at once, and an hour's, from smaller and larger caches.
+    for (const [row, count] of [
+      ['prove-by-layer', CHALLENGE_COUNT],
+      ['round-by-layer', ROUND_CHALLENGE_COUNT]
+    ] as const) {
+      const [chosen, ...others] = [CACHED_LAYER_HEIGHT, 5, 7, 8, 10, 12, 14].map(height =>
+        proverWithLayer(piece, height, count)
+      )
+      yield* await compare({ row, unit: 'ms each', figure: 'time', ours: chosen!, peers: others }, options)
     }
-    yield* await compare({ row: 'prove', unit: 'ms each', figure: 'time', turns: 3, ours, peers: [curio] })
-    // Why this layer: the same work from a smaller and a larger cache.
-    yield* await compare({
-      row: 'prove-by-layer',
-      unit: 'ms each',
-      figure: 'time',
-      turns: quick ? 1 : 3,
-      ours,
-      peers: provers.filter(prover => prover !== ours)
-    })
   } finally {
     await file.close()
     await rm(folder, { recursive: true })
   }
 }
 
-const CURIO_LAYER_HEIGHT = 17
 const LOWEST_LAYER_HEIGHT = 5
 
 /** Writes a piece that fills its tree, so that every layer has whole pairs. */
@@ -246,24 +263,24 @@ function challengesOf(rawSize: number, count: number): number[] {
 }
 
 /** Answers all challenges in one call from a layer of this height. */
-function proverWithLayer({ read, digest }: FilePiece, height: number) {
+function proverWithLayer({ read, digest }: FilePiece, height: number, count: number): Contender {
   const layer = layerAt(digest.layer, height)
-  // A subtree twice as tall takes twice as long: fewer challenges say the same.
-  const count = Math.min(CHALLENGE_COUNT, Math.ceil(CHALLENGE_COUNT / 2 ** (height - 10)))
   const leafIndices = challengesOf(digest.rawSize, count)
   return {
     name: `layer ${height}: ${formatSize(layer.nodes.length)}`,
-    height,
     work: count,
     run: () => proveEachLeaf({ read, commitment: digest, layer, nodeHasher: nativeNodeHasher, leafIndices })
   }
 }
 
-/** Answers challenges one by one, each with the read of a whole subtree. */
-function proverOneByOne({ read, digest }: FilePiece, height: number, count: number) {
-  const layer = layerAt(digest.layer, height)
+const CURIO_LAYER_HEIGHT = 17
+
+/** Answers challenges one by one, each with the read of a subtree of 4 MiB. */
+function proverOneByOne({ read, digest }: FilePiece, count: number): Contender {
+  const layer = layerAt(digest.layer, CURIO_LAYER_HEIGHT)
   const leafIndices = challengesOf(digest.rawSize, count)
   return {
+    name: 'whole-subtree-4MiB',
     work: count,
     async run() {
       for (const leafIndex of leafIndices)

@@ -421,9 +421,17 @@ const mutants: readonly Mutant[] = [
     name: 'whole subtree read past the end of the piece',
     exports: ['proveLeaves', 'proveEachLeaf'],
     file: 'piece-source.ts',
-    find: 'Math.min(subtreeRawSize, rawSize - offset)',
+    find: 'Math.min(subtreeRawSize, source.commitment.rawSize - offset)',
     replace: 'subtreeRawSize',
     tests: ['piece-source']
+  },
+  {
+    name: 'bytes of the subtree before behind the end of the piece',
+    exports: ['proveLeaves', 'proveEachLeaf'],
+    file: 'piece-source.ts',
+    find: '  leaves.fill(0, expandedSize)\n',
+    replace: '',
+    tests: ['leaf-proof']
   },
   {
     name: 'a signal that is accepted and ignored',
@@ -437,8 +445,8 @@ const mutants: readonly Mutant[] = [
     name: 'siblings of the layer above the cached one',
     exports: ['proveEachLeaf'],
     file: 'piece-source.ts',
-    find: 'if (level >= layer.height) return nodeOf(upper[level - layer.height]!, index)',
-    replace: 'if (level > layer.height) return nodeOf(upper[level - layer.height - 1]!, index)',
+    find: 'nodeOf(upper[level - layer.height]!, index)',
+    replace: 'nodeOf(upper[Math.max(0, level - layer.height - 1)]!, index)',
     tests: ['leaf-proof']
   },
   // ranges
@@ -459,11 +467,11 @@ const mutants: readonly Mutant[] = [
     tests: ['range-proof']
   },
   {
-    name: 'the right edge not read',
+    name: 'one node left out of the plan of a range',
     exports: ['proveLeafRange', 'proveRange'],
     file: 'range-proof.ts',
-    find: '[range.start, range.end - 1]',
-    replace: '[range.start]',
+    find: 'readNodes(options, planRange(range, commitment.rawSize))',
+    replace: 'readNodes(options, planRange(range, commitment.rawSize).slice(1))',
     tests: ['range-proof']
   },
   {

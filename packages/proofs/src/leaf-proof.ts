@@ -7,7 +7,7 @@ import { expectArray, expectInteger } from './arguments.ts'
 import type { NodePosition } from './leaf-runs.ts'
 import type { NodeHasher } from './node-hasher.ts'
 import { expectCommitment, type PieceCommitment } from './piece-cid.ts'
-import { collectNodes, expectLeafIndices, openNodes, type PieceSource } from './piece-source.ts'
+import { expectLeafIndices, type PieceSource, readNodes } from './piece-source.ts'
 import { type FoldJob, verifyJobs } from './proof-fold.ts'
 import type { ProofReason, ProofVerdict } from './proof-verdict.ts'
 import { heightOf, LEAF_SIZE_BYTES, leafCountOf } from './sizes.ts'
@@ -33,12 +33,14 @@ export interface LeafProof {
 export async function proveEachLeaf(options: PieceSource & { leafIndices: readonly number[] }): Promise<LeafProof[]> {
   const { commitment, leafIndices } = options
   expectLeafIndices(leafIndices, commitment.rawSize)
-  const nodes = await openNodes(options, leafIndices)
   const height = heightOf(commitment.rawSize)
-  return leafIndices.map(index => ({
-    leaf: nodes.nodeAt({ level: 0, index }).slice(),
-    siblings: collectNodes(nodes, siblingsOf(index, height))
-  }))
+  const positions = leafIndices.flatMap(leafIndex => [{ level: 0, index: leafIndex }, ...siblingsOf(leafIndex, height)])
+  const bytes = await readNodes(options, positions)
+  const proofSize = (1 + height) * LEAF_SIZE_BYTES
+  return leafIndices.map((_, i) => {
+    const proof = bytes.slice(i * proofSize, (i + 1) * proofSize)
+    return { leaf: proof.subarray(0, LEAF_SIZE_BYTES), siblings: proof.subarray(LEAF_SIZE_BYTES) }
+  })
 }
 
 /** @returns the sibling at each level of the path from a leaf, leaf level first */

@@ -7,7 +7,7 @@ import { expectArray } from './arguments.ts'
 import { type NodePosition, planNodes, runsOfLeaves } from './leaf-runs.ts'
 import type { NodeHasher } from './node-hasher.ts'
 import { expectCommitment, type PieceCommitment } from './piece-cid.ts'
-import { collectNodes, expectLeafIndices, openNodes, type PieceSource, sortDistinct } from './piece-source.ts'
+import { expectLeafIndices, type PieceSource, readNodes, sortDistinct } from './piece-source.ts'
 import { type FoldJob, verifyJobs } from './proof-fold.ts'
 import type { ProofReason, ProofVerdict } from './proof-verdict.ts'
 import { heightOf, LEAF_SIZE_BYTES, leafCountOf } from './sizes.ts'
@@ -33,10 +33,11 @@ export async function proveLeaves(options: PieceSource & { leafIndices: readonly
   const { rawSize } = options.commitment
   expectLeafIndices(options.leafIndices, rawSize)
   const leafIndices = sortDistinct(options.leafIndices)
-  const nodes = await openNodes(options, leafIndices)
   const leaves = leafIndices.map((index): NodePosition => ({ level: 0, index }))
-  const plan = planNodes(runsOfLeaves(leafIndices), heightOf(rawSize), leafCountOf(rawSize))
-  return { leaves: collectNodes(nodes, leaves), nodes: collectNodes(nodes, plan) }
+  const nodes = planNodes(runsOfLeaves(leafIndices), heightOf(rawSize), leafCountOf(rawSize))
+  const bytes = await readNodes(options, [...leaves, ...nodes])
+  const leavesSize = leaves.length * LEAF_SIZE_BYTES
+  return { leaves: bytes.slice(0, leavesSize), nodes: bytes.slice(leavesSize) }
 }
 
 /** What a multi-proof is checked against. */

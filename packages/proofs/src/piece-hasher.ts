@@ -25,7 +25,7 @@ export interface PieceHasher {
   digest(): PieceDigest
 }
 
-/** Creates a hasher of whole pieces; besides the layer, its memory is 1 MiB (more for a cached layer above 15). */
+/** Creates a hasher of whole pieces; besides the layer, its memory is 256 KiB (more for a cached layer above 13). */
 export function createPieceHasher(options: PartHasherOptions): PieceHasher {
   const { update, finish } = createPartHasher(options)
   return { update, digest: () => digestOf(finish(), options.nodeHasher) }

@@ -1,8 +1,10 @@
 /**
  * Where a prover gets nodes from: a piece's raw bytes and its cached layer.
  *
- * Every node below the cached layer is rebuilt from the bytes of the one subtree that holds it. All subtrees that a proof
- * touches are read once, laid side by side, and hashed together, a layer per call.
+ * A node above the cached layer follows from the layer, a node to the right of all data is zero, and every other node is
+ * rebuilt from the bytes of the one cached subtree that holds it. Subtrees are read one at a time, ascending, each once
+ * for all the nodes that are wanted of it, so memory is one subtree whatever is asked for, and proving does not crowd out
+ * what else the disk does.
  */
 import { expectArray, expectBytes, expectFunction, expectInteger } from './arguments.ts'
 import { ProofError } from './errors.ts'
@@ -33,12 +35,6 @@ export interface PieceSource {
   signal?: AbortSignal
 }
 
-/** The nodes of a piece, as far as a proof needs them. */
-export interface PieceNodes {
-  /** @returns the 32 bytes of a node: a view, not to be written */
-  nodeAt(position: NodePosition): Uint8Array
-}
-
 /** Requires leaf indices of a piece; their order and repetitions are the caller's. */
 export function expectLeafIndices(leafIndices: readonly number[], rawSize: number): void {
   expectArray('leafIndices', leafIndices)
@@ -53,49 +49,53 @@ export function sortDistinct(values: readonly number[]): number[] {
 }
 
 /**
- * Opens the nodes around some leaves.
+ * Gathers nodes of a piece.
  *
- * @param leafIndices - the leaves whose subtrees are rebuilt; below the cached layer, no other node can be asked for
+ * @returns 32 bytes for each position, same order
  * @throws {ProofError} `SOURCE_TOO_SHORT` when the source ends early
  */
-export async function openNodes(source: PieceSource, leafIndices: readonly number[]): Promise<PieceNodes> {
+export async function readNodes(source: PieceSource, positions: readonly NodePosition[]): Promise<Uint8Array> {
   const { layer, nodeHasher } = source
-  expectNodeHasher(nodeHasher)
   const { rawSize } = source.commitment
+  expectNodeHasher(nodeHasher)
   expectLayerOfPiece(layer, rawSize)
-  const leavesPerSubtree = 2 ** layer.height
-  const subtrees = sortDistinct(leafIndices.map(leaf => Math.floor(leaf / leavesPerSubtree)))
-  const leaves = await readSubtrees(source, subtrees)
-  const lower = growLayers(leaves, 0, layer.height, nodeHasher)
+  const bytes = new Uint8Array(positions.length * LEAF_SIZE_BYTES)
   const upper = growLayers(layer.nodes, layer.height, heightOf(rawSize), nodeHasher)
-  const slots = new Map(subtrees.map((subtree, slot) => [subtree, slot]))
   const dataLeafCount = leafCountOf(rawSize)
-
-  return {
-    nodeAt({ level, index }) {
-      if (index * 2 ** level >= dataLeafCount) return zeroNode(level)
-      if (level >= layer.height) return nodeOf(upper[level - layer.height]!, index)
+  const wanted = new Map<number, Wanted[]>()
+  for (const [i, { level, index }] of positions.entries()) {
+    const offset = i * LEAF_SIZE_BYTES
+    if (index * 2 ** level >= dataLeafCount) bytes.set(zeroNode(level), offset)
+    else if (level >= layer.height) bytes.set(nodeOf(upper[level - layer.height]!, index), offset)
+    else {
       const width = 2 ** (layer.height - level)
-      const slot = slots.get(Math.floor(index / width))!
-      return nodeOf(lower[level]!, slot * width + (index % width))
+      const subtree = Math.floor(index / width)
+      if (!wanted.has(subtree)) wanted.set(subtree, [])
+      wanted.get(subtree)!.push({ level, index: index % width, offset })
     }
   }
+  const leaves = new Uint8Array(LEAF_SIZE_BYTES * 2 ** layer.height)
+  for (const subtree of [...wanted.keys()].sort((a, b) => a - b)) {
+    await readSubtree(source, subtree, leaves)
+    const lower = growLayers(leaves, 0, layer.height - 1, nodeHasher)
+    for (const { level, index, offset } of wanted.get(subtree)!) bytes.set(nodeOf(lower[level]!, index), offset)
+  }
+  return bytes
 }
 
-/** Reads and expands subtrees of the cached layer's height, side by side; what lies behind the piece is zero. */
-async function readSubtrees(source: PieceSource, subtrees: readonly number[]): Promise<Uint8Array> {
-  const { rawSize } = source.commitment
-  const { height } = source.layer
-  const subtreeRawSize = rawCapacityOf(height)
-  const subtreeSize = LEAF_SIZE_BYTES * 2 ** height
-  const leaves = new Uint8Array(subtrees.length * subtreeSize)
-  for (const [slot, subtree] of subtrees.entries()) {
-    const offset = subtree * subtreeRawSize
-    const raw = await readExactly(source, offset, Math.min(subtreeRawSize, rawSize - offset))
-    const start = slot * subtreeSize
-    expandFr32(raw, leaves.subarray(start, start + expandedSizeOf(raw.length)))
-  }
-  return leaves
+/** A node below the cached layer: its position within its subtree, and where its bytes go. */
+interface Wanted extends NodePosition {
+  offset: number
+}
+
+/** Reads and expands one subtree of the cached layer's height; what lies behind the piece is zero. */
+async function readSubtree(source: PieceSource, subtree: number, leaves: Uint8Array): Promise<void> {
+  const subtreeRawSize = rawCapacityOf(source.layer.height)
+  const offset = subtree * subtreeRawSize
+  const raw = await readExactly(source, offset, Math.min(subtreeRawSize, source.commitment.rawSize - offset))
+  const expandedSize = expandedSizeOf(raw.length)
+  expandFr32(raw, leaves.subarray(0, expandedSize))
+  leaves.fill(0, expandedSize)
 }
 
 /** Reads from a source that must not end early. @throws {ProofError} `SOURCE_TOO_SHORT` */
@@ -119,11 +119,4 @@ export async function readExactly(
 
 function nodeOf(layer: Uint8Array, index: number): Uint8Array {
   return layer.subarray(index * LEAF_SIZE_BYTES, (index + 1) * LEAF_SIZE_BYTES)
-}
-
-/** Lays nodes one after another, in the order given. */
-export function collectNodes(nodes: PieceNodes, positions: readonly NodePosition[]): Uint8Array {
-  const bytes = new Uint8Array(positions.length * LEAF_SIZE_BYTES)
-  for (const [i, position] of positions.entries()) bytes.set(nodes.nodeAt(position), i * LEAF_SIZE_BYTES)
-  return bytes
 }

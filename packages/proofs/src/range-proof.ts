@@ -12,7 +12,7 @@ import { expandFr32 } from './fr32.ts'
 import { type LeafRuns, planNodes } from './leaf-runs.ts'
 import type { NodeHasher } from './node-hasher.ts'
 import { expectCommitment, type PieceCommitment } from './piece-cid.ts'
-import { collectNodes, openNodes, type PieceSource } from './piece-source.ts'
+import { type PieceSource, readNodes } from './piece-source.ts'
 import { type FoldJob, verifyJobs } from './proof-fold.ts'
 import type { ProofReason, ProofVerdict } from './proof-verdict.ts'
 import {
@@ -69,7 +69,7 @@ export function leafRangeOf(range: RawRange, rawSize: number): LeafRange {
 }
 
 /**
- * Proves a range of leaves: reads the cached subtrees at its two edges, never what lies between.
+ * Proves a range of leaves: reads the cached subtrees at its two edges where they are cut, never what lies between.
  *
  * @returns the nodes of the proof: level by level from the leaves, left edge before right edge
  * @throws {ProofError} `SOURCE_TOO_SHORT` when the source ends early
@@ -77,8 +77,7 @@ export function leafRangeOf(range: RawRange, rawSize: number): LeafRange {
 export async function proveLeafRange(options: PieceSource & { range: LeafRange }): Promise<Uint8Array> {
   const { commitment, range } = options
   expectLeafRange(range, commitment.rawSize)
-  const nodes = await openNodes(options, [range.start, range.end - 1])
-  return collectNodes(nodes, planRange(range, commitment.rawSize))
+  return readNodes(options, planRange(range, commitment.rawSize))
 }
 
 /** Proves the quads around a range of raw bytes: {@link proveLeafRange} of {@link leafRangeOf}. */

@@ -83,9 +83,9 @@ describe('any piece', () => {
   })
 })
 
-test('keeps the layer that was named, 4 KiB subtrees by default', () => {
+test('keeps the layer that was named, 16 KiB subtrees by default', () => {
   const bytes = counterBytes(1_000_000)
-  expect(hashPiece(bytes).layer.height).toBe(7)
+  expect(hashPiece(bytes).layer.height).toBe(9)
   const { layer, root } = hashPiece(bytes, CACHED_LAYER_HEIGHT_MAX)
   expect(layer).toEqual({ height: 15, nodes: root })
 })
@@ -119,7 +119,7 @@ test('takes the largest piece, and not a byte more', () => {
   const { rawSize, root, layer } = hasher.digest()
   expect(rawSize).toBe(PIECE_SIZE_BYTES_MAX)
   expect(root).toEqual(zeroNode(25))
-  expect(layer.nodes).toHaveLength(2 ** 18 * LEAF_SIZE_BYTES)
+  expect(layer.nodes).toHaveLength(2 ** 16 * LEAF_SIZE_BYTES)
 })
 
 test('refuses what it cannot hash', () => {

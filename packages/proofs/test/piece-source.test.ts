@@ -44,9 +44,15 @@ describe('a prover reads', () => {
     expect(reads).toEqual([[1016, 84]])
   })
 
+  test('nothing for a range that ends where subtrees end', async () => {
+    const { source, reads } = watchedPiece(10_000)
+    await proveRange({ ...source, range: { offset: 508, size: 1016 } })
+    expect(reads).toEqual([])
+  })
+
   test('the two edges of a range, not what lies between', async () => {
     const { source, reads } = watchedPiece(10_000)
-    await proveRange({ ...source, range: { offset: 600, size: 5000 } })
+    await proveRange({ ...source, range: { offset: 700, size: 5000 } })
     expect(reads).toEqual([
       [508, 508],
       [11 * 508, 508]
@@ -59,9 +65,9 @@ type Prover = (source: PieceSource) => Promise<unknown>
 const provers: [string, Prover][] = [
   ['proveLeaves', source => proveLeaves({ ...source, leafIndices: [0, 50] })],
   ['proveEachLeaf', source => proveEachLeaf({ ...source, leafIndices: [0, 50] })],
-  ['proveLeafRange', source => proveLeafRange({ ...source, range: { start: 0, end: 50 } })],
-  ['proveRange', source => proveRange({ ...source, range: { offset: 0, size: 1600 } })],
-  ['proveBlock', source => proveBlock({ ...source, section: { offset: 0, size: 1600 } })]
+  ['proveLeafRange', source => proveLeafRange({ ...source, range: { start: 1, end: 50 } })],
+  ['proveRange', source => proveRange({ ...source, range: { offset: 200, size: 1400 } })],
+  ['proveBlock', source => proveBlock({ ...source, section: { offset: 200, size: 1400 } })]
 ]
 
 describe.each(provers)('%s', (_, prove) => {
@@ -71,7 +77,7 @@ describe.each(provers)('%s', (_, prove) => {
     const read = (offset: number, size: number) =>
       Promise.resolve(bytes.subarray(0, 1500).subarray(offset, offset + size))
     await expect(prove({ ...source, read })).rejects.toMatchObject({ name: 'ProofError', code: 'SOURCE_TOO_SHORT' })
-    const details = { offset: 0, expected: expect.any(Number), got: 7 }
+    const details = { offset: expect.any(Number), expected: expect.any(Number), got: 7 }
     await expect(prove({ ...source, read: () => Promise.resolve(bytes.subarray(0, 7)) })).rejects.toMatchObject({
       details
     })
