@@ -123,7 +123,7 @@ async function prepareDirectory(life: AsyncDisposableStack, wanted: string | und
 
 async function pack({ path, ignore, signal, screen }: StoryOptions, directory: string): Promise<PackedObject> {
   using progress = screen.packing(path)
-  return packPath(path, await chooseNodeHasher(), {
+  return await packPath(path, await chooseNodeHasher(), {
     ignore,
     signal,
     stagingDirectory: directory,
@@ -133,7 +133,7 @@ async function pack({ path, ignore, signal, screen }: StoryOptions, directory: s
 
 async function store(client: Client, object: PackedObject, { screen, signal }: StoryOptions): Promise<StoredReplica[]> {
   using progress = screen.storing()
-  return client.store(object, { replicas: REPLICAS, signal, onProgress: progress.report })
+  return await client.store(object, { replicas: REPLICAS, signal, onProgress: progress.report })
 }
 
 async function watchProofs(story: Story): Promise<void> {

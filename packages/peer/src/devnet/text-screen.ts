@@ -7,8 +7,10 @@ import { openProgressBars } from '../cli/progress-bars.ts'
 import { formatAmount, formatSize } from '../units.ts'
 import type { ClosedRound, Screen } from './screen.ts'
 
-const LEGEND =
-  'leaves: 32-byte samples asked for and proved · paid: credited now, the rest of the pay is kept as the deal’s collateral until that is full · balance: what the provider can spend'
+const LEGEND = [
+  'leaves: samples of 32 bytes that the round asked for · balance: what the provider can spend',
+  'paid: credited now; as much again is kept as the deal’s collateral, until that is full'
+].join('\n')
 
 export function createTextScreen(): Screen {
   const names = new Map<string, string>()

@@ -12,6 +12,7 @@ import {
   beaconRoundOf,
   type Clock,
   type Command,
+  CoreError,
   createBeaconOfOne,
   createLedgerMachine,
   decodeEntry,
@@ -35,13 +36,21 @@ import type { SegmentLog } from './segment-log.ts'
 
 /** Entries of one fsync: bounds the memory of a group and the wait of its first command. */
 const GROUP_ENTRIES_MAX = 256
+/** A group is full from here on: with one more entry it is still well below the 8 MiB that the log takes at once. */
+const GROUP_SIZE_BYTES = 4 * 1024 * 1024
+/** Longest sleep before a look at the clock: it may be set, and sleep does not count the time a machine was suspended. */
+const SLEEP_MS_MAX = 60_000
 /** Bytes of entries in one answer to a follower: below a message's limit, with its envelope. */
 const ANSWER_SIZE_BYTES_MAX = 768 * 1024
 
 export interface LedgerHost extends Ledger, AsyncDisposable {
-  /** Replays the log, then keeps the rounds. */
+  /**
+   * Replays the log, then keeps the rounds and takes commands. Idempotent.
+   *
+   * @throws {PeerError} `LOG_INVALID`, `LOG_DAMAGED`
+   */
   start(): Promise<void>
-  /** Waits for the group under way. Idempotent. Does not close the log. */
+  /** Waits for what was submitted; what comes later is `LEDGER_UNREACHABLE`. Idempotent and for good. Does not close the log. */
   stop(): Promise<void>
   /** Durable entries from a sequence on, encoded; waits up to `waitMs` while there are none. */
   entries(from: number, waitMs: number, signal: AbortSignal): Promise<{ entries: Uint8Array[]; length: number }>
@@ -56,6 +65,9 @@ export interface LedgerHostOptions {
   /** Told once, when the log can no longer be written or the rounds no longer be kept: the process must end. */
   readonly onFailure: (error: unknown) => void
 }
+
+/** The clock has moved between the look at it and the entry: look again. */
+const CLOCK_REFUSALS: ReadonlySet<string> = new Set(['TOO_EARLY', 'TOO_LATE'])
 
 interface Pending {
   readonly body: EntryBody
@@ -74,12 +86,24 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
   const queue: Pending[] = []
   const stopping = new AbortController()
   const newEntries = new Set<() => void>()
-  let failure: unknown
+  let failure: { readonly error: unknown } | undefined
+  let starting: Promise<void> | undefined
+  let isReplayed = false
   let writing: Promise<void> | undefined
   let keeping: Promise<void> | undefined
 
+  async function begin(): Promise<void> {
+    await replay()
+    isReplayed = true
+    if (state.sequence === 0) await append({ kind: 'genesis', networkId: state.networkId })
+    keeping = keepRounds(stopping.signal).catch(error => {
+      if (!stopping.signal.aborted) fail(error)
+    })
+  }
+
   async function replay(): Promise<void> {
     for await (const { sequence, payload } of log.read({ from: 0 })) {
+      if (stopping.signal.aborted) throw stopped()
       const entry = decodeEntry(payload)
       const result = entry === undefined ? undefined : machine.applyEntry(entry)
       if (result?.ok === true) continue
@@ -93,7 +117,8 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
   }
 
   function append(body: EntryBody): Promise<Receipt> {
-    if (failure !== undefined) return Promise.reject(failure)
+    if (failure !== undefined) return Promise.reject(failure.error)
+    if (stopping.signal.aborted) return Promise.reject(stopped())
     const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
     queue.push({ body, resolve, reject })
     writing ??= writeGroups()
@@ -101,36 +126,56 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
   }
 
   async function writeGroups(): Promise<void> {
-    // A turn of the loop first: commands that came together share one fsync.
-    await Promise.resolve()
-    while (queue.length > 0) await writeGroup(queue.splice(0, GROUP_ENTRIES_MAX))
+    await Promise.resolve() // whoever submits in the same turn shares the fsync
+    while (queue.length > 0) await writeGroup()
     // In the same turn as the look at the queue: what comes later starts a new run.
     writing = undefined
   }
 
-  async function writeGroup(group: readonly Pending[]): Promise<void> {
-    const results = group.map(({ body }) => machine.applyNext(body, clock.now()))
-    const applied = results.flatMap(result => (result.ok ? [result.applied] : []))
+  /** Applies what waits, makes it durable with one fsync, and only then tells anybody. */
+  async function writeGroup(): Promise<void> {
+    const group: Pending[] = []
+    const receipts: Receipt[] = []
+    const applied: AppliedEntry[] = []
+    const payloads: Uint8Array[] = []
     try {
-      if (applied.length > 0) await log.append(applied.map(({ entry }) => encodeEntry(entry)))
+      for (let sizeBytes = 0; group.length < GROUP_ENTRIES_MAX && sizeBytes < GROUP_SIZE_BYTES; ) {
+        const pending = queue.shift()
+        if (pending === undefined) break
+        group.push(pending)
+        const result = machine.applyNext(pending.body, clock.now())
+        receipts.push(receiptOf(result))
+        if (!result.ok) continue
+        const payload = encodeEntry(result.applied.entry)
+        applied.push(result.applied)
+        payloads.push(payload)
+        sizeBytes += payload.length
+      }
+      if (payloads.length > 0) await log.append(payloads)
     } catch (error) {
+      for (const { reject } of group) reject(error)
       fail(error)
-      for (const { reject } of [...group, ...queue.splice(0)]) reject(error)
       return
     }
-    announce(applied)
-    for (const [index, { resolve }] of group.entries()) resolve(receiptOf(results[index]!))
+    tell(applied)
+    for (const [index, { resolve }] of group.entries()) resolve(receipts[index]!)
   }
 
-  function announce(applied: readonly AppliedEntry[]): void {
-    machine.announce(applied)
+  function tell(applied: readonly AppliedEntry[]): void {
+    try {
+      machine.announce(applied)
+    } catch (error) {
+      // A listener of ours that throws: the entries are durable all the same, and whoever submitted them must hear it.
+      fail(error)
+    }
     for (const wake of [...newEntries]) wake()
   }
 
   function fail(error: unknown): void {
     if (failure !== undefined) return
-    failure = error
+    failure = { error }
     stopping.abort()
+    for (const { reject } of queue.splice(0)) reject(error)
     onFailure(error)
   }
 
@@ -141,12 +186,12 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
       const now = clock.now()
       const current = roundAtMs(parameters, now)
       if (next > current) {
-        await clock.sleep(roundOpensMs(parameters, next) - now, signal)
+        await clock.sleep(Math.min(roundOpensMs(parameters, next) - now, SLEEP_MS_MAX), signal)
         continue
       }
       const body = opensLate(parameters, next, now) ? voidRounds(next, current, now) : await openRound(next, signal)
       const receipt = await append(body)
-      if (!receipt.ok && receipt.refusal.code !== 'TOO_LATE') {
+      if (!receipt.ok && !CLOCK_REFUSALS.has(receipt.refusal.code)) {
         throw new PeerError('ROUND_REFUSED', `Round ${next} could not be opened: ${receipt.refusal.message}`, {
           round: next,
           code: receipt.refusal.code
@@ -168,22 +213,24 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
   }
 
   function waitForEntries(from: number, waitMs: number, signal: AbortSignal): Promise<void> {
-    if (log.length > from || waitMs === 0) return Promise.resolve()
+    const signals = [signal, stopping.signal]
+    if (log.length > from || waitMs === 0 || signals.some(({ aborted }) => aborted)) return Promise.resolve()
     const woken = new AbortController()
     const wake = () => woken.abort()
     newEntries.add(wake)
-    for (const source of [signal, stopping.signal]) source.addEventListener('abort', wake, { once: true })
+    for (const one of signals) one.addEventListener('abort', wake, { once: true })
     return clock
       .sleep(waitMs, woken.signal)
       .catch(() => undefined)
       .finally(() => {
         newEntries.delete(wake)
-        for (const source of [signal, stopping.signal]) source.removeEventListener('abort', wake)
+        for (const one of signals) one.removeEventListener('abort', wake)
       })
   }
 
   async function stop(): Promise<void> {
     stopping.abort()
+    await starting?.catch(() => undefined) // whoever called start hears of it
     await keeping
     await writing
   }
@@ -191,14 +238,13 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
   return {
     state,
     subscribe: listener => machine.subscribe(listener),
-    submit: (command: Command) => append({ kind: 'command', command }),
-    async start() {
-      if (keeping !== undefined) return
-      await replay()
-      if (state.sequence === 0) await append({ kind: 'genesis', networkId: state.networkId })
-      keeping = keepRounds(stopping.signal).catch(error => {
-        if (!stopping.signal.aborted) fail(error)
-      })
+    async submit(command: Command) {
+      if (!isReplayed) throw new TypeError('expected a ledger host that was started')
+      return await append({ kind: 'command', command })
+    },
+    start() {
+      starting ??= begin()
+      return starting
     },
     stop,
     [Symbol.asyncDispose]: stop,
@@ -215,4 +261,8 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
       return { entries, length: log.length }
     }
   }
+}
+
+function stopped(): CoreError {
+  return new CoreError('LEDGER_UNREACHABLE', 'this ledger host has stopped')
 }
