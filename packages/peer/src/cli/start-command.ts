@@ -1,4 +1,5 @@
 /** `holdfast start`: runs the peer of a data directory until it is told to stop. */
+import type { ProverEvent } from '@holdfast/core'
 import { Command } from 'commander'
 import { type Peer, type PeerEvent, startPeer } from '../peer.ts'
 import { aborted } from './interrupt.ts'
@@ -34,7 +35,7 @@ async function run({ directory, json, stopWithParent }: Options, signal: AbortSi
     await using peer = await startPeer({
       directory,
       signal: end.signal,
-      onEvent: event => (json ? printJsonEvent(event.kind, event) : printLine(event)),
+      onEvent: event => (json ? printEvent(event) : printLine(event)),
       onFailure: failed.reject
     })
     printReady(peer, directory, json)
@@ -55,6 +56,11 @@ function printReady(peer: Peer, directory: string, json: boolean): void {
     )
 }
 
+/** Facts stand beside the name of the part that they come from: `{ event: 'prover', kind: 'pushed', … }`. */
+function printEvent({ kind, ...facts }: PeerEvent): void {
+  printJsonEvent(kind, 'event' in facts ? { ...facts.event } : facts)
+}
+
 /** Round-by-round success is silence; what a person should know is a line. */
 function printLine(event: PeerEvent): void {
   if (event.kind === 'hasher')
@@ -65,10 +71,21 @@ function printLine(event: PeerEvent): void {
     process.stderr.write(
       `holdfast: ${escapeForTerminal(event.error instanceof Error ? event.error.message : String(event.error))}\n`
     )
-  if (event.kind === 'prover' && event.event.kind === 'cannotProve')
-    process.stderr.write(
-      `holdfast: deal ${event.event.dealId} cannot be proved: ${escapeForTerminal(event.event.reason)}\n`
-    )
+  if (event.kind === 'prover')
+    for (const warning of proverWarnings(event.event)) process.stderr.write(`holdfast: ${escapeForTerminal(warning)}\n`)
   if (event.kind === 'store' || event.kind === 'log')
     process.stdout.write(`holdfast: ${event.kind} ${formatJson(event.event)}\n`)
+}
+
+/** A proof that fails costs pay, and often says that the disk is failing. */
+function proverWarnings(event: ProverEvent): string[] {
+  if (event.kind === 'cannotProve') return [`deal ${event.dealId} cannot be proved: ${event.reason}`]
+  if (event.kind === 'provedToLedger')
+    return event.refusal === undefined
+      ? []
+      : [`the ledger refused a proof of deal ${event.dealId} in round ${event.round}: ${event.refusal}`]
+  if (event.answer.kind !== 'answer') return []
+  return event.answer.value.results
+    .filter(({ verdict }) => verdict === 'bad proof')
+    .map(({ dealId, reason }) => `the proof of deal ${dealId} in round ${event.round} was bad: ${reason}`)
 }

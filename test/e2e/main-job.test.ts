@@ -1,0 +1,164 @@
+/** The main job as a user starts it: what it says, what it leaves behind, and how it ends when it is ended. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { temporaryDirectory } from '../../packages/peer/test/temporary-directory.ts'
+import { type HoldfastEvent, type HoldfastRun, isRunning, runHoldfast } from './holdfast-run.ts'
+import { writeSampleTree } from './sample-tree.ts'
+import { TEST_ROUND_MS } from './test-devnet.ts'
+
+const PEERS = ['ledger-host', 'provider-1', 'provider-2', 'provider-3', 'provider-4', 'verifier-1']
+const REPLICAS = 3
+
+let life: AsyncDisposableStack
+let temporary: string
+let tree: string
+beforeEach(async () => {
+  life = new AsyncDisposableStack()
+  temporary = life.use(await temporaryDirectory()).path
+  tree = await writeSampleTree(life.use(await temporaryDirectory()).path)
+})
+afterEach(() => life.disposeAsync())
+
+/** Starts the main job on the tree; `pids` are those that it names, `deadWhenNamed` those that did not run then. */
+function startMainJob() {
+  const pids: number[] = []
+  const deadWhenNamed: unknown[] = []
+  const onEvent = (event: HoldfastEvent) => {
+    if (event.event !== 'process') return
+    pids.push(event.pid)
+    // Reader and auditor may be done before this process has read that they began.
+    if (PEERS.includes(event.name) && !isRunning(event.pid)) deadWhenNamed.push(event)
+  }
+  const run: HoldfastRun = life.use(
+    runHoldfast(['devnet', tree, '--json', '--round-ms', String(TEST_ROUND_MS)], {
+      temporaryDirectory: temporary,
+      onEvent
+    })
+  )
+  return { run, pids, deadWhenNamed }
+}
+
+async function expectNothingLeft(pids: readonly number[]): Promise<void> {
+  expect(pids.length).toBeGreaterThanOrEqual(PEERS.length)
+  await expect.poll(() => pids.filter(isRunning), { timeout: 10_000 }).toEqual([])
+}
+
+describe('the main job', () => {
+  test('packs, stores, proves, pays, survives a kill, reads back and replays, event by event', {
+    timeout: 150_000
+  }, async () => {
+    const { run, pids, deadWhenNamed } = startMainJob()
+    const { code, stderr } = await run.ended
+    const { events } = run
+    const named = (name: string) => events.filter(({ event }) => event === name)
+    const only = (name: string) => {
+      expect(named(name)).toHaveLength(1)
+      return named(name)[0]!
+    }
+    expect({ code, stderr, failed: named('failed') }).toEqual({ code: 0, stderr: '', failed: [] })
+
+    // Order: every step is said after the one that it builds on.
+    const order = ['process', 'network', 'packed', 'storing', 'replicaStored', 'round', 'killed', 'recovered']
+    const firsts = [...order, 'readBack', 'replayed', 'done'].map(name =>
+      events.findIndex(({ event }) => event === name)
+    )
+    expect(firsts).toEqual([...firsts].sort((a, b) => a - b))
+    expect(firsts[0]).toBe(0)
+    expect(events.at(-1)!.event).toBe('done')
+
+    // Processes: every peer is one of its own, and ran when it was named.
+    expect(deadWhenNamed).toEqual([])
+    expect(new Set([...pids, run.pid]).size).toBe(pids.length + 1)
+    const names = named('process').map(({ name }) => name)
+    expect(new Set(names)).toEqual(new Set([...PEERS, 'reader', 'auditor']))
+
+    const packed = only('packed')
+    expect(packed.rootCid).toMatch(/^bafy/)
+    expect(packed.pieces.length).toBeGreaterThan(0)
+    for (const { cid, rawSize } of packed.pieces) {
+      expect(cid).toMatch(/^bafkz/)
+      expect(rawSize).toBeGreaterThan(2_500_000)
+    }
+    expect(BigInt(packed.quote.pricePerRound)).toBeGreaterThan(0n)
+    expect(packed.quote.providers).toHaveLength(REPLICAS)
+
+    const stored = named('replicaStored')
+    expect(new Set(stored.map(({ provider }) => provider)).size).toBe(REPLICAS)
+    expect(stored).toHaveLength(REPLICAS)
+    expect(named('replicaFailed')).toEqual([])
+
+    // Rounds: proved and paid, then a fault of the killed provider alone. The one killed for good may miss the last.
+    const addresses = new Map<string, string>(
+      only('network').peers.map((peer: HoldfastEvent) => [peer.name, peer.address])
+    )
+    const killed = named('killed')
+    expect(killed).toHaveLength(2)
+    const rounds = named('round')
+    expect(rounds.every(({ late }) => late === false)).toBe(true)
+    const faults = rounds.flatMap(({ results }) =>
+      results.filter((result: HoldfastEvent) => result.outcome.kind === 'fault')
+    )
+    const recoveredAt = events.indexOf(only('recovered'))
+    for (const { provider, outcome } of faults) {
+      expect(killed.map(({ name }) => addresses.get(name))).toContain(provider)
+      expect(outcome.reason).toBe('no answer')
+    }
+    const beforeRecovery = rounds.filter(round => events.indexOf(round) < recoveredAt)
+    for (const { results } of beforeRecovery) {
+      for (const { provider, outcome, paid } of results) {
+        if (provider === addresses.get(killed[0]!.name)) continue
+        expect({ kind: outcome.kind, isPaid: BigInt(paid) > 0n }).toEqual({ kind: 'proved', isPaid: true })
+      }
+    }
+    const missed = beforeRecovery.flatMap(({ results }) => results).filter(({ outcome }) => outcome.kind === 'fault')
+    expect(missed.length).toBeGreaterThanOrEqual(1)
+    for (const { paid, docketLeaves } of missed)
+      expect({ paid, owes: docketLeaves > 0 }).toEqual({ paid: '0', owes: true })
+
+    expect(named('restarted').map(({ name }) => name)).toEqual([killed[0]!.name])
+    const { collateralBefore, collateral } = only('recovered')
+    expect(BigInt(collateral)).toBeGreaterThanOrEqual(BigInt(collateralBefore))
+    expect(BigInt(collateralBefore)).toBeGreaterThan(0n)
+
+    expect(only('readBack')).toMatchObject({ files: 5, bytesEqual: true, without: killed[1]!.name })
+    const replayed = only('replayed')
+    expect(replayed).toMatchObject({ conserved: true, sum: replayed.supply })
+    const done = only('done')
+    expect(done).toMatchObject({
+      rootCid: packed.rootCid,
+      replicas: REPLICAS,
+      rounds: rounds.length,
+      faults: faults.length,
+      bytesEqual: true,
+      conserved: true,
+      stateHash: replayed.stateHash
+    })
+    expect(done.faults).toBeGreaterThanOrEqual(1)
+
+    await expectNothingLeft(pids)
+    expect(await readdir(temporary)).toEqual([])
+  })
+
+  test('Ctrl-C in the middle stops everything and leaves nothing', { timeout: 90_000 }, async () => {
+    const { run, pids } = startMainJob()
+    await run.event('round')
+    run.kill('SIGINT')
+    const { code, signal, stderr } = await run.ended
+    expect({ code, signal, stderr }).toEqual({ code: 130, signal: null, stderr: '' })
+    expect(run.events.filter(({ event }) => event === 'failed')).toEqual([])
+    await expectNothingLeft(pids)
+    expect(await readdir(temporary)).toEqual([])
+  })
+
+  test('its processes end by themselves when it is killed', { timeout: 60_000 }, async () => {
+    const { run, pids } = startMainJob()
+    await run.event('network')
+    run.kill('SIGKILL')
+    expect(await run.ended).toMatchObject({ code: null, signal: 'SIGKILL' })
+    await expectNothingLeft(pids)
+    // Nobody was left to remove the directories, but no peer holds a lock in them any more.
+    const [directory] = await readdir(temporary)
+    expect(await readdir(join(temporary, directory!))).toEqual(expect.arrayContaining(PEERS))
+  })
+})
