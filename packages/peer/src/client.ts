@@ -22,6 +22,7 @@ import {
   machineClock,
   type NetworkDescription,
   networkIdOf,
+  parsePeerAddresses,
   portableSignatureVerifier,
   quoteStore,
   readContent,
@@ -30,7 +31,6 @@ import {
   type StoreQuote,
   storeObject
 } from '@holdfast/core'
-import { multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import { PeerError } from './error.ts'
 import { type WrittenTree, writeTree } from './files/index.ts'
@@ -94,7 +94,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const connection = {
     node: node.libp2p,
     networkId: networkIdOf(network.parameters),
-    host: network.addresses.host.map(address => multiaddr(address))
+    host: parsePeerAddresses(network.addresses.host)
   }
   const random = (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
   let following: Promise<Ledger> | undefined
@@ -131,7 +131,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     address: signer.address,
     ledger,
     pack: (path, wishes = {}) => packPath(path, nodeHasher, wishes),
-    quote: async (object, wishes = {}) => quoteStore(await ledger(), complete(object, wishes)),
+    quote: async (object, wishes = {}) => quoteStore({ ledger: await ledger(), signer }, complete(object, wishes)),
     async store(object, wishes = {}) {
       if (options.key === undefined)
         throw new PeerError(

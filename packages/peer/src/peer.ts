@@ -20,6 +20,7 @@ import {
   type NetworkDescription,
   networkIdOf,
   type ProverEvent,
+  parsePeerAddresses,
   portableSignatureVerifier,
   pushProofs,
   request,
@@ -28,7 +29,6 @@ import {
   serve,
   type VerifierEvent
 } from '@holdfast/core'
-import { multiaddr } from '@multiformats/multiaddr'
 import { announceAsk, announceStake } from './announce.ts'
 import { loadConfig, type PeerConfig, type Role } from './config.ts'
 import { type DataDirectory, openDataDirectory } from './data-directory.ts'
@@ -208,7 +208,7 @@ async function startFollowing(
   const source = createRemoteSource({
     node: node.libp2p,
     networkId: networkIdOf(network.parameters),
-    host: network.addresses.host.map(address => multiaddr(address))
+    host: parsePeerAddresses(network.addresses.host)
   })
   const follower = life.use(
     createFollower({ parameters: network.parameters, source, tools, clock, onDamage: onFailure })
@@ -234,7 +234,7 @@ async function startProvider(life: AsyncDisposableStack, components: Components,
       clock,
       random,
       push: (addresses, message, pushSignal) =>
-        request(node.libp2p, addresses.map(toMultiaddr), pushProofs, message, {
+        request(node.libp2p, parsePeerAddresses(addresses), pushProofs, message, {
           networkId: serveOptions.networkId,
           signal: pushSignal
         }),
@@ -285,7 +285,7 @@ async function startVerifier(life: AsyncDisposableStack, components: Components,
       clock,
       random,
       ask: (addresses, message, askSignal) =>
-        request(node.libp2p, addresses.map(toMultiaddr), challenge, message, {
+        request(node.libp2p, parsePeerAddresses(addresses), challenge, message, {
           networkId: serveOptions.networkId,
           signal: askSignal
         }),
@@ -304,8 +304,4 @@ async function startVerifier(life: AsyncDisposableStack, components: Components,
   )
   await announceStake({ ledger, signer, randomId, signal }, [...node.addresses()])
   verifier.start()
-}
-
-function toMultiaddr(address: string) {
-  return multiaddr(address)
 }

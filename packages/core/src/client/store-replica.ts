@@ -5,12 +5,10 @@
  */
 import type { Libp2p } from '@libp2p/interface'
 import { bytesToHex } from '@noble/hashes/utils.js'
-import type { CID } from 'multiformats/cid'
 import type { z } from 'zod'
 import { CoreError } from '../error.ts'
 import { statementDigestOf } from '../ledger/apply.ts'
 import type { Ledger, Receipt } from '../ledger/ledger.ts'
-import { escrowNeeded, pricePerRound } from '../ledger/price.ts'
 import type { Deal } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
 import { proposeDeal, storePiece } from '../protocols/definitions.ts'
@@ -19,6 +17,7 @@ import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import type { Answer } from '../protocols/protocol.ts'
 import { upload } from '../protocols/upload.ts'
 import type { StoreComponents, StoredObject } from './components.ts'
+import { planReplica } from './plan-replica.ts'
 
 /** Rounds that an order of ours stays valid: long enough for a slow provider, short enough for its lease. */
 const ORDER_ROUNDS = 10
@@ -40,15 +39,11 @@ export async function storeReplica(
   options: ReplicaOptions
 ): Promise<{ dealId: number }> {
   const { object, signal } = options
-  const deal = findDeal(components, ask) ?? (await openDeal(components, ask, options))
-  const known = new Set(deal.pieces.map(({ cid }) => cid.toString()))
-  const missing = object.pieces
-    .map((piece, index) => ({ ...piece, index }))
-    .filter(({ cid }) => !known.has(cid.toString()))
-  let storedBytes = object.pieces
-    .filter(({ cid }) => known.has(cid.toString()))
-    .reduce((sum, { rawSize }) => sum + rawSize, 0)
-  for (const piece of missing) {
+  const { ledger, signer } = components
+  const plan = planReplica(ledger.state, signer.address, ask, object, options.rounds)
+  const deal = plan.deal ?? (await openDeal(components, ask, options))
+  let storedBytes = sizeOf(object.pieces) - sizeOf(plan.missing)
+  for (const piece of plan.missing) {
     const before = storedBytes
     const answer = await upload(
       components.node,
@@ -57,7 +52,7 @@ export async function storeReplica(
       { dealId: deal.id, sizeBytes: piece.rawSize },
       offset => object.readPiece(piece.index, offset),
       {
-        networkId: components.ledger.state.networkId,
+        networkId: ledger.state.networkId,
         ...(signal !== undefined && { signal }),
         onProgress: acknowledgedBytes => options.onProgress?.(before + acknowledgedBytes)
       }
@@ -72,21 +67,12 @@ export async function storeReplica(
     storedBytes += piece.rawSize
     options.onProgress?.(storedBytes)
   }
-  if (missing.length > 0)
-    await addPieces(
-      components,
-      ask,
-      deal,
-      missing.map(({ cid, leafCount }) => ({ cid, leafCount })),
-      options
-    )
+  if (plan.missing.length > 0) await addPieces(components, ask, deal.id, options)
   return { dealId: deal.id }
 }
 
-function findDeal({ ledger, signer }: StoreComponents, { provider }: Statement<'Ask'>): Deal | undefined {
-  return [...ledger.state.deals.values()].find(
-    deal => deal.client === signer.address && deal.provider === provider && deal.status === 'active'
-  )
+function sizeOf(pieces: readonly { readonly rawSize: number }[]): number {
+  return pieces.reduce((sum, { rawSize }) => sum + rawSize, 0)
 }
 
 async function openDeal(
@@ -120,23 +106,19 @@ async function openDeal(
 async function addPieces(
   components: StoreComponents,
   ask: Statement<'Ask'>,
-  deal: Deal,
-  pieces: readonly { cid: CID; leafCount: number }[],
+  dealId: number,
   { object, rounds, signal }: ReplicaOptions
 ): Promise<void> {
   const { ledger, signer } = components
-  const { money } = ledger.state.parameters
-  const leafCount = pieces.reduce((sum, piece) => sum + piece.leafCount, deal.leafCount)
-  const price = pricePerRound(money, deal.pricePerLeafRound, leafCount)
-  const minimum = escrowNeeded(money, price)
-  const wanted = price * BigInt(rounds) > minimum ? price * BigInt(rounds) : minimum
+  // Planned again: rounds have gone by during the upload, and a deal that earns has less in escrow than it had.
+  const { missing, deposit } = planReplica(ledger.state, signer.address, ask, object, rounds)
   const statement: Statement<'PiecesOrder'> = {
     client: signer.address,
     ...freshId(components),
-    dealId: deal.id,
+    dealId,
     root: object.root,
-    pieces: pieces.map(({ cid }) => cid),
-    deposit: wanted > deal.escrow ? wanted - deal.escrow : 0n
+    pieces: missing.map(({ cid }) => cid),
+    deposit
   }
   const signature = signer.sign(statementDigestOf(ledger.state)('PiecesOrder', statement))
   const { acceptance } = await propose(components, ask, { kind: 'PiecesOrder', statement, signature }, signal)

@@ -2,14 +2,15 @@
  * Stores an object on n providers. Resolves only when all n replicas are on disk, countersigned and on the ledger; a
  * provider that fails on the way is replaced while there are others.
  */
-import { leafCountOf } from '@holdfast/proofs'
 import { CoreError } from '../error.ts'
+import type { Signer } from '../identity.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { quoteDeal } from '../ledger/price.ts'
+import type { LedgerState } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
 import { selectProviders } from '../placement/select-providers.ts'
 import type { Address } from '../schema.ts'
 import type { StoreComponents, StoredObject } from './components.ts'
+import { planReplica } from './plan-replica.ts'
 import { storeReplica } from './store-replica.ts'
 
 export interface StoreOptions {
@@ -35,7 +36,7 @@ export interface StoredReplica {
   readonly dealId: number
 }
 
-/** What storing an object on n providers costs, at the prices that they ask now. */
+/** What storing an object on n providers costs, at the prices that they ask now, beside what the client pays them already. */
 export interface StoreQuote {
   readonly providers: readonly Address[]
   /** Of all replicas together, in atto. */
@@ -47,18 +48,22 @@ export interface StoreQuote {
 
 type Needs = Pick<StoreOptions, 'object' | 'replicas' | 'rounds' | 'pricePerLeafRoundMax'>
 
+/** Whose store it is, and on which ledger. */
+export interface QuoteComponents {
+  readonly ledger: Pick<Ledger, 'state'>
+  readonly signer: Pick<Signer, 'address'>
+}
+
 /** @throws {CoreError} `NO_PLACEMENT` with the reason, when there are not enough providers that fit */
-export function quoteStore(ledger: Pick<Ledger, 'state'>, needs: Needs): StoreQuote {
-  const { chosen } = place(ledger, needs, new Map(), needs.replicas)
-  const leafCount = needs.object.pieces.reduce((sum, piece) => sum + leafCountOf(piece.rawSize), 0)
-  const quotes = chosen.map(ask =>
-    quoteDeal(ledger.state.parameters.money, ask.pricePerLeafRound, leafCount, needs.rounds)
-  )
+export function quoteStore(components: QuoteComponents, needs: Needs): StoreQuote {
+  const { chosen } = place(components, needs, new Map(), needs.replicas)
+  const { ledger, signer } = components
+  const plans = chosen.map(ask => planReplica(ledger.state, signer.address, ask, needs.object, needs.rounds))
   return {
     providers: chosen.map(({ provider }) => provider),
-    pricePerRound: quotes.reduce((sum, quote) => sum + quote.pricePerRound, 0n),
-    escrow: quotes.reduce((sum, quote) => sum + quote.escrow, 0n),
-    fundedRounds: quotes[0]!.fundedRounds
+    pricePerRound: plans.reduce((sum, plan) => sum + plan.pricePerRound, 0n),
+    escrow: plans.reduce((sum, plan) => sum + plan.deposit, 0n),
+    fundedRounds: plans[0]!.fundedRounds
   }
 }
 
@@ -94,7 +99,7 @@ export async function storeObject(components: StoreComponents, options: StoreOpt
     signal?.throwIfAborted()
     let chosen: readonly Statement<'Ask'>[]
     try {
-      chosen = place(components.ledger, options, excluded, options.replicas - stored.length).chosen
+      chosen = place(components, options, excluded, options.replicas - stored.length).chosen
     } catch (cause) {
       throw incomplete(stored, options.replicas, cause)
     }
@@ -110,7 +115,7 @@ async function settleAll(attempts: readonly Promise<void>[]): Promise<void> {
 }
 
 function place(
-  ledger: Pick<Ledger, 'state'>,
+  { ledger, signer }: QuoteComponents,
   { object, pricePerLeafRoundMax }: Needs,
   excluded: ReadonlyMap<Address, string>,
   count: number
@@ -119,10 +124,20 @@ function place(
     count,
     sizeBytes: sizeOf(object),
     excluded,
+    preferred: providersWithPieces(ledger.state, signer.address, object),
     ...(pricePerLeafRoundMax !== undefined && { pricePerLeafRoundMax })
   })
   if (!placement.ok) throw new CoreError('NO_PLACEMENT', placement.reason, { rejected: placement.rejected })
   return placement
+}
+
+function providersWithPieces(state: LedgerState, client: Address, object: StoredObject): Set<Address> {
+  const wanted = new Set(object.pieces.map(({ cid }) => cid.toString()))
+  const holding = [...state.deals.values()].filter(
+    deal =>
+      deal.client === client && deal.status === 'active' && deal.pieces.some(({ cid }) => wanted.has(cid.toString()))
+  )
+  return new Set(holding.map(({ provider }) => provider))
 }
 
 function incomplete(stored: readonly StoredReplica[], wanted: number, cause: unknown): CoreError<'STORE_INCOMPLETE'> {

@@ -9,6 +9,8 @@ export interface PlacementNeeds {
   readonly pricePerLeafRoundMax?: bigint
   /** Providers that are out, with the reason that is shown when not enough are left. */
   readonly excluded: ReadonlyMap<Address, string>
+  /** Providers that have part of it already: they come first, so that a store that is repeated goes on where it was. */
+  readonly preferred?: ReadonlySet<Address>
 }
 
 export type Placement =
@@ -19,7 +21,7 @@ export type Placement =
       readonly rejected: readonly { readonly provider: Address; readonly why: string }[]
     }
 
-/** Cheapest first, then by address, so that the same asks give the same choice. */
+/** Preferred first, then cheapest, then by address, so that the same asks give the same choice. */
 export function selectProviders(asks: Iterable<Statement<'Ask'>>, needs: PlacementNeeds): Placement {
   const rejected: { provider: Address; why: string }[] = []
   const fit: Statement<'Ask'>[] = []
@@ -28,15 +30,7 @@ export function selectProviders(asks: Iterable<Statement<'Ask'>>, needs: Placeme
     if (why === undefined) fit.push(ask)
     else rejected.push({ provider: ask.provider, why })
   }
-  fit.sort((a, b) =>
-    a.pricePerLeafRound === b.pricePerLeafRound
-      ? a.provider < b.provider
-        ? -1
-        : 1
-      : a.pricePerLeafRound < b.pricePerLeafRound
-        ? -1
-        : 1
-  )
+  fit.sort((a, b) => compareAsks(a, b, needs.preferred))
   if (fit.length >= needs.count) return { ok: true, chosen: fit.slice(0, needs.count), spare: fit.slice(needs.count) }
   const reasons = rejected.map(({ provider, why }) => `${provider} ${why}`).join('; ')
   return {
@@ -44,6 +38,13 @@ export function selectProviders(asks: Iterable<Statement<'Ask'>>, needs: Placeme
     reason: `${needs.count} providers are needed and ${fit.length} ${fit.length === 1 ? 'fits' : 'fit'}${reasons === '' ? '' : `: ${reasons}`}`,
     rejected
   }
+}
+
+function compareAsks(a: Statement<'Ask'>, b: Statement<'Ask'>, preferred: ReadonlySet<Address> | undefined): number {
+  const preference = Number(preferred?.has(b.provider) === true) - Number(preferred?.has(a.provider) === true)
+  if (preference !== 0) return preference
+  if (a.pricePerLeafRound !== b.pricePerLeafRound) return a.pricePerLeafRound < b.pricePerLeafRound ? -1 : 1
+  return a.provider < b.provider ? -1 : 1
 }
 
 function unfitBecause(

@@ -75,14 +75,14 @@ describe('a quote', () => {
   it('is the sum over the providers that would be chosen', async () => {
     const network = new TestNetwork()
     await network.take(network.ask(PROVIDER), network.ask(OTHER_PROVIDER, { pricePerLeafRound: 200n }))
-    expect(quoteStore(network.ledger, { object: OBJECT, replicas: 2, rounds: 1 })).toEqual({
+    expect(quoteStore({ ledger: network.ledger, signer: CLIENT }, { object: OBJECT, replicas: 2, rounds: 1 })).toEqual({
       providers: [PROVIDER.address, OTHER_PROVIDER.address],
       pricePerRound: 95n * 300n,
       escrow: 95n * 300n * 5n,
       fundedRounds: 5
     })
-    expect(() => quoteStore(network.ledger, { object: OBJECT, replicas: 3, rounds: 1 })).toThrow(
-      '3 providers are needed'
-    )
+    expect(() =>
+      quoteStore({ ledger: network.ledger, signer: CLIENT }, { object: OBJECT, replicas: 3, rounds: 1 })
+    ).toThrow('3 providers are needed')
   })
 })
