@@ -32,12 +32,12 @@ import {
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { PeerError } from '../error.ts'
-import type { SegmentLog } from './segment-log.ts'
+import { GROUP_SIZE_BYTES_MAX, type SegmentLog } from './segment-log.ts'
 
 /** Entries of one fsync: bounds the memory of a group and the wait of its first command. */
 const GROUP_ENTRIES_MAX = 256
-/** A group is full from here on: with one more entry it is still well below the 8 MiB that the log takes at once. */
-const GROUP_SIZE_BYTES = 4 * 1024 * 1024
+/** A group is full from here on: with one more entry, and the headers of all, it is still one append of the log. */
+const GROUP_SIZE_BYTES = GROUP_SIZE_BYTES_MAX / 2
 /** Longest sleep before a look at the clock: it may be set, and sleep does not count the time a machine was suspended. */
 const SLEEP_MS_MAX = 60_000
 /** Bytes of entries in one answer to a follower: below a message's limit, with its envelope. */
