@@ -1,6 +1,7 @@
 /** What a peer says about itself on the ledger: its ask or its stake, made again only when it no longer says the truth. */
 import { type Ledger, type Receipt, type Signer, type Statement, statementDigestOf } from '@holdfast/core'
-import { PeerError } from './error.ts'
+import { bytesToHex } from '@noble/hashes/utils.js'
+import { PeerError } from '../error.ts'
 
 /** Rounds that a statement about ourselves may wait for its entry. */
 const ANNOUNCE_ROUNDS = 10
@@ -8,13 +9,13 @@ const ANNOUNCE_ROUNDS = 10
 export interface AnnounceComponents {
   readonly ledger: Ledger
   readonly signer: Signer
-  readonly randomId: () => string
+  readonly random: (sizeBytes: number) => Uint8Array
   readonly signal: AbortSignal | undefined
 }
 
 /** @returns whether a new ask had to be made */
 export async function announceAsk(
-  { ledger, signer, randomId, signal }: AnnounceComponents,
+  { ledger, signer, random, signal }: AnnounceComponents,
   offer: Pick<Statement<'Ask'>, 'addresses' | 'region' | 'pricePerLeafRound' | 'capacityBytes'>
 ): Promise<boolean> {
   const { state } = ledger
@@ -28,7 +29,7 @@ export async function announceAsk(
   if (stands) return false
   const statement = {
     provider: signer.address,
-    id: randomId(),
+    id: bytesToHex(random(16)),
     validUntilRound: state.round + ANNOUNCE_ROUNDS,
     ...offer
   }
@@ -42,7 +43,7 @@ export async function announceAsk(
 
 /** Stakes one unit when nothing is staked yet. @returns whether a new statement had to be made */
 export async function announceStake(
-  { ledger, signer, randomId, signal }: AnnounceComponents,
+  { ledger, signer, random, signal }: AnnounceComponents,
   addresses: string[]
 ): Promise<boolean> {
   const { state } = ledger
@@ -51,7 +52,7 @@ export async function announceStake(
   const amount = known === undefined ? state.parameters.money.stakeUnit : 0n
   const statement = {
     verifier: signer.address,
-    id: randomId(),
+    id: bytesToHex(random(16)),
     validUntilRound: state.round + ANNOUNCE_ROUNDS,
     amount,
     addresses

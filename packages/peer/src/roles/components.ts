@@ -1,0 +1,46 @@
+/** What every role of a peer is built from, and what roles report. */
+import { randomBytes } from 'node:crypto'
+import type {
+  Clock,
+  LedgerTools,
+  NetworkDescription,
+  ProverEvent,
+  ServeOptions,
+  Signer,
+  VerifierEvent
+} from '@holdfast/core'
+import type { PeerConfig } from '../config.ts'
+import type { DataDirectory } from '../data-directory.ts'
+import type { SegmentLogEvent } from '../ledger/segment-log.ts'
+import type { PeerNode } from '../node.ts'
+import type { PieceStoreEvent } from '../storage/index.ts'
+
+export type PeerEvent =
+  | { readonly kind: 'hasher'; readonly name: string; readonly reason?: string }
+  | { readonly kind: 'log'; readonly event: SegmentLogEvent }
+  | { readonly kind: 'store'; readonly event: PieceStoreEvent }
+  | { readonly kind: 'prover'; readonly event: ProverEvent }
+  | { readonly kind: 'verifier'; readonly event: VerifierEvent }
+  /** Something failed that the peer goes on without. */
+  | { readonly kind: 'error'; readonly error: unknown }
+
+export interface PeerComponents {
+  readonly directory: DataDirectory
+  readonly config: PeerConfig
+  readonly network: NetworkDescription
+  readonly signer: Signer
+  readonly privateKey: Uint8Array
+  readonly tools: LedgerTools
+  readonly clock: Clock
+  readonly node: PeerNode
+  readonly serveOptions: ServeOptions
+  readonly emit: (event: PeerEvent) => void
+  readonly onFailure: (error: unknown) => void
+  /** Ends a start that waits; a role that runs ends with the stack that it was put on. */
+  readonly signal: AbortSignal | undefined
+}
+
+/** Chance, from the system. */
+export function random(sizeBytes: number): Uint8Array {
+  return new Uint8Array(randomBytes(sizeBytes))
+}

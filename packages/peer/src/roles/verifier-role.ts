@@ -1,0 +1,40 @@
+/** The role of a verifier: takes pushed proofs, asks those who did not come, attests. */
+import { challenge, createVerifier, type Ledger, parsePeerAddresses, pushProofs, request, serve } from '@holdfast/core'
+import { announceStake } from './announce.ts'
+import { type PeerComponents, random } from './components.ts'
+
+export async function startVerifier(
+  life: AsyncDisposableStack,
+  components: PeerComponents,
+  ledger: Ledger
+): Promise<void> {
+  const { signer, tools, clock, node, serveOptions, emit, signal } = components
+  const verifier = life.use(
+    createVerifier({
+      ledger,
+      signer,
+      signatures: tools.signatures,
+      nodeHasher: tools.nodeHasher,
+      clock,
+      random,
+      ask: (addresses, message, askSignal) =>
+        request(node.libp2p, parsePeerAddresses(addresses), challenge, message, {
+          networkId: serveOptions.networkId,
+          signal: askSignal
+        }),
+      onEvent: event => emit({ kind: 'verifier', event }),
+      onError: error => emit({ kind: 'error', error })
+    })
+  )
+  const services = life.use(new AsyncDisposableStack())
+  services.use(
+    await serve(
+      node.libp2p,
+      pushProofs,
+      async ({ round, items }) => ({ ok: true, value: { results: await verifier.receive(round, items) } }),
+      serveOptions
+    )
+  )
+  await announceStake({ ledger, signer, random, signal }, [...node.addresses()])
+  verifier.start()
+}
