@@ -24,6 +24,7 @@ import {
   storePiece,
   type UploadSink
 } from '@holdfast/core'
+import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { Libp2p } from '@libp2p/interface'
 import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
@@ -111,6 +112,8 @@ async function acceptPiece(
   if (deal === undefined || deal.provider !== terms.address || deal.status !== 'active')
     return refuse('NO_DEAL', `I have no open deal ${dealId}`)
   if (addressOfPeer(remotePeer) !== deal.client) return refuse('NOT_A_PARTY', `deal ${dealId} is not yours`)
+  if (sizeBytes > PIECE_SIZE_BYTES_MAX)
+    return refuse('PIECE_TOO_LARGE', `a piece has at most ${PIECE_SIZE_BYTES_MAX} bytes, not ${sizeBytes}`)
   const room = await store.receive({ sizeBytes })
   if (!room.ok)
     return refuse('NO_SPACE', `I have ${room.freeBytes} bytes left, ${room.neededBytes} are needed`, {
@@ -118,17 +121,26 @@ async function acceptPiece(
       neededBytes: room.neededBytes
     })
   const { writer } = room
+  const wrongSize = (came: number) => refuse('WRONG_SIZE', `${sizeBytes} bytes were declared and ${came} came`)
   return {
     ok: true,
     value: {
       offset: 0,
-      write: chunk => refuseFullDisk(() => writer.write(chunk)),
+      async write(chunk) {
+        const cameBytes = writer.positionBytes + chunk.length
+        if (cameBytes > sizeBytes) return wrongSize(cameBytes)
+        const written = await orFullDisk(() => writer.write(chunk))
+        return written.ok ? undefined : written
+      },
       async finish(totalBytes) {
-        if (totalBytes !== sizeBytes)
-          return refuse('WRONG_SIZE', `${sizeBytes} bytes were declared and ${totalBytes} came`)
-        const { cid, rawSize } = writer.finish()
-        const full = await refuseFullDisk(async () => void (await writer.commit()))
-        return full ?? { ok: true, value: { cid, rawSize } }
+        if (totalBytes !== sizeBytes) {
+          await writer.abort()
+          return wrongSize(totalBytes)
+        }
+        const committed = await orFullDisk(() => writer.commit())
+        if (!committed.ok) return committed
+        const { cid, rawSize } = committed.value
+        return { ok: true, value: { cid, rawSize } }
       },
       abort: () => writer.abort()
     }
@@ -136,10 +148,9 @@ async function acceptPiece(
 }
 
 /** A full disk is news for the client, who then takes another provider; any other failure is the store's own. */
-async function refuseFullDisk(write: () => Promise<void>): Promise<Refusal | undefined> {
+async function orFullDisk<T>(work: () => Promise<T>): Promise<Reply<T>> {
   try {
-    await write()
-    return undefined
+    return { ok: true, value: await work() }
   } catch (error) {
     if (error instanceof PeerError && error.code === 'NO_SPACE') return refuse('NO_SPACE', 'my disk is full')
     throw error
@@ -149,14 +160,37 @@ async function refuseFullDisk(write: () => Promise<void>): Promise<Refusal | und
 async function openBlocks({ store, blocks }: ProviderComponents, cids: readonly CID[]) {
   const sizesBytes: number[] = []
   for (const cid of cids) {
-    const position = await store.findBlock(cid)
-    if (position === undefined) return refuse('BLOCK_MISSING', `I do not have block ${cid}`)
-    sizesBytes.push(position.length)
+    const sizeBytes = await sizeOfBlock(store, blocks, cid)
+    if (sizeBytes === undefined) return refuse('BLOCK_MISSING', `I do not have block ${cid}`)
+    sizesBytes.push(sizeBytes)
   }
   async function* chunks(): AsyncGenerator<Uint8Array> {
     for (const cid of cids) yield* await toChunks(blocks.get(cid))
   }
   return { ok: true, value: { header: { sizesBytes }, chunks: chunks() } } as const
+}
+
+/**
+ * A CAR may call any bytes by any CID, so where pieces differ about a block's length only the block itself can tell.
+ *
+ * @returns undefined for a block that is not here
+ */
+async function sizeOfBlock(
+  store: Pick<PieceStore, 'findBlocks'>,
+  blocks: Pick<Blockstore, 'get'>,
+  cid: CID
+): Promise<number | undefined> {
+  const claims = new Set<number>()
+  for await (const { length } of store.findBlocks(cid)) claims.add(length)
+  if (claims.size < 2) return [...claims][0]
+  try {
+    let sizeBytes = 0
+    for await (const chunk of await toChunks(blocks.get(cid))) sizeBytes += chunk.length
+    return sizeBytes
+  } catch (error) {
+    if (error instanceof Error && error.name === 'NotFoundError') return undefined
+    throw error
+  }
 }
 
 /** interface-blockstore allows a block in one piece or in several. */

@@ -1,0 +1,71 @@
+import { createProver, type Prover, portableSignatureVerifier } from '@holdfast/core'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { multiaddr } from '@multiformats/multiaddr'
+import { actorOf, type TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
+import type { PeerNode } from '../../src/node.ts'
+import { createStorePieceReader } from '../../src/provider/piece-reader.ts'
+import { serveProvider } from '../../src/provider/serve-provider.ts'
+import { createPieceBlockstore, LEASE_MS_DEFAULT, type PieceStoreOptions } from '../../src/storage/index.ts'
+import { keyOf, startNode } from '../open-nodes.ts'
+import { nodeHasher, openTestStore, type TestStore } from '../storage/open-test-store.ts'
+
+export interface TestProvider extends TestStore {
+  readonly node: PeerNode
+  readonly addresses: Multiaddr[]
+  readonly prover: Prover
+  /** What the provider takes for bugs of its own: none may come of what others send. */
+  readonly errors: unknown[]
+  /** Resolves when nothing is answered any more. */
+  stopServing(): Promise<void>
+}
+
+/** A provider of the ledger fixture on a real node and a real store, over the fixture's ledger. */
+export async function openTestProvider(
+  path: string,
+  network: TestNetwork,
+  { name = 'provider one', ...storeOptions }: { name?: string } & Partial<PieceStoreOptions> = {}
+): Promise<TestProvider> {
+  await using starting = new AsyncDisposableStack()
+  const { clock, ledger } = network
+  const opened = starting.use(await openTestStore(path, { clock, leaseMs: LEASE_MS_DEFAULT, ...storeOptions }))
+  const node = starting.use(await startNode(keyOf(name)))
+  const { store } = opened
+  const signer = actorOf(name)
+  const errors: unknown[] = []
+  const prover = starting.use(
+    createProver({
+      ledger,
+      signer,
+      pieces: createStorePieceReader(store),
+      nodeHasher,
+      clock,
+      random: sizeBytes => new Uint8Array(sizeBytes),
+      push: async () => ({ kind: 'no-answer', code: 'UNREACHABLE', reason: 'this test pushes nothing' })
+    })
+  )
+  const services = starting.use(new AsyncDisposableStack())
+  await serveProvider(
+    services,
+    {
+      node: node.libp2p,
+      ledger,
+      signer,
+      signatures: portableSignatureVerifier,
+      store,
+      blocks: createPieceBlockstore(store),
+      prover,
+      terms: { address: signer.address, pricePerLeafRoundMin: 100n, leavesPerRoundMax: 64 }
+    },
+    { networkId: ledger.state.networkId, onError: error => errors.push(error) }
+  )
+  const life = starting.move()
+  return {
+    ...opened,
+    node,
+    addresses: node.addresses().map(address => multiaddr(address)),
+    prover,
+    errors,
+    stopServing: () => services.disposeAsync(),
+    [Symbol.asyncDispose]: () => life.disposeAsync()
+  }
+}
