@@ -34,6 +34,8 @@ export interface Outcome {
 }
 
 const root = join(import.meta.dirname, '..', '..')
+/** A fault may make a loop run for ever; the tests themselves take seconds. */
+const RUN_MS_MAX = 120_000
 /** As many copies at a time as CI machines have cores. */
 const COPIES = 2
 
@@ -112,6 +114,7 @@ async function runTests(packageFolder: string, tests: readonly string[]): Promis
   const files = tests.map(name => `test/${name}.test.ts`)
   const options = ['--root', packageFolder, '--bail', '1', '--reporter', 'json', '--outputFile', output]
   const exitCode = await runToEnd([vitest, 'run', ...options, ...files])
+  if (exitCode === null) return `no end after ${RUN_MS_MAX / 1000} s`
   const report = JSON.parse(await readFile(output, 'utf8')) as Report
   await rm(output)
   const failed = report.testResults.flatMap(file => file.assertionResults).find(({ status }) => status === 'failed')
@@ -124,7 +127,11 @@ async function runTests(packageFolder: string, tests: readonly string[]): Promis
 
 function runToEnd(nodeArguments: readonly string[]): Promise<number | null> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, nodeArguments, { stdio: 'ignore' })
+    const child = spawn(process.execPath, nodeArguments, {
+      stdio: 'ignore',
+      timeout: RUN_MS_MAX,
+      killSignal: 'SIGKILL'
+    })
     child.once('error', reject)
     child.once('exit', resolve)
   })

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { compactFr32, createCompactor, createExpander, expandFr32, type Fr32Stream, ProofError } from '../src/index.ts'
-import { fc } from './property.ts'
+import { anyBytes, fc } from './property.ts'
 import { expandByBits } from './reference.ts'
 import { commitments, fromHex, toHex } from './vectors.ts'
 
-const anyRaw = fc.uint8Array({ maxLength: 1300, size: 'max' })
+const anyRaw = anyBytes(1300)
 
 function expand(raw: Uint8Array, byteOffset = 0): Uint8Array {
   const size = Math.ceil(raw.length / 127) * 128
