@@ -2,7 +2,7 @@
  * README.md is run: every block against one devnet, in the order in which it stands there, and what it says a command
  * prints against what that command printed.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +12,7 @@ import { type Block, parseMarkdown } from './markdown.ts'
 import { type Program, runProgram } from './program.ts'
 import { findUnquoted } from './transcript.ts'
 
-const { blocks } = parseMarkdown(readFileSync(join(REPOSITORY, 'README.md'), 'utf8'))
+const { blocks, codeSpans } = parseMarkdown(readFileSync(join(REPOSITORY, 'README.md'), 'utf8'))
 const { scripts } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
   scripts: Record<string, string>
 }
@@ -75,6 +75,12 @@ describe('README.md', () => {
     const block = blocks.find(({ text }) => text === 'npm start')!
     expect(quotationAfter(block)).not.toBe('')
     expect(findUnquoted(quotationAfter(block), story.output())).toBeUndefined()
+  })
+
+  it('names directories that the network really has', () => {
+    const named = codeSpans.filter(code => code.startsWith('../'))
+    expect(named).toContain('../devnet')
+    expect(named.filter(path => !existsSync(join(checkout.path, path)))).toEqual([])
   })
 
   it('shows how npm test ends', () => {
