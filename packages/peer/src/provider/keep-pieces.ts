@@ -15,11 +15,13 @@ export interface PieceKeeper extends AsyncDisposable {
 
 export function createPieceKeeper(
   ledger: Ledger,
-  store: PieceStore,
+  store: Pick<PieceStore, 'keep' | 'release' | 'list' | 'sweep'>,
   provider: Address,
   onError: (error: unknown) => void
 ): PieceKeeper {
+  let starting: Promise<void> | undefined
   let end: (() => void) | undefined
+  /** The comparison at the start, then one entry of the ledger after the other. */
   let work: Promise<void> = Promise.resolve()
 
   const isLive = (deal: Deal) => deal.provider === provider && (deal.status === 'active' || deal.status === 'ending')
@@ -53,19 +55,30 @@ export function createPieceKeeper(
     }
   }
 
+  async function begin(): Promise<void> {
+    // Listens before it compares: an entry that comes meanwhile is neither in what was compared nor in what follows.
+    const comparing = reconcile()
+    work = comparing.catch(() => undefined)
+    end = ledger.subscribe(applied => {
+      work = work.then(() => follow(applied)).catch(onError)
+    })
+    try {
+      await comparing
+    } catch (error) {
+      end()
+      throw error
+    }
+  }
+
   async function stop(): Promise<void> {
     end?.()
-    end = undefined
     await work
   }
 
   return {
-    async start() {
-      if (end !== undefined) return
-      await reconcile()
-      end = ledger.subscribe(applied => {
-        work = work.then(() => follow(applied)).catch(onError)
-      })
+    start() {
+      starting ??= begin()
+      return starting
     },
     stop,
     [Symbol.asyncDispose]: stop
