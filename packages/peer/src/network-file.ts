@@ -1,6 +1,7 @@
 /** The network description on disk. */
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import {
+  CoreError,
   describeNetwork,
   formatNetworkDescription,
   type NetworkDescription,
@@ -10,21 +11,35 @@ import {
 import { PeerError, systemCodeOf } from './error.ts'
 import { machineFileSystem, replaceFile } from './storage/file-system.ts'
 
-/** @throws {PeerError} `NETWORK_MISSING` @throws {CoreError} `NETWORK_INVALID` */
+/** @throws {PeerError} `NETWORK_MISSING`, `NETWORK_INVALID` */
 export async function readNetworkFile(path: string): Promise<NetworkDescription> {
-  let text: string
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw missing(path, cause)
+  })
   try {
-    text = await readFile(path, 'utf8')
+    return parseNetworkDescription(text)
   } catch (cause) {
-    const code = systemCodeOf(cause)
-    throw new PeerError(
-      'NETWORK_MISSING',
-      `There is no network description at ${path} (${code}): ask a member of the network for its network.json.`,
-      { path },
-      { cause }
-    )
+    if (!(cause instanceof CoreError)) throw cause
+    throw new PeerError(cause.code, `${path}: ${cause.message}`, { path }, { cause })
   }
-  return parseNetworkDescription(text)
+}
+
+/** @throws {PeerError} `NETWORK_MISSING` */
+export async function expectNetworkFile(path: string): Promise<void> {
+  try {
+    await access(path)
+  } catch (cause) {
+    throw missing(path, cause)
+  }
+}
+
+function missing(path: string, cause: unknown): PeerError {
+  return new PeerError(
+    'NETWORK_MISSING',
+    `There is no network description at ${path} (${systemCodeOf(cause)}): ask a member of the network for its network.json.`,
+    { path },
+    { cause }
+  )
 }
 
 /** Whole or not at all, and durable. */

@@ -15,9 +15,9 @@ import {
 } from '@holdfast/core'
 import type { NodeHasher } from '@holdfast/proofs'
 import { loadConfig, type PeerConfig, type Role } from './config.ts'
-import { type DataDirectory, openDataDirectory } from './data-directory.ts'
+import { type DataDirectory, dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
 import { loadOrCreateKey } from './key-file.ts'
-import { readNetworkFile } from './network-file.ts'
+import { expectNetworkFile, readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
 import { chooseNodeHasher } from './node-hasher.ts'
 import type { PeerComponents, PeerEvent } from './roles/components.ts'
@@ -62,6 +62,8 @@ export async function startPeer({
 }: PeerOptions): Promise<Peer> {
   const life = new AsyncDisposableStack()
   try {
+    // Before anything is made: a typing error must not become a peer's directory.
+    await expectNetworkFile(dataDirectoryPaths(path).networkFile)
     const directory = life.use(await openDataDirectory(path))
     const config = await loadConfig(directory.configFile)
     const privateKey = (await loadOrCreateKey(directory.keyFile)).raw

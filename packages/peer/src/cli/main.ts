@@ -19,7 +19,14 @@ const USAGE_CODES = new Set([
   'NOTHING_TO_STORE',
   'CID_INVALID',
   'UNSAFE_NAME',
-  'OPTION_INVALID'
+  'OPTION_INVALID',
+  'NETWORK_MISSING',
+  'NETWORK_INVALID',
+  'CONFIG_INVALID',
+  'KEY_FILE_MISSING',
+  'KEY_FILE_INVALID',
+  'DIRECTORY_NOT_EMPTY',
+  'TARGET_NOT_EMPTY'
 ])
 
 function exitCodeFor(error: unknown): number {

@@ -5,7 +5,7 @@
  * resume; kill another for good and read everything back; replay the log and count the credits. This process is the
  * client: it touches the peers through the wire, signals and what they print, and through nothing else.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Deal, DealResult, Ledger, StoredReplica } from '@holdfast/core'
@@ -114,6 +114,10 @@ async function step<T>(name: string, action: () => Promise<T>): Promise<T> {
 async function prepareDirectory(life: AsyncDisposableStack, wanted: string | undefined): Promise<string> {
   if (wanted !== undefined) {
     await mkdir(wanted, { recursive: true })
+    if ((await readdir(wanted)).length > 0)
+      throw new PeerError('DIRECTORY_NOT_EMPTY', `${wanted} is not empty: name a new or empty directory.`, {
+        path: wanted
+      })
     return wanted
   }
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-devnet-'))

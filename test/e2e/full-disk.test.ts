@@ -1,0 +1,148 @@
+/** One provider of four has no room. The client takes another, and the one that failed holds nothing half. */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { StoredReplica, StoreEvent } from '@holdfast/core'
+import { dataDirectoryPaths } from '@holdfast/peer'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { DevnetPeer } from '../../packages/peer/dist/devnet/devnet.js'
+import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
+
+const MIB = 1024 * 1024
+const REPLICAS = 3
+
+describe('a provider without room', () => {
+  let net: TestDevnet
+  /** The one that a client chooses first: prices are equal, and its address is the lowest. */
+  let small: DevnetPeer
+  let isMounted = false
+
+  beforeAll(async () => {
+    net = await startTestDevnet({ providers: REPLICAS + 1, roundMs: STANDING_ROUND_MS })
+    small = net.devnet.providers.toSorted((a, b) => (a.address < b.address ? -1 : 1))[0]!
+  }, 60_000)
+  afterAll(async () => {
+    if (isMounted) {
+      await net.devnet.kill(small)
+      unmount()
+    }
+    await net?.[Symbol.asyncDispose]()
+  })
+
+  const piecesOfSmall = () => dataDirectoryPaths(small.directory).piecesDirectory
+
+  /** A disk of its own for the small provider's pieces. It takes memory only for what is written. */
+  function mount(): void {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4g,mode=700', 'tmpfs', piecesOfSmall()], { stdio: 'pipe' })
+    isMounted = true
+  }
+
+  function resize(size: string): void {
+    execFileSync('mount', ['-o', `remount,size=${size}`, piecesOfSmall()], { stdio: 'pipe' })
+  }
+
+  function unmount(): void {
+    execFileSync('umount', [piecesOfSmall()], { stdio: 'pipe' })
+    isMounted = false
+  }
+
+  async function writeContent(name: string, sizeBytes: number): Promise<string> {
+    const path = join(net.directory, name)
+    await writeFile(path, randomBytes(sizeBytes))
+    return path
+  }
+
+  async function expectStandsElsewhere(replicas: readonly StoredReplica[], path: string): Promise<void> {
+    const others = net.devnet.providers.filter(({ name }) => name !== small.name).map(({ address }) => address)
+    expect(new Set(replicas.map(({ provider }) => provider))).toEqual(new Set(others))
+    await using object = await net.client.pack(path)
+    for (const { cid } of object.pieces) {
+      for (const { dealId } of replicas) {
+        expect(net.ledger.state.deals.get(dealId)!.pieces.some(piece => piece.cid.equals(cid))).toBe(true)
+      }
+      for (const { provider, pieces } of net.ledger.state.deals.values()) {
+        if (provider === small.address) expect(pieces.some(piece => piece.cid.equals(cid))).toBe(false)
+      }
+      const names = await readdir(piecesOfSmall())
+      expect(names.filter(name => name.startsWith(cid.toString()))).toEqual([])
+    }
+    expect(await readdir(join(piecesOfSmall(), 'incoming'))).toEqual([])
+  }
+
+  test('whose disk fills up in the middle of a piece is left, and takes pieces again when it has room', {
+    timeout: 60_000
+  }, async ({ skip }) => {
+    const { client, devnet } = net
+    skip(process.platform !== 'linux' || process.getuid?.() !== 0, 'only root can give a provider a small disk')
+    await devnet.kill(small)
+    try {
+      mount()
+    } catch (error) {
+      await devnet.restart(small)
+      skip(`this machine lets nobody mount a small disk: ${error}`)
+    }
+    await devnet.restart(small)
+    const path = await writeContent('large.bin', 32 * MIB)
+    const failures: StoreEvent[] = []
+    let stoppedAtBytes = 0
+    const { replicas } = await client.put(path, {
+      replicas: REPLICAS,
+      onProgress(event) {
+        if (event.kind === 'failed') failures.push(event)
+        if (event.kind !== 'progress' || event.provider !== small.address || event.storedBytes === 0) return
+        if (stoppedAtBytes === 0) resize('8m')
+        stoppedAtBytes = event.storedBytes
+      }
+    })
+    expect(failures).toEqual([
+      { kind: 'failed', provider: small.address, reason: expect.stringMatching(/my disk is full \(NO_SPACE\)/) }
+    ])
+    expect(stoppedAtBytes).toBeGreaterThan(0)
+    expect(stoppedAtBytes).toBeLessThan(32 * MIB)
+    await expectStandsElsewhere(replicas, path)
+
+    resize('4g')
+    const again = await client.put(path, { replicas: REPLICAS })
+    expect(again.replicas.map(({ provider }) => provider)).toContain(small.address)
+    await devnet.kill(small)
+    unmount()
+    await devnet.restart(small)
+  })
+
+  test('whose quota is used up is left before a byte is sent', { timeout: 60_000 }, async () => {
+    const { client, devnet, ledger } = net
+    const capacityBytes = 2 * MIB
+    const { configFile } = dataDirectoryPaths(small.directory)
+    const config = await readFile(configFile, 'utf8')
+    await devnet.kill(small)
+    await writeFile(configFile, config.replace(/^allocateBytes = .*$/m, `allocateBytes = ${capacityBytes}`))
+    await devnet.restart(small)
+    await expect.poll(() => ledger.state.asks.get(small.address)?.capacityBytes).toBe(capacityBytes)
+    const first = await client.put(await writeContent('first.bin', 1.5 * MIB), { replicas: REPLICAS })
+    expect(first.replicas.map(({ provider }) => provider)).toContain(small.address)
+
+    // It offers enough for each of the two files: that they do not fit together, only the provider knows.
+    const path = await writeContent('second.bin', 1.5 * MIB)
+    const events: StoreEvent[] = []
+    const { replicas } = await client.put(path, { replicas: REPLICAS, onProgress: event => events.push(event) })
+    expect(events.filter(({ kind }) => kind === 'failed')).toEqual([
+      {
+        kind: 'failed',
+        provider: small.address,
+        reason: expect.stringMatching(/bytes left, \d+ are needed \(NO_SPACE\)/)
+      }
+    ])
+    expect(events.some(({ kind, provider }) => kind === 'progress' && provider === small.address)).toBe(false)
+    await expectStandsElsewhere(replicas, path)
+  })
+
+  test('is said to be the reason when nobody else is left', { timeout: 60_000 }, async () => {
+    const path = await writeContent('third.bin', 1.5 * MIB)
+    await expect(net.client.put(path, { replicas: REPLICAS + 1 })).rejects.toMatchObject({
+      code: 'STORE_INCOMPLETE',
+      message: expect.stringMatching(/^3 of 4 replicas stand: .*NO_SPACE/),
+      details: { wanted: REPLICAS + 1 }
+    })
+  })
+})
