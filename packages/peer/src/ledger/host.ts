@@ -77,7 +77,8 @@ interface Pending {
 
 /** The beacon of one of a host: its BLS key comes from the host's own, so that there is one secret to keep. */
 export function createHostBeacon(privateKey: Uint8Array): ReturnType<typeof createBeaconOfOne> {
-  return createBeaconOfOne(deriveBeaconKey(hkdf(sha256, privateKey, undefined, 'holdfast beacon of one', 48)))
+  const purpose = new TextEncoder().encode('holdfast beacon of one')
+  return createBeaconOfOne(deriveBeaconKey(hkdf(sha256, privateKey, undefined, purpose, 48)))
 }
 
 export function createLedgerHost({ log, parameters, tools, beacon, clock, onFailure }: LedgerHostOptions): LedgerHost {
