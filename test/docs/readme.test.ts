@@ -3,7 +3,6 @@
  * prints against what that command printed.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -11,6 +10,7 @@ import { type Checkout, makeCheckout, REPOSITORY } from './checkout.ts'
 import { type Block, parseMarkdown } from './markdown.ts'
 import { type Program, runProgram } from './program.ts'
 import { findUnquoted } from './transcript.ts'
+import { startTypeScript } from './typescript-block.ts'
 
 const { blocks, codeSpans } = parseMarkdown(readFileSync(join(REPOSITORY, 'README.md'), 'utf8'))
 const { scripts } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
@@ -95,8 +95,7 @@ describe('README.md', () => {
   it.each(commands.map(block => [block.line, block.text.split('\n').at(-1), block] as const))(
     'line %i: %s',
     async (_line, _command, block) => {
-      const program = runProgram('sh', ['-euc', block.text], checkout.path)
-      await using _ = program
+      await using program = runProgram('sh', ['-euc', block.text], checkout.path)
       if (isDaemon(block)) {
         await program.until(output => findUnquoted(quotationAfter(block), output) === undefined)
         program.interrupt()
@@ -109,18 +108,9 @@ describe('README.md', () => {
   const programs = blocks.filter(({ language }) => language === 'ts')
   it.each(programs.map(block => [block.line, block] as const))(
     'line %i: a program that compiles and runs',
-    async (line, block) => {
-      const name = `readme-line-${line}`
-      await writeFile(join(checkout.path, `${name}.ts`), block.text)
-      const tsconfig = {
-        extends: './tsconfig.base.json',
-        compilerOptions: { noEmit: true, composite: false, types: ['node'], rewriteRelativeImportExtensions: false },
-        files: [`${name}.ts`]
-      }
-      await writeFile(join(checkout.path, `${name}.json`), JSON.stringify(tsconfig))
-      const compiled = await runProgram('tsc', ['-p', `${name}.json`], checkout.path).ended
-      expect(compiled).toMatchObject({ code: 0, output: '' })
-      await expectToPrint(runProgram(process.execPath, [`${name}.ts`], checkout.path), block)
+    async (_line, block) => {
+      await using program = await startTypeScript(checkout, block)
+      await expectToPrint(program, block)
     },
     MINUTE_MS
   )

@@ -1,4 +1,4 @@
-/** What README.md and ARCHITECTURE.md name is there: links, files, packages, identifiers. */
+/** What the documents name is there: links, files, packages, identifiers. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { dataDirectoryPaths } from '@holdfast/peer'
@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { REPOSITORY } from './checkout.ts'
 import { parseMarkdown } from './markdown.ts'
 
-const DOCUMENTS = ['README.md', 'ARCHITECTURE.md']
 const PACKAGES = ['proofs', 'core', 'peer']
+const DOCUMENTS = ['README.md', 'ARCHITECTURE.md', ...PACKAGES.map(name => `packages/${name}/README.md`)]
 
 const sources = PACKAGES.flatMap(name => {
   const directory = join(REPOSITORY, 'packages', name, 'src')
@@ -41,7 +41,7 @@ describe.each(DOCUMENTS)('%s', name => {
   it('links to what is there', () => {
     const broken = links.filter(link => {
       const [path = '', anchor] = link.split('#')
-      const target = join(REPOSITORY, dirname(name), path === '' ? name : path)
+      const target = join(REPOSITORY, path === '' ? name : join(dirname(name), path))
       if (!existsSync(target)) return true
       return anchor !== undefined && !parseMarkdown(readFileSync(target, 'utf8')).anchors.includes(anchor)
     })
