@@ -49,11 +49,14 @@ export function createBlockFetcher({
     )
     if (answer.kind !== 'answer')
       throw failed(answer.kind === 'refused' ? `${answer.message} (${answer.code})` : answer.reason)
-    const { sizesBytes } = answer.value.header
-    if (sizesBytes.length !== cids.length || sizesBytes.some(size => size > BLOCK_SIZE_BYTES_MAX))
+    const { header, chunks } = answer.value
+    const { sizesBytes } = header
+    if (sizesBytes.length !== cids.length || sizesBytes.some(size => size > BLOCK_SIZE_BYTES_MAX)) {
+      await chunks.return?.()
       throw failed('answered for other blocks')
+    }
     let next = 0
-    for await (const block of cutBlocks(answer.value.chunks, sizesBytes)) {
+    for await (const block of cutBlocks(chunks, sizesBytes)) {
       const cid = cids[next++]!
       const verdict = await checkBlock(cid, block)
       if (!verdict.ok) throw failed(`sent bytes that are not ${cid} (${verdict.reason})`)
@@ -64,23 +67,26 @@ export function createBlockFetcher({
 
   return async function* fetchBlocks(cids, { signal }) {
     let remaining = cids
-    for (let failures = 0; failures < line.length; ) {
-      const provider = line[0]!
+    /** Those that failed since the last block came; of this call alone, because others fail beside it. */
+    const failedNow = new Set<BlockProvider>()
+    while (remaining.length > 0) {
+      const provider = line.find(one => !failedNow.has(one))
+      if (provider === undefined) break
       try {
         for await (const block of fetchFrom(provider, remaining, signal)) {
           remaining = remaining.slice(1)
-          failures = 0
+          failedNow.clear()
           yield block
         }
-        return
       } catch (error) {
         signal?.throwIfAborted()
         if (!(error instanceof CoreError)) throw error
         onFailure({ provider: provider.provider, reason: error.message })
-        line.push(line.shift()!)
-        failures += 1
+        failedNow.add(provider)
+        line.push(...line.splice(line.indexOf(provider), 1))
       }
     }
+    if (remaining.length === 0) return
     throw new CoreError(
       'BLOCK_MISSING',
       `none of ${providers.length} providers gave block ${remaining[0]}; try again when one of them is back`,

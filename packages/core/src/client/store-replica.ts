@@ -41,6 +41,8 @@ export async function storeReplica(
   const { object, signal } = options
   const { ledger, signer } = components
   const plan = planReplica(ledger.state, signer.address, ask, object, options.rounds)
+  if (plan.deal !== undefined && plan.deal.docket.length > 0)
+    throw failed(ask, `has not proved ${plan.deal.docket.length} leaves that it owes in deal ${plan.deal.id}`)
   const deal = plan.deal ?? (await openDeal(components, ask, options))
   let storedBytes = sizeOf(object.pieces) - sizeOf(plan.missing)
   for (const piece of plan.missing) {

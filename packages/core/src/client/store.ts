@@ -69,8 +69,8 @@ export function quoteStore(components: QuoteComponents, needs: Needs): StoreQuot
 
 /**
  * @returns one entry for each replica
- * @throws {CoreError} `STORE_INCOMPLETE` when fewer than n providers could be found; its details name the replicas that
- * stand, and the same call again uses them
+ * @throws {CoreError} `STORE_INCOMPLETE` when fewer than n providers could be found, or the ledger gave no answer; its
+ * details name the replicas that stand, and the same call again uses them
  */
 export async function storeObject(components: StoreComponents, options: StoreOptions): Promise<StoredReplica[]> {
   const { object, onProgress = () => undefined, signal } = options
@@ -103,7 +103,12 @@ export async function storeObject(components: StoreComponents, options: StoreOpt
     } catch (cause) {
       throw incomplete(stored, options.replicas, cause)
     }
-    await settleAll(chosen.map(tryProvider))
+    try {
+      await settleAll(chosen.map(tryProvider))
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw cause instanceof CoreError ? incomplete(stored, options.replicas, cause) : cause
+    }
   }
   return stored
 }

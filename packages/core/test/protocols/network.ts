@@ -25,7 +25,8 @@ export async function openPair(): Promise<Pair> {
   }
 }
 
-async function createNode(): Promise<Libp2p> {
+/** A node that listens on loopback. */
+export async function createNode(): Promise<Libp2p> {
   return await createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],

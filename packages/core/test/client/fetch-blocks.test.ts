@@ -1,0 +1,252 @@
+import type { Libp2p } from 'libp2p'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { sha256 } from 'multiformats/hashes/sha2'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type BlockProvider, createBlockFetcher } from '../../src/client/fetch-blocks.ts'
+import { readBlocks } from '../../src/protocols/definitions.ts'
+import { type DownloadSource, serveDownload } from '../../src/protocols/download.ts'
+import { type Reply, refuse } from '../../src/protocols/protocol.ts'
+import { pieceOf } from '../ledger/memory-pieces.ts'
+import { PROVIDERS } from '../ledger/network-fixture.ts'
+import { createNode, NETWORK_ID, openStreams } from '../protocols/network.ts'
+
+type Sizes = { sizesBytes: number[] }
+type Answering = (cids: readonly CID[]) => Reply<DownloadSource<Sizes>>
+
+/** The first fills a chunk of the wire: it has come when the rest has not. */
+const BLOCKS = await Promise.all(
+  [2 ** 20, 1, 90_000, 3_000, 600_000].map(async (sizeBytes, index) => {
+    const { bytes } = pieceOf(`block ${index}`, Math.max(127, sizeBytes))
+    const block = bytes.subarray(0, sizeBytes)
+    return { cid: CID.createV1(raw.code, await sha256.digest(block)), block }
+  })
+)
+const CIDS = BLOCKS.map(({ cid }) => cid)
+const blockOf = (cid: CID) => BLOCKS.find(one => one.cid.equals(cid))!.block
+
+let life = new AsyncDisposableStack()
+let client: Libp2p
+let failures: { provider: string; reason: string }[]
+beforeEach(async () => {
+  failures = []
+  client = await openNode()
+})
+afterEach(async () => {
+  await life.disposeAsync()
+  life = new AsyncDisposableStack()
+})
+
+async function openNode(): Promise<Libp2p> {
+  const node = await createNode()
+  life.defer(() => node.stop())
+  return node
+}
+
+/** A provider whose every answer is counted. */
+async function openProvider(index: number, answer: Answering): Promise<BlockProvider & { readonly asked: CID[][] }> {
+  const node = await openNode()
+  const asked: CID[][] = []
+  life.use(
+    await serveDownload(
+      node,
+      readBlocks,
+      async ({ cids }) => {
+        asked.push(cids)
+        return answer(cids)
+      },
+      { networkId: NETWORK_ID }
+    )
+  )
+  return { provider: PROVIDERS[index]!.address, addresses: node.getMultiaddrs().map(String), asked }
+}
+
+function send(blocks: readonly Uint8Array[], sizesBytes = blocks.map(({ length }) => length)) {
+  async function* chunks() {
+    yield* blocks
+  }
+  return { ok: true, value: { header: { sizesBytes }, chunks: chunks() } } as const
+}
+
+const honest: Answering = cids => send(cids.map(blockOf))
+
+function fetcherOf(...providers: readonly BlockProvider[]) {
+  return createBlockFetcher({
+    node: client,
+    networkId: NETWORK_ID,
+    providers,
+    onFailure: failure => failures.push(failure)
+  })
+}
+
+/** Which blocks came, by their place in `BLOCKS`: -1 for bytes that are none of them. */
+async function fetchAll(fetchBlocks: ReturnType<typeof fetcherOf>, cids: readonly CID[] = CIDS): Promise<number[]> {
+  const found: number[] = []
+  for await (const block of fetchBlocks(cids, {})) found.push(placeOf(block))
+  return found
+}
+
+function placeOf(bytes: Uint8Array): number {
+  return BLOCKS.findIndex(({ block }) => Buffer.compare(block, bytes) === 0)
+}
+
+async function expectNoStreams(): Promise<void> {
+  await expect.poll(() => openStreams(client, readBlocks.id)).toBe(0)
+}
+
+const ALL = BLOCKS.map(({ block }) => block)
+const EVERY = BLOCKS.map((_, place) => place)
+
+it('gives the blocks in the order asked, from one provider while it is good', async () => {
+  const [one, two] = [await openProvider(0, honest), await openProvider(1, honest)]
+  const fetchBlocks = fetcherOf(one, two)
+  expect(await fetchAll(fetchBlocks)).toEqual(EVERY)
+  expect(await fetchAll(fetchBlocks, [CIDS[3]!, CIDS[3]!])).toEqual([3, 3])
+  expect(one.asked).toHaveLength(2)
+  expect(two.asked).toEqual([])
+  await expectNoStreams()
+})
+
+it('asks nobody for nothing', async () => {
+  const one = await openProvider(0, honest)
+  expect(await fetchAll(fetcherOf(one), [])).toEqual([])
+  expect(one.asked).toEqual([])
+})
+
+describe.each<[string, Answering, RegExp, number]>([
+  [
+    'sends bytes that are not the block',
+    cids => send(cids.map((cid, i) => (i === 2 ? blockOf(cid).map(byte => byte ^ 1) : blockOf(cid)))),
+    /not bafk/,
+    2
+  ],
+  [
+    'is cut in the middle of a block',
+    cids => ({
+      ok: true,
+      value: {
+        header: { sizesBytes: cids.map(cid => blockOf(cid).length) },
+        chunks: cutAfter(ALL.slice(0, 2), ALL[2]!.subarray(0, 100))
+      }
+    }),
+    /INTERNAL|cut/,
+    1
+  ],
+  [
+    'ends early',
+    cids =>
+      send(
+        ALL.slice(0, 3),
+        cids.map(cid => blockOf(cid).length)
+      ),
+    /3 of 5 blocks/,
+    3
+  ],
+  ['answers for fewer blocks', cids => send(cids.slice(1).map(blockOf)), /other blocks/, 0],
+  [
+    'promises a block that is too large',
+    cids =>
+      send(
+        cids.map(blockOf),
+        cids.map(() => 2 ** 40)
+      ),
+    /other blocks/,
+    0
+  ],
+  [
+    'sends other sizes',
+    cids =>
+      send(
+        cids.map(blockOf),
+        cids.map(cid => blockOf(cid).length + 1)
+      ),
+    /not bafk/,
+    0
+  ],
+  ['refuses', () => refuse('BLOCK_MISSING', 'not here'), /not here \(BLOCK_MISSING\)/, 0]
+])('a provider that %s', (_, answer, reason, good) => {
+  it('is left for the next, without a wrong or a second block', async () => {
+    const [bad, next] = [await openProvider(0, answer), await openProvider(1, honest)]
+    const fetchBlocks = fetcherOf(bad, next)
+    expect(await fetchAll(fetchBlocks)).toEqual(EVERY)
+    expect(failures).toEqual([{ provider: bad.provider, reason: expect.stringMatching(reason) }])
+    expect(next.asked.map(cids => cids.map(String))).toEqual([CIDS.slice(good).map(String)])
+    // Its turn comes last from now on.
+    expect(await fetchAll(fetchBlocks)).toEqual(EVERY)
+    expect(bad.asked).toHaveLength(1)
+    await expectNoStreams()
+  })
+})
+
+async function* cutAfter(blocks: readonly Uint8Array[], part: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* blocks
+  yield part
+  throw new Error('the disk is gone')
+}
+
+it('says which block nobody gave, and who was asked', async () => {
+  const answer: Answering = cids =>
+    cids[0]!.equals(CIDS[0])
+      ? send(
+          [ALL[0]!],
+          cids.map(cid => blockOf(cid).length)
+        )
+      : refuse('BLOCK_MISSING', 'gone')
+  const [one, two] = [await openProvider(0, answer), await openProvider(1, answer)]
+  const found: number[] = []
+  const fetching = async () => {
+    for await (const block of fetcherOf(one, two)(CIDS, {})) found.push(placeOf(block))
+  }
+  await expect(fetching()).rejects.toMatchObject({
+    code: 'BLOCK_MISSING',
+    details: { cid: CIDS[1]!.toString(), providers: [one.provider, two.provider] }
+  })
+  expect(found).toEqual([0])
+  await expectNoStreams()
+})
+
+it('fetches that run side by side leave only the provider that failed', async () => {
+  const gate = Promise.withResolvers<void>()
+  let arrived = 0
+  // biome-ignore lint/correctness/useYield: fails before it has anything to yield
+  async function* failingTogether(): AsyncGenerator<Uint8Array> {
+    arrived += 1
+    if (arrived === 2) gate.resolve()
+    await gate.promise
+    throw new Error('the disk is gone')
+  }
+  const bad = await openProvider(0, cids => ({
+    ok: true,
+    value: { header: { sizesBytes: cids.map(cid => blockOf(cid).length) }, chunks: failingTogether() }
+  }))
+  const [good, never] = [await openProvider(1, honest), await openProvider(2, honest)]
+  const fetchBlocks = fetcherOf(bad, good, never)
+  expect(await Promise.all([fetchAll(fetchBlocks), fetchAll(fetchBlocks)])).toEqual([EVERY, EVERY])
+  expect(failures.map(({ provider }) => provider)).toEqual([bad.provider, bad.provider])
+  expect(good.asked).toHaveLength(2)
+  expect(never.asked).toEqual([])
+})
+
+it('obeys its signal, and a reader who leaves, and leaves no stream behind', async () => {
+  const waiting = Promise.withResolvers<void>()
+  life.defer(() => waiting.resolve())
+  async function* slowly(): AsyncGenerator<Uint8Array> {
+    yield ALL[0]!
+    await waiting.promise
+  }
+  const slow = await openProvider(0, cids => ({
+    ok: true,
+    value: { header: { sizesBytes: cids.map(cid => blockOf(cid).length) }, chunks: slowly() }
+  }))
+  const next = await openProvider(1, honest)
+  const leaving = new AbortController()
+  const fetching = async () => {
+    for await (const _ of fetcherOf(slow, next)(CIDS, { signal: leaving.signal })) leaving.abort(new Error('enough'))
+  }
+  await expect(fetching()).rejects.toThrow('enough')
+  await expect(fetching()).rejects.toThrow('enough')
+  for await (const _ of fetcherOf(slow, next)(CIDS, {})) break
+  await expectNoStreams()
+  expect(next.asked).toEqual([])
+  expect(failures).toEqual([])
+})
