@@ -3,6 +3,8 @@
  *
  * Absolute figures move by a third from hour to hour on a shared machine; ratios taken in turns within one run hold.
  */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 /** One way of doing a row's work. */
 export interface Contender {
@@ -48,6 +50,10 @@ export const KIB = 1024
 export const MIB = 1024 * KIB
 /** Throughput is given in MB/s, as disks and networks are. */
 export const MB = 1_000_000
+
+setFlagsFromString('--expose-gc')
+/** Buffers that earlier rows left behind make the collector run again and again for whoever allocates most. */
+const collectGarbage = runInNewContext('gc') as () => void
 
 interface Turn {
   seconds: number
@@ -103,6 +109,7 @@ async function comparePair(
   peer: Contender,
   { quick }: BenchOptions
 ): Promise<Row> {
+  collectGarbage()
   const ourTurns: Turn[] = []
   const peerTurns: Turn[] = []
   await takeTurn(ours)

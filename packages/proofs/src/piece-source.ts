@@ -48,6 +48,11 @@ export function sortDistinct(values: readonly number[]): number[] {
   return [...new Set(values)].sort((a, b) => a - b)
 }
 
+/** A wanted node, and where its bytes go. */
+interface Wanted extends NodePosition {
+  offset: number
+}
+
 /**
  * Gathers nodes of a piece.
  *
@@ -56,36 +61,37 @@ export function sortDistinct(values: readonly number[]): number[] {
  */
 export async function readNodes(source: PieceSource, positions: readonly NodePosition[]): Promise<Uint8Array> {
   const { layer, nodeHasher } = source
-  const { rawSize } = source.commitment
   expectNodeHasher(nodeHasher)
-  expectLayerOfPiece(layer, rawSize)
+  expectLayerOfPiece(layer, source.commitment.rawSize)
   const bytes = new Uint8Array(positions.length * LEAF_SIZE_BYTES)
-  const upper = growLayers(layer.nodes, layer.height, heightOf(rawSize), nodeHasher)
-  const dataLeafCount = leafCountOf(rawSize)
-  const wanted = new Map<number, Wanted[]>()
+  const knownNode = createKnownNodes(source)
+  const unknown: Wanted[] = []
   for (const [i, { level, index }] of positions.entries()) {
     const offset = i * LEAF_SIZE_BYTES
-    if (index * 2 ** level >= dataLeafCount) bytes.set(zeroNode(level), offset)
-    else if (level >= layer.height) bytes.set(nodeOf(upper[level - layer.height]!, index), offset)
-    else {
-      const width = 2 ** (layer.height - level)
-      const subtree = Math.floor(index / width)
-      if (!wanted.has(subtree)) wanted.set(subtree, [])
-      wanted.get(subtree)!.push({ level, index: index % width, offset })
-    }
+    const node = knownNode({ level, index })
+    if (node === undefined) unknown.push({ level, index, offset })
+    else bytes.set(node, offset)
   }
-  const leaves = new Uint8Array(LEAF_SIZE_BYTES * 2 ** layer.height)
-  for (const subtree of [...wanted.keys()].sort((a, b) => a - b)) {
+  const leavesPerSubtree = 2 ** layer.height
+  const leaves = new Uint8Array(leavesPerSubtree * LEAF_SIZE_BYTES)
+  const wanted = Map.groupBy(unknown, ({ level, index }) => Math.floor((index * 2 ** level) / leavesPerSubtree))
+  for (const [subtree, nodes] of [...wanted].sort(([a], [b]) => a - b)) {
     await readSubtree(source, subtree, leaves)
-    const lower = growLayers(leaves, 0, layer.height - 1, nodeHasher)
-    for (const { level, index, offset } of wanted.get(subtree)!) bytes.set(nodeOf(lower[level]!, index), offset)
+    const layers = growLayers(leaves, 0, layer.height - 1, nodeHasher)
+    for (const { level, index, offset } of nodes)
+      bytes.set(nodeOf(layers[level]!, index % 2 ** (layer.height - level)), offset)
   }
   return bytes
 }
 
-/** A node below the cached layer: its position within its subtree, and where its bytes go. */
-interface Wanted extends NodePosition {
-  offset: number
+/** @returns what says a node that needs no reading: a zero node, or one at or above the cached layer */
+function createKnownNodes({ commitment, layer, nodeHasher }: PieceSource) {
+  const upper = growLayers(layer.nodes, layer.height, heightOf(commitment.rawSize), nodeHasher)
+  const dataLeafCount = leafCountOf(commitment.rawSize)
+  return ({ level, index }: NodePosition): Uint8Array | undefined => {
+    if (index * 2 ** level >= dataLeafCount) return zeroNode(level)
+    return level < layer.height ? undefined : nodeOf(upper[level - layer.height]!, index)
+  }
 }
 
 /** Reads and expands one subtree of the cached layer's height; what lies behind the piece is zero. */

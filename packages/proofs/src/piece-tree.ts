@@ -39,7 +39,7 @@ export function nodeCountAbove(count: number, levels: number): number {
 /** Requires a layer that belongs to a piece of this size, as far as its shape can tell. */
 export function expectLayerOfPiece(layer: CachedLayer, rawSize: number): void {
   expectObject('layer', layer)
-  expectInteger('layer.height', layer.height, 0, heightOf(rawSize))
+  expectInteger('layer.height', layer.height, HEIGHT_MIN, heightOf(rawSize))
   expectBytes('layer.nodes', layer.nodes, nodeCountAbove(leafCountOf(rawSize), layer.height) * LEAF_SIZE_BYTES)
 }
 
