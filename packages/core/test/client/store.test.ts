@@ -187,7 +187,7 @@ it('done again, uses the same deals and sends nothing twice', async () => {
 })
 
 it('takes no provider for a replica that owes proofs of what it has', async () => {
-  const [{ dealId }] = (await store({ replicas: 1 })) as [{ dealId: number }]
+  const { dealId } = (await store({ replicas: 1 }))[0]!
   // Nobody proves: the first challenged round that closes is a fault.
   while (network.state.deals.get(dealId)!.docket.length === 0) await network.openRound()
   expect(namesOf(await store({ replicas: 1 }))).toEqual([1])
