@@ -16,7 +16,7 @@ import type { Entry, EntryBody } from './entry.ts'
 import { attest, proveToLedger } from './proof-rules.ts'
 import { type Refused, refuse } from './refusal.ts'
 import { type Applied, applied, type LedgerTools, type Rule } from './rules.ts'
-import type { LedgerState } from './state.ts'
+import { accountOf, type LedgerState, openAccount } from './state.ts'
 import { createStatementDigest, type Statement, type StatementDigest, signerOf } from './statements.ts'
 
 const RULES: { [Kind in CommandKind]: Rule<Kind> } = {
@@ -125,20 +125,22 @@ function applyCommand(state: LedgerState, command: Command, tools: LedgerTools):
   const digest = digestOf(kind, statement as Statement<typeof kind>)
   const signer = signerOf(kind, statement as Statement<typeof kind>)
   const idKey = 'id' in statement ? `${signer}/${statement.id}` : undefined
-  const used = refuseUsedId(state, idKey, bytesToHex(digest)) ?? refuseExpired(state, command)
+  const commandHash = bytesToHex(digest)
+  const used =
+    refuseUsedId(state, idKey, commandHash) ??
+    refuseLastTransfer(state, command, commandHash) ??
+    refuseExpired(state, command)
   if (used !== undefined) return used
   if (tools.signatures.recover(digest, command.signature) !== signer)
     return refuse('BAD_SIGNATURE', `${signer} did not sign this ${kind}`, { signer })
   const unaccepted = refuseUnaccepted(state, command, digest, tools)
   if (unaccepted !== undefined) return unaccepted
   const result = (RULES[kind] as Rule<typeof kind>)(state, command as never, tools)
-  if (result.ok && idKey !== undefined && 'validUntilRound' in statement) {
-    state.usedIds.set(idKey, {
-      commandHash: bytesToHex(digest),
-      sequence: state.sequence,
-      validUntilRound: statement.validUntilRound
-    })
-  }
+  if (!result.ok) return result
+  const { sequence } = state
+  if (idKey !== undefined && 'validUntilRound' in statement)
+    state.usedIds.set(idKey, { commandHash, sequence, validUntilRound: statement.validUntilRound })
+  if (kind === 'Transfer') openAccount(state, signer).lastTransfer = { commandHash, sequence }
   return result
 }
 
@@ -150,6 +152,18 @@ function refuseUsedId(state: LedgerState, idKey: string | undefined, commandHash
   return refuse('ID_REUSED', 'another command with this id has been applied; take a new id', {
     sequence: used.sequence
   })
+}
+
+/** A transfer has no id: of each account the newest is known, and those before it are refused for their nonce. */
+function refuseLastTransfer(
+  state: LedgerState,
+  { kind, statement }: Command,
+  commandHash: string
+): Refused | undefined {
+  if (kind !== 'Transfer') return undefined
+  const last = accountOf(state, statement.from).lastTransfer
+  if (last?.commandHash !== commandHash) return undefined
+  return refuse('ALREADY_APPLIED', `this command is entry ${last.sequence}`, { sequence: last.sequence })
 }
 
 function refuseExpired(state: LedgerState, { statement }: Command): Refused | undefined {

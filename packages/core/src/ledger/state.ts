@@ -20,6 +20,8 @@ export interface Account {
   free: bigint
   /** Of the next transfer. */
   nonce: number
+  /** The newest transfer, so that its owner may ask again for a receipt that was lost. */
+  lastTransfer: { readonly commandHash: string; readonly sequence: number } | undefined
 }
 
 export interface VerifierRecord {
@@ -110,7 +112,7 @@ export interface LedgerState {
 export function createLedgerState(parameters: NetworkParameters): LedgerState {
   const accounts = new Map<Address, Account>()
   for (const { address, amount } of parameters.accounts) {
-    accounts.set(address, { free: (accounts.get(address)?.free ?? 0n) + amount, nonce: 0 })
+    accounts.set(address, { free: (accounts.get(address)?.free ?? 0n) + amount, nonce: 0, lastTransfer: undefined })
   }
   return {
     parameters,
@@ -133,12 +135,12 @@ export function createLedgerState(parameters: NetworkParameters): LedgerState {
 
 /** The account of an address; one that never received anything is empty. Writing to it needs `openAccount`. */
 export function accountOf(state: LedgerState, address: Address): Readonly<Account> {
-  return state.accounts.get(address) ?? { free: 0n, nonce: 0 }
+  return state.accounts.get(address) ?? { free: 0n, nonce: 0, lastTransfer: undefined }
 }
 
 /** The account of an address, made when it is not there yet. */
 export function openAccount(state: LedgerState, address: Address): Account {
-  const account = state.accounts.get(address) ?? { free: 0n, nonce: 0 }
+  const account = state.accounts.get(address) ?? { free: 0n, nonce: 0, lastTransfer: undefined }
   state.accounts.set(address, account)
   return account
 }

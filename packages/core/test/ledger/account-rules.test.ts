@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { hashState } from '../../src/ledger/state.ts'
 import { CLIENT, CREDIT, PROVIDER, STRANGER, TestNetwork, VERIFIERS } from './network-fixture.ts'
 
 const [VERIFIER] = VERIFIERS as [(typeof VERIFIERS)[number]]
@@ -19,7 +20,7 @@ describe('transfers', () => {
   it('to oneself change nothing but the nonce', async () => {
     const network = new TestNetwork()
     await network.take(network.transfer(CLIENT, CLIENT, 5n))
-    expect(network.state.accounts.get(CLIENT.address)).toEqual({ free: 1000n * CREDIT, nonce: 1 })
+    expect(network.state.accounts.get(CLIENT.address)).toMatchObject({ free: 1000n * CREDIT, nonce: 1 })
   })
 
   it('may empty an account and not overdraw it', async () => {
@@ -38,9 +39,14 @@ describe('transfers', () => {
   it('are applied once, however often they are sent', async () => {
     const network = new TestNetwork()
     const command = network.transfer(CLIENT, STRANGER, 1n)
-    await network.take(command)
+    const first = await network.submit(command)
+    const before = hashState(network.state)
+    expect(await network.submit(command)).toEqual(first)
+    expect(hashState(network.state)).toBe(before)
+    expect(await network.refusalOf(network.transfer(CLIENT, STRANGER, 2n, 0))).toBe('WRONG_NONCE')
+    await network.take(network.transfer(CLIENT, STRANGER, 1n, 1))
     expect(await network.refusalOf(command)).toBe('WRONG_NONCE')
-    expect(network.freeOf(STRANGER)).toBe(1n)
+    expect(network.freeOf(STRANGER)).toBe(2n)
   })
 })
 
