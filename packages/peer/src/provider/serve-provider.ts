@@ -1,6 +1,7 @@
 /** The provider's side of the wire: signs orders, takes pieces, serves public blocks, answers challenges. */
 import {
   addressOfPeer,
+  type Clock,
   challenge,
   type HandlerContext,
   judgeDealOrder,
@@ -30,6 +31,7 @@ import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import type { PieceStore } from '../storage/index.ts'
+import { awaitDeal } from './await-deal.ts'
 
 export interface ProviderComponents {
   readonly node: Pick<Libp2p, 'handle' | 'unhandle'>
@@ -38,6 +40,7 @@ export interface ProviderComponents {
   readonly signatures: SignatureVerifier
   readonly store: PieceStore
   readonly blocks: Pick<Blockstore, 'get'>
+  readonly clock: Clock
   readonly prover: Prover
   readonly terms: ProviderTerms
 }
@@ -104,10 +107,11 @@ async function judge({ ledger, store, terms }: ProviderComponents, proposal: Pro
 
 /** Only the client of a deal sends bytes under it, and only as many as the quota has room for. */
 async function acceptPiece(
-  { ledger, store, terms }: ProviderComponents,
+  { ledger, store, clock, terms }: ProviderComponents,
   { dealId, sizeBytes }: { dealId: number; sizeBytes: number },
-  { remotePeer }: HandlerContext
+  { remotePeer, signal }: HandlerContext
 ): Promise<Reply<UploadSink<{ cid: CID; rawSize: number }>>> {
+  await awaitDeal(ledger, clock, dealId, signal)
   const deal = ledger.state.deals.get(dealId)
   if (deal === undefined || deal.provider !== terms.address || deal.status !== 'active')
     return refuse('NO_DEAL', `I have no open deal ${dealId}`)

@@ -49,6 +49,7 @@ export async function startProvider(
       signatures: tools.signatures,
       store,
       blocks: createPieceBlockstore(store),
+      clock,
       prover,
       terms
     },

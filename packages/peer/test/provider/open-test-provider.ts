@@ -53,6 +53,7 @@ export async function openTestProvider(
       signatures: portableSignatureVerifier,
       store,
       blocks: createPieceBlockstore(store),
+      clock,
       prover,
       terms: { address: signer.address, pricePerLeafRoundMin: 100n, leavesPerRoundMax: 64 }
     },

@@ -14,7 +14,7 @@ import {
 } from '@holdfast/core'
 import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import { CID } from 'multiformats/cid'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { z } from 'zod'
 import { OTHER_PROVIDER, PROVIDER, STRANGER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import type { PeerNode } from '../../src/node.ts'
@@ -86,6 +86,14 @@ function send(
 }
 
 const sendAll = (dealId: number, bytes: Uint8Array) => send(dealId, bytes.length, () => [bytes])
+
+const waitsForLedger = () => vi.waitFor(() => expect(network.clock.sleeping).toBe(1))
+
+/** Lets the time go by in which news of a deal may still be on its way. */
+async function passLagOfLedger(): Promise<void> {
+  await waitsForLedger()
+  await network.clock.advanceTo(network.clock.now() + 60_000)
+}
 
 /** Once nothing is answered any more: no bytes, no promise of room, no file. */
 async function expectNothingLeft(): Promise<void> {
@@ -167,13 +175,24 @@ describe('a piece', () => {
     await openProvider()
     await openDeal()
     let asked = 0
-    const answer = await send(dealId, sizeBytes, () => {
+    const answer = send(dealId, sizeBytes, () => {
       asked += 1
       return [BYTES]
     })
-    expect(answer).toMatchObject({ kind: 'refused', code })
+    if (code === 'NO_DEAL') await passLagOfLedger()
+    expect(await answer).toMatchObject({ kind: 'refused', code })
     expect(asked).toBe(0)
     await expectNothingLeft()
+  })
+
+  it('of a deal that the ledger here has yet to hear of waits for the news', async () => {
+    await openProvider()
+    const dealId = network.state.nextDealId
+    const answer = sendAll(dealId, BYTES)
+    await waitsForLedger()
+    expect(await openDeal()).toBe(dealId)
+    expect(await answer).toMatchObject({ kind: 'answer', value: { rawSize: BYTES.length } })
+    expect(network.clock.sleeping).toBe(0)
   })
 
   it('of a stranger is refused', async () => {
