@@ -53,6 +53,7 @@ export interface ClientOptions {
   readonly network: NetworkDescription | string
   /** Path of the key file of the account that pays. Without one the client only reads. */
   readonly key?: string
+  /** Ends the first catching-up with the ledger, which waits for a host that does not answer. */
   readonly signal?: AbortSignal
 }
 
@@ -88,9 +89,10 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const privateKey = options.key === undefined ? new Uint8Array(randomBytes(32)) : (await loadKey(options.key)).raw
   const signer = createSigner(privateKey)
   const nodeHasher = await chooseNodeHasher()
-  const life = new AsyncDisposableStack()
-  const node = life.use(await createNode({ privateKey, listen: [] }))
+  await using starting = new AsyncDisposableStack()
+  const node = starting.use(await createNode({ privateKey, listen: [] }))
   await node.start()
+  const life = starting.move()
   const connection = {
     node: node.libp2p,
     networkId: networkIdOf(network.parameters),
@@ -98,23 +100,34 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   }
   const random = (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
   let following: Promise<Ledger> | undefined
+  let stopping: Promise<void> | undefined
 
   async function follow(): Promise<Ledger> {
-    const follower = life.use(
-      createFollower({
-        parameters: network.parameters,
-        source: createRemoteSource(connection),
-        tools: { signatures: portableSignatureVerifier, nodeHasher },
-        clock: machineClock
-      })
-    )
-    await follower.start(options.signal)
-    return follower
+    const follower = createFollower({
+      parameters: network.parameters,
+      source: createRemoteSource(connection),
+      tools: { signatures: portableSignatureVerifier, nodeHasher },
+      clock: machineClock
+    })
+    life.use(follower)
+    try {
+      await follower.start(options.signal)
+      return follower
+    } catch (error) {
+      following = undefined
+      await follower.stop()
+      throw error
+    }
   }
 
   function ledger(): Promise<Ledger> {
     following ??= follow()
     return following
+  }
+
+  function stop(): Promise<void> {
+    stopping ??= life.disposeAsync()
+    return stopping
   }
 
   function complete(object: PackedObject, wishes: Partial<Omit<StoreOptions, 'object'>>): StoreOptions {
@@ -158,8 +171,8 @@ export async function createClient(options: ClientOptions): Promise<Client> {
       })
       return writeTree(path, readContent({ root: cid, fetchBlocks, signal }), { signal })
     },
-    stop: () => life.disposeAsync(),
-    [Symbol.asyncDispose]: () => life.disposeAsync()
+    stop,
+    [Symbol.asyncDispose]: stop
   }
   return client
 }

@@ -47,7 +47,7 @@ export async function writeNetworkFile(path: string, description: NetworkDescrip
   await replaceFile(machineFileSystem, path, Buffer.from(formatNetworkDescription(description)))
 }
 
-/** Signs the description anew when the host listens elsewhere than it says. */
+/** Signs the description anew when the host is reached elsewhere than it says. */
 export async function updateHostAddresses(
   path: string,
   description: NetworkDescription,

@@ -14,8 +14,8 @@ import {
   portableSignatureVerifier
 } from '@holdfast/core'
 import type { NodeHasher } from '@holdfast/proofs'
-import { loadConfig, type PeerConfig, type Role } from './config.ts'
-import { type DataDirectory, dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
+import { loadConfig, type Role } from './config.ts'
+import { dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
 import { loadOrCreateKey } from './key-file.ts'
 import { expectNetworkFile, readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
@@ -60,65 +60,68 @@ export async function startPeer({
   onFailure,
   signal
 }: PeerOptions): Promise<Peer> {
-  const life = new AsyncDisposableStack()
-  try {
-    // Before anything is made: a typing error must not become a peer's directory.
-    await expectNetworkFile(dataDirectoryPaths(path).networkFile)
-    const directory = life.use(await openDataDirectory(path))
-    const config = await loadConfig(directory.configFile)
-    const privateKey = (await loadOrCreateKey(directory.keyFile)).raw
-    const signer = createSigner(privateKey)
-    const network = await readNetworkFile(directory.networkFile)
-    const nodeHasher = await chooseNodeHasher((name, reason) =>
-      onEvent({ kind: 'hasher', name, ...(reason !== undefined && { reason }) })
-    )
-    const onError = (error: unknown) => onEvent({ kind: 'error', error })
-    const store = config.roles.includes('provider')
-      ? await openStore(life, directory, config, nodeHasher, clock, onEvent)
-      : undefined
-    const blocks = store !== undefined && { blockstore: createPieceBlockstore(store) }
-    const node = life.use(await createNode({ privateKey, listen: [...config.listen], ...blocks }))
-    await node.start()
-    const components: PeerComponents = {
-      directory,
-      config,
-      network,
-      signer,
-      privateKey,
-      tools: { signatures: portableSignatureVerifier, nodeHasher },
-      clock,
-      node,
-      serveOptions: { networkId: networkIdOf(network.parameters), onError },
-      emit: onEvent,
-      onFailure,
-      signal
-    }
-    const startLedger = config.roles.includes('ledger-host') ? startHosting : startFollowing
-    const ledger = await startLedger(life, components)
-    if (store !== undefined) await startProvider(life, components, ledger, store)
-    if (config.roles.includes('verifier')) await startVerifier(life, components, ledger)
-    const stop = () => life.disposeAsync()
-    return {
-      address: signer.address,
-      roles: config.roles,
-      addresses: node.addresses(),
-      ledger,
-      stop,
-      [Symbol.asyncDispose]: stop
-    }
-  } catch (error) {
-    await life.disposeAsync()
-    throw error
+  await using starting = new AsyncDisposableStack()
+  // Before anything is made: a typing error must not become a peer's directory.
+  await expectNetworkFile(dataDirectoryPaths(path).networkFile)
+  const directory = starting.use(await openDataDirectory(path))
+  const config = await loadConfig(directory.configFile)
+  const privateKey = (await loadOrCreateKey(directory.keyFile)).raw
+  const signer = createSigner(privateKey)
+  const network = await readNetworkFile(directory.networkFile)
+  const nodeHasher = await chooseNodeHasher((name, reason) =>
+    onEvent({ kind: 'hasher', name, ...(reason !== undefined && { reason }) })
+  )
+  const onError = (error: unknown) => onEvent({ kind: 'error', error })
+  const store = config.roles.includes('provider')
+    ? await openStore(starting, { directory, config, clock, emit: onEvent, signal }, nodeHasher)
+    : undefined
+  const blocks = store !== undefined && { blockstore: createPieceBlockstore(store) }
+  const node = starting.use(await createNode({ privateKey, listen: [...config.listen], ...blocks }))
+  await node.start()
+  const components: PeerComponents = {
+    directory,
+    config,
+    network,
+    signer,
+    privateKey,
+    tools: { signatures: portableSignatureVerifier, nodeHasher },
+    clock,
+    node,
+    serveOptions: { networkId: networkIdOf(network.parameters), onError },
+    emit: onEvent,
+    onFailure,
+    signal
+  }
+  const startLedger = config.roles.includes('ledger-host') ? startHosting : startFollowing
+  const ledger = await startLedger(starting, components)
+  if (store !== undefined) await startProvider(starting, components, ledger, store)
+  if (config.roles.includes('verifier')) await startVerifier(starting, components, ledger)
+  const life = starting.move()
+  let stopping: Promise<void> | undefined
+  const stop = () => {
+    stopping ??= life.disposeAsync()
+    return stopping
+  }
+  return {
+    address: signer.address,
+    roles: config.roles,
+    addresses: node.addresses(),
+    ledger,
+    stop,
+    [Symbol.asyncDispose]: stop
   }
 }
 
 async function openStore(
   life: AsyncDisposableStack,
-  directory: DataDirectory,
-  config: PeerConfig,
-  nodeHasher: NodeHasher,
-  clock: Clock,
-  emit: (event: PeerEvent) => void
+  {
+    directory,
+    config,
+    clock,
+    emit,
+    signal
+  }: Pick<PeerComponents, 'directory' | 'config' | 'clock' | 'emit' | 'signal'>,
+  nodeHasher: NodeHasher
 ): Promise<PieceStore> {
   const store = createPieceStore({
     directory: directory.piecesDirectory,
@@ -129,6 +132,7 @@ async function openStore(
     onEvent: event => emit({ kind: 'store', event })
   })
   life.use(store)
-  await store.start()
+  // Hashes again what the index has lost, which can take as long as the disk is large.
+  await store.start(signal === undefined ? {} : { signal })
   return store
 }

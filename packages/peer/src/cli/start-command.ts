@@ -27,21 +27,22 @@ export function startCommand(signal: AbortSignal): Command {
 }
 
 async function run({ directory, json, stopWithParent }: Options, signal: AbortSignal): Promise<void> {
-  const end = new AbortController()
-  signal.addEventListener('abort', () => end.abort(signal.reason), { once: true })
-  if (stopWithParent) process.stdin.on('end', () => end.abort(new Error('the parent process has ended'))).resume()
+  const orphaned = new AbortController()
+  const end = AbortSignal.any([signal, orphaned.signal])
+  if (stopWithParent) process.stdin.on('end', () => orphaned.abort(new Error('the parent process has ended'))).resume()
   const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => undefined) // also when it comes during the start, which then fails by itself
   try {
     await using peer = await startPeer({
       directory,
-      signal: end.signal,
+      signal: end,
       onEvent: event => (json ? printEvent(event) : printLine(event)),
       onFailure: failed.reject
     })
     printReady(peer, directory, json)
-    await Promise.race([aborted(end.signal), failed.promise])
+    await Promise.race([aborted(end), failed.promise])
   } catch (error) {
-    if (!end.signal.aborted) throw error
+    if (error !== end.reason) throw error
   } finally {
     process.stdin.destroy()
   }

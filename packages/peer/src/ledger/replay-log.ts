@@ -27,7 +27,8 @@ export interface ReplayedLog {
  * Reads no index and takes no lock. Checks every record's CRC and chain, every signature, beacon and proof, and every
  * invariant after each entry that closes a round and after the last.
  *
- * @throws {PeerError} `LOG_INVALID` for an entry that breaks the rules, `LOG_DAMAGED` for bytes that are not what was written
+ * @throws {PeerError} `LOG_INVALID` for an entry that breaks the rules, `LOG_DAMAGED` for bytes that are not what was
+ * written, `LOG_EMPTY` where there is no log
  */
 export async function replayLog(
   directory: string,
@@ -50,6 +51,14 @@ export async function replayLog(
     }
     if (result.applied.events.some(({ kind }) => kind === 'roundClosed')) check(sequence)
   }
+  if (machine.state.sequence === 0)
+    throw new PeerError(
+      'LOG_EMPTY',
+      `There are no entries in ${directory}: give the data directory of a ledger host.`,
+      {
+        directory
+      }
+    )
   check(machine.state.sequence - 1)
   return {
     entries: machine.state.sequence,

@@ -1,5 +1,12 @@
 /** What a peer says about itself on the ledger: its ask or its stake, made again only when it no longer says the truth. */
-import { type Ledger, type Receipt, type Signer, type Statement, statementDigestOf } from '@holdfast/core'
+import {
+  type Ledger,
+  type LedgerState,
+  type Receipt,
+  type Signer,
+  type Statement,
+  statementDigestOf
+} from '@holdfast/core'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import { PeerError } from '../error.ts'
 
@@ -29,8 +36,7 @@ export async function announceAsk(
   if (stands) return false
   const statement = {
     provider: signer.address,
-    id: bytesToHex(random(16)),
-    validUntilRound: state.round + ANNOUNCE_ROUNDS,
+    ...freshId(state, random),
     ...offer
   }
   const signature = signer.sign(statementDigestOf(state)('Ask', statement))
@@ -52,8 +58,7 @@ export async function announceStake(
   const amount = known === undefined ? state.parameters.money.stakeUnit : 0n
   const statement = {
     verifier: signer.address,
-    id: bytesToHex(random(16)),
-    validUntilRound: state.round + ANNOUNCE_ROUNDS,
+    ...freshId(state, random),
     amount,
     addresses
   }
@@ -63,6 +68,13 @@ export async function announceStake(
     await ledger.submit({ kind: 'VerifierStake', statement, signature }, { ...(signal !== undefined && { signal }) })
   )
   return true
+}
+
+function freshId({ round, parameters }: LedgerState, random: AnnounceComponents['random']) {
+  return {
+    id: bytesToHex(random(16)),
+    validUntilRound: round + Math.min(ANNOUNCE_ROUNDS, parameters.statementRoundsMax)
+  }
 }
 
 function sameAddresses(a: readonly string[], b: readonly string[]): boolean {

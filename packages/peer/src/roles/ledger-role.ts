@@ -1,5 +1,6 @@
 /** The ledger of a peer: its own log as host, or the host's log that it follows. */
 import { createFollower, createRemoteSource, type Ledger, networkIdOf, parsePeerAddresses } from '@holdfast/core'
+import { announcedAddresses } from '../announced-addresses.ts'
 import { PeerError } from '../error.ts'
 import { createHostBeacon, createLedgerHost } from '../ledger/host.ts'
 import { openSegmentLog } from '../ledger/segment-log.ts'
@@ -35,7 +36,7 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
   await host.start()
   const services = life.use(new AsyncDisposableStack())
   await serveLedger(services, node.libp2p, host, serveOptions)
-  await updateHostAddresses(directory.networkFile, network, node.addresses(), signer)
+  await updateHostAddresses(directory.networkFile, network, announcedAddresses(node.addresses()), signer)
   return host
 }
 

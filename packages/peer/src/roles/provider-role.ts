@@ -1,5 +1,6 @@
 /** The role of a provider: takes orders and pieces, keeps them proved, serves public blocks. */
 import { createProver, type Ledger, parsePeerAddresses, pushProofs, request } from '@holdfast/core'
+import { announcedAddresses } from '../announced-addresses.ts'
 import { createPieceKeeper } from '../provider/keep-pieces.ts'
 import { createStorePieceReader } from '../provider/piece-reader.ts'
 import { serveProvider } from '../provider/serve-provider.ts'
@@ -59,7 +60,7 @@ export async function startProvider(
   await announceAsk(
     { ledger, signer, random, signal },
     {
-      addresses: [...node.addresses()],
+      addresses: announcedAddresses(node.addresses()),
       region: config.provider.region ?? '',
       pricePerLeafRound: config.provider.pricePerLeafRound,
       capacityBytes: config.provider.allocateBytes

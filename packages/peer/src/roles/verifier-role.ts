@@ -1,5 +1,6 @@
 /** The role of a verifier: takes pushed proofs, asks those who did not come, attests. */
 import { challenge, createVerifier, type Ledger, parsePeerAddresses, pushProofs, request, serve } from '@holdfast/core'
+import { announcedAddresses } from '../announced-addresses.ts'
 import { announceStake } from './announce.ts'
 import { type PeerComponents, random } from './components.ts'
 
@@ -35,6 +36,6 @@ export async function startVerifier(
       serveOptions
     )
   )
-  await announceStake({ ledger, signer, random, signal }, [...node.addresses()])
+  await announceStake({ ledger, signer, random, signal }, announcedAddresses(node.addresses()))
   verifier.start()
 }
