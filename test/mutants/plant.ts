@@ -1,6 +1,6 @@
 /** Plants one fault at a time into a copy of a package and runs its tests there. */
 import { spawn } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -84,7 +84,10 @@ async function copyPackage(packageName: string): Promise<Copy> {
   for (const name of ['src', 'test', 'package.json', 'SPEC.md'])
     await cp(join(source, name), join(target, name), { recursive: true })
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
-  await symlink(join(source, 'node_modules'), join(target, 'node_modules'))
+  // A folder of its own, because vitest keeps its cache there; npm may have put nothing into the original.
+  await mkdir(join(target, 'node_modules'))
+  for (const name of await readdir(join(source, 'node_modules')).catch(() => []))
+    if (!name.startsWith('.')) await symlink(join(source, 'node_modules', name), join(target, 'node_modules', name))
   return { folder, packageFolder: target }
 }
 
