@@ -9,7 +9,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -114,15 +114,6 @@ function linkNode(node) {
   symlinkSync(node, link)
 }
 
-/** Makes `npx holdfast` work: npm links a workspace's program only when it is built already, and at `npm ci` it is not. */
-function linkProgram() {
-  if (process.platform === 'win32') return
-  chmodSync(join(root, 'packages', 'peer', 'dist', 'cli', 'main.js'), 0o755)
-  const link = join(root, 'node_modules', '.bin', 'holdfast')
-  rmSync(link, { force: true })
-  symlinkSync(join('..', '@holdfast', 'peer', 'dist', 'cli', 'main.js'), link)
-}
-
 /** Runs the task itself with the terminal handed over, passes signals on and takes over its exit code. */
 function runStep(node, step) {
   return new Promise(resolve => {
@@ -158,10 +149,7 @@ const node = ensureNode()
 ensureInstalled(node)
 linkNode(node)
 for (const folder of task.install ?? []) ensureInstalled(node, folder)
-if (task.build) {
-  runToEnd(node, [tsc, '-b'])
-  linkProgram()
-}
+if (task.build) runToEnd(node, [tsc, '-b'])
 for (const [index, step] of task.steps.entries()) {
   const last = index === task.steps.length - 1
   const code = await runStep(node, last ? [...step, ...userArguments] : step)
