@@ -16,7 +16,7 @@ export class PeerError<Code extends string = string> extends Error {
   }
 }
 
-/** The code of a Node or Level error (`ENOSPC`, `LEVEL_LOCKED`), or undefined for anything else. */
+/** The code of an error of Node's, of Level's or of ours (`ENOSPC`, `LEVEL_LOCKED`), or undefined for anything else. */
 export function systemCodeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined

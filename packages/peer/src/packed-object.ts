@@ -86,10 +86,10 @@ async function* readFrom(path: string, offset: number): AsyncGenerator<Uint8Arra
 
 function stagingFailed(path: string, cause: unknown): PeerError {
   const code = systemCodeOf(cause)
-  const what = code === 'ENOSPC' ? 'is full' : `cannot be written (${code})`
+  const what = code === 'ENOSPC' ? `The disk of ${path} is full` : `${path} cannot be written (${code})`
   return new PeerError(
     'STAGING_FAILED',
-    `${path} ${what}: pieces wait there while they are stored; set TMPDIR to a directory with room for the whole object.`,
+    `${what}: pieces wait there while they are stored; set TMPDIR to a directory with room for the whole object.`,
     { path },
     { cause }
   )

@@ -7,7 +7,8 @@ const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 export function formatSize(bytes: number): string {
   let value = bytes
   let unit = 0
-  while (value >= 1024 && unit < SIZE_UNITS.length - 1) {
+  // From 1023.95 on, one decimal would say 1024.0.
+  while ((unit === 0 ? value : Number(value.toFixed(1))) >= 1024 && unit < SIZE_UNITS.length - 1) {
     value /= 1024
     unit += 1
   }

@@ -11,16 +11,20 @@ export class Interrupted extends Error {
   }
 }
 
-const EXIT_CODES: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }
+const EXIT_CODES: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }
 
 /** What a shell expects of a program that a signal ended. */
 export function exitCodeOf(signalName: NodeJS.Signals): number {
   return EXIT_CODES[signalName] ?? 1
 }
 
-/** Aborts on the first signal; a second one ends the process at once, for whoever is in a hurry. */
+/**
+ * Aborts on the first signal; a second one ends the process at once, for whoever is in a hurry. A reader of our output
+ * who leaves (`| head`) is such a signal too.
+ */
 export function abortOnSignals(): AbortSignal {
   const controller = new AbortController()
+  process.stdout.on('error', () => controller.abort(new Interrupted('SIGPIPE')))
   for (const signalName of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signalName, () => {
       if (controller.signal.aborted) process.exit(exitCodeOf(signalName))

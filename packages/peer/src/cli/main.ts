@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** `holdfast`: the program's commands. Each is declared in a file of its own; this one only lists them. */
 import { Command, CommanderError } from 'commander'
+import { systemCodeOf } from '../error.ts'
 import { devnetCommand } from './devnet-command.ts'
 import { getCommand } from './get-command.ts'
 import { abortOnSignals, exitCodeOf, Interrupted } from './interrupt.ts'
@@ -32,8 +33,7 @@ const USAGE_CODES = new Set([
 function exitCodeFor(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
   if (error instanceof Interrupted) return exitCodeOf(error.signalName)
-  const code = (error as { code?: unknown }).code
-  return typeof code === 'string' && USAGE_CODES.has(code) ? EXIT_USAGE : 1
+  return USAGE_CODES.has(systemCodeOf(error) ?? '') ? EXIT_USAGE : 1
 }
 
 const signal = abortOnSignals()

@@ -1,5 +1,6 @@
 /** What every command prints with: events as JSON lines for scripts, or text for people. */
 import { CID } from 'multiformats/cid'
+import { systemCodeOf } from '../error.ts'
 
 /** One line of JSON: amounts as decimal strings, CIDs as text, bytes in hex. */
 export function formatJson(value: unknown): string {
@@ -18,17 +19,15 @@ function toPlain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, toPlain(field)]))
 }
 
-/** Prints one event; undefined in a command that was not asked for `--json`. */
-export type PrintEvent = (event: string, facts?: Readonly<Record<string, unknown>>) => void
-
-export const printJsonEvent: PrintEvent = (event, facts = {}) => {
+/** Prints one event, for a command that was asked for `--json`. */
+export function printJsonEvent(event: string, facts: Readonly<Record<string, unknown>> = {}): void {
   process.stdout.write(`${formatJson({ event, ...facts })}\n`)
 }
 
 /** Foreign text on a terminal: control and bidirectional characters must not move a cursor or turn a line around. */
 export function escapeForTerminal(text: string): string {
   return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   )
 }
@@ -36,14 +35,12 @@ export function escapeForTerminal(text: string): string {
 /** One line that says what went wrong and what to do, in the form that was asked for. */
 export function printFailure(error: unknown, json: boolean): void {
   const message = error instanceof Error ? error.message : String(error)
-  const code = codeOf(error)
+  const code = systemCodeOf(error)
   if (json) printJsonEvent('failed', { code, message, step: stepOf(error) })
-  else process.stderr.write(`holdfast: ${escapeForTerminal(message)}${code === undefined ? '' : ` (${code})`}\n`)
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
-  return typeof error.code === 'string' ? error.code : undefined
+  else
+    process.stderr.write(
+      `holdfast: ${escapeForTerminal(message.replace(/\s*\n\s*/g, '; '))}${code === undefined ? '' : ` (${code})`}\n`
+    )
 }
 
 function stepOf(error: unknown): unknown {

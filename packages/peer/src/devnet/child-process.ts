@@ -34,20 +34,23 @@ export function spawnHoldfast(
   const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...commandArguments, '--json'], {
     stdio: ['pipe', 'pipe', 'pipe']
   })
-  const events: ChildEvent[] = []
+  /** The first of each name: a peer that runs for days says a lot. */
+  const events = new Map<string, ChildEvent>()
   const waiting = new Set<() => void>()
-  let standardError = ''
+  let lastWords = ''
   let isOver = false
-  child.stderr.on('data', (text: Buffer) => {
-    standardError = `${standardError}${text}`.slice(-4096)
-  })
+  const note = (text: string) => {
+    lastWords = `${lastWords}${text}`.slice(-4096)
+  }
+  child.stderr.on('data', (text: Buffer) => note(`${text}`))
   createInterface({ input: child.stdout }).on('line', line => {
-    const event = JSON.parse(line) as ChildEvent
-    events.push(event)
+    const event = parseEvent(line)
+    if (event === undefined) return note(`${line}\n`)
+    if (!events.has(event.event)) events.set(event.event, event)
     onEvent(event)
     wake()
   })
-  const exited = ended(child).finally(() => {
+  const exited = ended(child, note).finally(() => {
     isOver = true
     wake()
   })
@@ -63,11 +66,11 @@ export function spawnHoldfast(
     event(name) {
       return new Promise((resolve, reject) => {
         const check = () => {
-          const found = events.find(({ event }) => event === name)
+          const found = events.get(name)
           if (found === undefined && !isOver) return
           waiting.delete(check)
           if (found !== undefined) resolve(found)
-          else reject(failureOf(commandArguments, events, standardError))
+          else reject(failureOf(commandArguments, events.get('failed'), lastWords))
         }
         waiting.add(check)
         check()
@@ -81,21 +84,29 @@ export function spawnHoldfast(
   }
 }
 
-/** After both the exit and the last line of output. */
-async function ended(child: ChildProcess): Promise<number | null> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
+/** @returns undefined for a line that is no event: a warning that some library prints, say */
+function parseEvent(line: string): ChildEvent | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null && 'event' in value ? (value as ChildEvent) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** After both the exit and the last line of output; also when there never was a process. */
+function ended(child: ChildProcess, note: (text: string) => void): Promise<number | null> {
+  return new Promise(resolve => {
+    child.once('error', error => {
+      note(error.message)
+      if (child.pid === undefined) resolve(null)
+    })
     child.once('close', code => resolve(code))
   })
 }
 
-function failureOf(
-  commandArguments: readonly string[],
-  events: readonly ChildEvent[],
-  standardError: string
-): PeerError {
-  const failed = events.find(({ event }) => event === 'failed')
-  const reason = typeof failed?.message === 'string' ? failed.message : standardError.trim()
+function failureOf(commandArguments: readonly string[], failed: ChildEvent | undefined, lastWords: string): PeerError {
+  const reason = typeof failed?.message === 'string' ? failed.message : lastWords.trim()
   return new PeerError(
     'PROCESS_FAILED',
     `holdfast ${commandArguments.join(' ')} ended: ${reason === '' ? 'it said nothing' : reason}`,

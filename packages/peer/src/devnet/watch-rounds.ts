@@ -24,7 +24,11 @@ export function nextRoundThat(
 ): Promise<readonly DealResult[]> {
   const { promise, resolve, reject } = Promise.withResolvers<readonly DealResult[]>()
   const end = ledger.subscribe(({ events }) => {
-    for (const event of events) if (event.kind === 'roundClosed' && passes(event.results)) resolve(event.results)
+    try {
+      for (const event of events) if (event.kind === 'roundClosed' && passes(event.results)) resolve(event.results)
+    } catch (error) {
+      reject(error) // and not at the ledger, which would end with it
+    }
   })
   const timer = setTimeout(
     () => reject(new PeerError('NOT_SHOWN', `no round ${what}, after ${WAIT_ROUNDS_MAX} rounds of waiting`)),
