@@ -77,6 +77,7 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
   const peaks: Record<string, number> = {}
 
   async function start(peer: DevnetPeer): Promise<ChildEvent> {
+    options.signal?.throwIfAborted()
     const child = spawnHoldfast(['start', '--directory', peer.directory, '--stop-with-parent'], event =>
       onEvent(peer, event)
     )

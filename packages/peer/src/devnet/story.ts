@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Deal, DealResult, Ledger, StoredReplica } from '@holdfast/core'
-import { aborted, Interrupted } from '../cli/interrupt.ts'
+import { aborted } from '../cli/interrupt.ts'
 import { type Client, createClient } from '../client.ts'
 import { PeerError } from '../error.ts'
 import { compareTrees } from '../files/index.ts'
@@ -50,6 +50,7 @@ const PROVED_ROUNDS_SHOWN = 2
 /** @throws {PeerError} with the code of what went wrong and the step in message and details */
 export async function runDevnetStory(options: StoryOptions): Promise<void> {
   const { screen, signal, path, ignore, roundMs } = options
+  const step = <T>(name: string, action: () => Promise<T>) => inStep(signal, name, action)
   await using life = new AsyncDisposableStack()
   const directory = await prepareDirectory(life, options.directory)
   // Packing needs no network: a path that cannot be stored has started nothing.
@@ -100,12 +101,16 @@ export async function runDevnetStory(options: StoryOptions): Promise<void> {
   await aborted(signal)
 }
 
-/** Says in which step something went wrong; a stop by the user is no failure of a step. */
-async function step<T>(name: string, action: () => Promise<T>): Promise<T> {
+/**
+ * Says in which step something went wrong. A stop by the user is no failure of a step, whatever failed because of it: the
+ * processes hear of it too.
+ */
+async function inStep<T>(signal: AbortSignal, name: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action()
   } catch (error) {
-    if (error instanceof Interrupted || !(error instanceof Error)) throw error
+    signal.throwIfAborted()
+    if (!(error instanceof Error)) throw error
     const code = 'code' in error && typeof error.code === 'string' ? error.code : 'STEP_FAILED'
     throw new PeerError(code, `step "${name}": ${error.message}`, { step: name }, { cause: error })
   }
