@@ -103,7 +103,8 @@ describe('a provider without room', () => {
     await expectStandsElsewhere(replicas, path)
 
     resize('4g')
-    const again = await client.put(path, { replicas: REPLICAS })
+    const again = await client.put(path, { replicas: REPLICAS + 1 })
+    expect(again.replicas).toEqual(expect.arrayContaining(replicas))
     expect(again.replicas.map(({ provider }) => provider)).toContain(small.address)
     await devnet.kill(small)
     unmount()

@@ -26,7 +26,7 @@ import { isFault, isPaid, startTestDevnet, TEST_ROUND_MS, type TestDevnet } from
 const REPLICAS = 3
 const PAYERS = 4
 /** Acknowledged transfers after which the kill comes: the host is in the middle of the next ones then. */
-const TRANSFERS_BEFORE_KILL = 24
+const TRANSFERS_BEFORE_KILL = 12
 
 const tools = { signatures: portableSignatureVerifier, nodeHasher: portableNodeHasher }
 
@@ -116,11 +116,11 @@ describe('a ledger host that is killed in the middle of a round', () => {
       )
     )
     await Promise.race([enough.promise, paying])
-    killedInRound = ledger.state.round
     const killed = devnet.kill(host!)
     acknowledgedBefore = acknowledged.length
     await killed
     onDisk = await replay()
+    killedInRound = onDisk.state.round
     const { parameters } = devnet.network
     await machineClock.sleep(roundOpensMs(parameters, killedInRound + 3) - machineClock.now())
 
