@@ -40,7 +40,7 @@ async function expectFailure(
 ): Promise<void> {
   const pids: number[] = []
   const onEvent = ({ event, pid }: HoldfastEvent) => {
-    if (event === 'process') pids.push(pid)
+    if (event === 'process') pids.push(Number(pid))
   }
   const options = { temporaryDirectory: temporary, onEvent, ...(user !== undefined && { user }) }
   await using text = runHoldfast(commandArguments, options)

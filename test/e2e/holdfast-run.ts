@@ -6,8 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 export const HOLDFAST_MAIN = fileURLToPath(new URL('../../packages/peer/dist/cli/main.js', import.meta.url))
 
-// biome-ignore lint/suspicious/noExplicitAny: an event is JSON that the test is about to look at
-export type HoldfastEvent = Readonly<Record<string, any>> & { readonly event: string }
+export type HoldfastEvent = Readonly<Record<string, unknown>> & { readonly event: string }
 
 export interface HoldfastEnd {
   readonly code: number | null

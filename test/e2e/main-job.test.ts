@@ -10,6 +10,40 @@ import { TEST_ROUND_MS } from './test-devnet.ts'
 const PEERS = ['ledger-host', 'provider-1', 'provider-2', 'provider-3', 'provider-4', 'verifier-1']
 const REPLICAS = 3
 
+/** A deal in a round, as it is printed: amounts in decimal text. */
+interface PrintedResult {
+  readonly provider: string
+  readonly outcome: { readonly kind: string; readonly reason?: string }
+  readonly paid: string
+  readonly docketLeaves: number
+}
+
+/** What the main job prints, event by event; fields that no test looks at are left out. */
+interface Printed {
+  readonly process: { readonly name: string; readonly pid: number }
+  readonly network: { readonly peers: readonly { readonly name: string; readonly address: string }[] }
+  readonly packed: {
+    readonly rootCid: string
+    readonly pieces: readonly { readonly cid: string; readonly rawSize: number }[]
+    readonly quote: { readonly pricePerRound: string; readonly providers: readonly string[] }
+  }
+  readonly replicaStored: { readonly provider: string }
+  readonly replicaFailed: { readonly provider: string }
+  readonly round: { readonly late: boolean; readonly results: readonly PrintedResult[] }
+  readonly killed: { readonly name: string }
+  readonly restarted: { readonly name: string }
+  readonly recovered: { readonly collateralBefore: string; readonly collateral: string }
+  readonly readBack: { readonly files: number }
+  readonly replayed: { readonly supply: string; readonly stateHash: string }
+  readonly done: { readonly faults: number }
+  readonly failed: { readonly code: string }
+}
+
+/** The events of one name, in order. */
+function printed<Name extends keyof Printed>(events: readonly HoldfastEvent[], name: Name): Printed[Name][] {
+  return events.filter(({ event }) => event === name) as unknown as Printed[Name][]
+}
+
 let life: AsyncDisposableStack
 let temporary: string
 let tree: string
@@ -25,10 +59,11 @@ function startMainJob() {
   const pids: number[] = []
   const deadWhenNamed: unknown[] = []
   const onEvent = (event: HoldfastEvent) => {
-    if (event.event !== 'process') return
-    pids.push(event.pid)
-    // Reader and auditor may be done before this process has read that they began.
-    if (PEERS.includes(event.name) && !isRunning(event.pid)) deadWhenNamed.push(event)
+    for (const { name, pid } of printed([event], 'process')) {
+      pids.push(pid)
+      // Reader and auditor may be done before this process has read that they began.
+      if (PEERS.includes(name) && !isRunning(pid)) deadWhenNamed.push(event)
+    }
   }
   const run: HoldfastRun = life.use(
     runHoldfast(['devnet', tree, '--json', '--round-ms', String(TEST_ROUND_MS)], {
@@ -51,8 +86,8 @@ describe('the main job', () => {
     const { run, pids, deadWhenNamed } = startMainJob()
     const { code, stderr } = await run.ended
     const { events } = run
-    const named = (name: string) => events.filter(({ event }) => event === name)
-    const only = (name: string) => {
+    const named = <Name extends keyof Printed>(name: Name) => printed(events, name)
+    const only = <Name extends keyof Printed>(name: Name) => {
       expect(named(name)).toHaveLength(1)
       return named(name)[0]!
     }
@@ -89,29 +124,27 @@ describe('the main job', () => {
     expect(named('replicaFailed')).toEqual([])
 
     // Rounds: proved and paid, then a fault of the killed provider alone. The one killed for good may miss the last.
-    const addresses = new Map<string, string>(
-      only('network').peers.map((peer: HoldfastEvent) => [peer.name, peer.address])
-    )
+    const addresses = new Map(only('network').peers.map(({ name, address }) => [name, address]))
     const killed = named('killed')
     expect(killed).toHaveLength(2)
     const rounds = named('round')
     expect(rounds.every(({ late }) => late === false)).toBe(true)
-    const faults = rounds.flatMap(({ results }) =>
-      results.filter((result: HoldfastEvent) => result.outcome.kind === 'fault')
-    )
-    const recoveredAt = events.indexOf(only('recovered'))
+    const faultsIn = (some: readonly Printed['round'][]) =>
+      some.flatMap(({ results }) => results.filter(({ outcome }) => outcome.kind === 'fault'))
+    const faults = faultsIn(rounds)
     for (const { provider, outcome } of faults) {
       expect(killed.map(({ name }) => addresses.get(name))).toContain(provider)
       expect(outcome.reason).toBe('no answer')
     }
-    const beforeRecovery = rounds.filter(round => events.indexOf(round) < recoveredAt)
+    const recoveredAt = events.findIndex(({ event }) => event === 'recovered')
+    const beforeRecovery = printed(events.slice(0, recoveredAt), 'round')
     for (const { results } of beforeRecovery) {
       for (const { provider, outcome, paid } of results) {
         if (provider === addresses.get(killed[0]!.name)) continue
         expect({ kind: outcome.kind, isPaid: BigInt(paid) > 0n }).toEqual({ kind: 'proved', isPaid: true })
       }
     }
-    const missed = beforeRecovery.flatMap(({ results }) => results).filter(({ outcome }) => outcome.kind === 'fault')
+    const missed = faultsIn(beforeRecovery)
     expect(missed.length).toBeGreaterThanOrEqual(1)
     for (const { paid, docketLeaves } of missed)
       expect({ paid, owes: docketLeaves > 0 }).toEqual({ paid: '0', owes: true })
