@@ -55,6 +55,8 @@ export interface ClientOptions {
   readonly key?: string
   /** Ends the first catching-up with the ledger, which waits for a host that does not answer. */
   readonly signal?: AbortSignal
+  /** Told when the ledger host begins to give no answer; the client waits for it and goes on. */
+  readonly onUnreachable?: (error: Error) => void
 }
 
 export type PutOptions = PackOptions & Partial<Omit<StoreOptions, 'object' | 'signal'>>
@@ -107,7 +109,8 @@ export async function createClient(options: ClientOptions): Promise<Client> {
       parameters: network.parameters,
       source: createRemoteSource(connection),
       tools: { signatures: portableSignatureVerifier, nodeHasher },
-      clock: machineClock
+      clock: machineClock,
+      ...(options.onUnreachable !== undefined && { onUnreachable: options.onUnreachable })
     })
     life.use(follower)
     try {

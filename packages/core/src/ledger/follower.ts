@@ -42,12 +42,15 @@ export interface FollowerOptions {
   readonly clock: Clock
   /** Told when the host's log breaks the rules, or a listener throws; the follower stops at the last good entry. */
   readonly onDamage?: (error: CoreError) => void
+  /** Told when the host begins to give no answer, and not again until it has given one; the follower goes on trying. */
+  readonly onUnreachable?: (error: CoreError) => void
 }
 
 /** Pause after the host did not answer; a restart of the host is noticed within this. */
 const RETRY_MS = 250
 
-export function createFollower({ parameters, source, tools, clock, onDamage }: FollowerOptions): Follower {
+export function createFollower(options: FollowerOptions): Follower {
+  const { parameters, source, tools, clock, onDamage, onUnreachable } = options
   const machine = createLedgerMachine(parameters, tools)
   let running: ReturnType<typeof run> | undefined
   /** Aborts when nothing is followed any more, with the reason. */
@@ -70,15 +73,19 @@ export function createFollower({ parameters, source, tools, clock, onDamage }: F
   }
 
   async function follow(signal: AbortSignal, caughtUp: () => void): Promise<void> {
+    let isReachable = true
     while (!signal.aborted) {
       try {
         const answer = await source.entries(machine.state.sequence, signal)
         signal.throwIfAborted()
+        isReachable = true
         applyAll(answer.entries)
         if (machine.state.sequence >= answer.length) caughtUp()
       } catch (error) {
         if (signal.aborted) return
         if (!(error instanceof CoreError && error.code === 'LEDGER_UNREACHABLE')) throw error
+        if (isReachable) onUnreachable?.(error)
+        isReachable = false
         await clock.sleep(RETRY_MS, signal).catch(() => undefined)
       }
     }

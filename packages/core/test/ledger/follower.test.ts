@@ -131,6 +131,24 @@ describe('a follower', () => {
     expect(hashState(follower.state)).toBe(hashState(network.state))
   })
 
+  it('says once that the host gives no answer, until it has given one', async () => {
+    const told: string[] = []
+    const onUnreachable = ({ message }: CoreError) => told.push(message)
+    const { parameters, clock } = network
+    await using waiter = createFollower({ parameters, source, tools: TOOLS, clock, onUnreachable })
+    source.isReachable = false
+    const starting = waiter.start()
+    await clock.advanceTo(clock.now() + 2_000)
+    expect(told).toEqual(['the host is down'])
+    source.isReachable = true
+    await clock.advanceTo(clock.now() + 500)
+    await starting
+    source.isReachable = false
+    await network.openRound()
+    await clock.advanceTo(clock.now() + 2_000)
+    expect(told).toEqual(['the host is down', 'the host is down'])
+  })
+
   it.each<[string, (log: Uint8Array[]) => void]>([
     ['bytes that are no entry', log => log.splice(3, 1, Uint8Array.of(1, 2, 3))],
     ['an entry with a flipped bit', log => log.splice(3, 1, log[3]!.with(log[3]!.length - 80, log[3]!.at(-80)! ^ 1))],

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { createClient } from '../client.ts'
 import { formatAmount, formatSize } from '../units.ts'
-import { printJsonEvent } from './output.ts'
+import { escapeForTerminal, printJsonEvent } from './output.ts'
 import { openProgressBars } from './progress-bars.ts'
 
 interface Options {
@@ -24,7 +24,15 @@ export function putCommand(signal: AbortSignal): Command {
 }
 
 async function run(path: string, { network, key, replicas, json }: Options, signal: AbortSignal): Promise<void> {
-  await using client = await createClient({ network, key, signal })
+  await using client = await createClient({
+    network,
+    key,
+    signal,
+    onUnreachable({ message }) {
+      if (json) printJsonEvent('hostUnreachable', { reason: message })
+      else process.stderr.write(`holdfast: ${escapeForTerminal(message)}; waiting for it, Ctrl-C ends this\n`)
+    }
+  })
   await using object = await client.pack(path, { signal })
   const quote = await client.quote(object, { replicas })
   if (json) printJsonEvent('packed', { root: object.root, pieces: object.pieces, quote })

@@ -43,7 +43,7 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
 /** Resolves when it has caught up with the host; waits for a host that does not answer until the signal aborts. */
 export async function startFollowing(
   life: AsyncDisposableStack,
-  { network, tools, clock, node, onFailure, signal }: PeerComponents
+  { network, tools, clock, node, emit, onFailure, signal }: PeerComponents
 ): Promise<Ledger> {
   const source = createRemoteSource({
     node: node.libp2p,
@@ -51,7 +51,14 @@ export async function startFollowing(
     host: parsePeerAddresses(network.addresses.host)
   })
   const follower = life.use(
-    createFollower({ parameters: network.parameters, source, tools, clock, onDamage: onFailure })
+    createFollower({
+      parameters: network.parameters,
+      source,
+      tools,
+      clock,
+      onDamage: onFailure,
+      onUnreachable: error => emit({ kind: 'error', error })
+    })
   )
   await follower.start(signal)
   return follower
