@@ -2,15 +2,7 @@
 export const ENTRY_NAME_SIZE_BYTES_MAX = 255
 
 /** Why a name cannot be one segment of a path on somebody's disk. */
-export type UnsafeNameReason =
-  | 'empty'
-  | 'dot'
-  | 'separator'
-  | 'control'
-  | 'bidi'
-  | 'not-unicode'
-  | 'windows-reserved'
-  | 'too-long'
+export type UnsafeNameReason = 'empty' | 'dot' | 'separator' | 'control' | 'bidi' | 'not-unicode' | 'too-long'
 
 export type EntryNameVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: UnsafeNameReason }
 
@@ -27,10 +19,11 @@ const WINDOWS_SYNTAX = /[<>:"|?*]|[ .]$/
 const textEncoder = new TextEncoder()
 
 /**
- * Says whether `name` is safe as one segment of a path on every platform that Holdfast runs on.
+ * Says whether `name` is safe as one segment of a path: leads nowhere else, deceives nobody, fits every disk.
  *
- * The same rule holds when content is packed and when it is read, so that what is stored can be restored anywhere.
- * Does not normalise: two names that differ only in case or in Unicode form are two names here.
+ * The same rule holds when content is packed and when it is read. Does not normalise: two names that differ only in case
+ * or in Unicode form are two names here. Names that only Windows gives a meaning are good names; whoever writes files
+ * there asks {@link isReservedOnWindows} as well.
  */
 export function checkEntryName(name: string): EntryNameVerdict {
   const reason = unsafeNameReason(name)
@@ -45,9 +38,13 @@ function unsafeNameReason(name: string): UnsafeNameReason | undefined {
   if (CONTROL.test(name)) return 'control'
   if (BIDI.test(name)) return 'bidi'
   if (!name.isWellFormed() || name.includes('\ufffd')) return 'not-unicode'
-  if (WINDOWS_DEVICE.test(name) || WINDOWS_SYNTAX.test(name)) return 'windows-reserved'
   if (textEncoder.encode(name).length > ENTRY_NAME_SIZE_BYTES_MAX) return 'too-long'
   return undefined
+}
+
+/** Says whether Windows would take `name` for a device, another stream of a file, or a different name. */
+export function isReservedOnWindows(name: string): boolean {
+  return WINDOWS_DEVICE.test(name) || WINDOWS_SYNTAX.test(name)
 }
 
 const HIDDEN = new RegExp(`${CONTROL.source}|${BIDI.source}`, 'g')

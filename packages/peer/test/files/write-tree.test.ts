@@ -3,7 +3,7 @@ import type { ContentEntry } from '@holdfast/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isConfinedTarget } from '../../src/files/confined-target.ts'
-import { safeJoin, writeTree } from '../../src/files/index.ts'
+import { writeTree } from '../../src/files/index.ts'
 import { listTree, temporaryDirectory } from './temporary-directory.ts'
 
 const path = temporaryDirectory()
@@ -196,13 +196,3 @@ function resolveIn(links: ReadonlyMap<string, string[]>, names: readonly string[
     else todo.unshift(...target)
   }
 }
-
-describe('safeJoin', () => {
-  it('joins safe names and refuses the others', () => {
-    expect(safeJoin('/root', ['a', 'b'])).toBe('/root/a/b')
-    expect(safeJoin('/root', [])).toBe('/root')
-    for (const name of ['..', '', 'a/b', '/etc', 'x\0']) {
-      expect(() => safeJoin('/root', ['a', name])).toThrow(expect.objectContaining({ code: 'UNSAFE_NAME' }))
-    }
-  })
-})
