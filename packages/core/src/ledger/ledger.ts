@@ -28,8 +28,8 @@ export interface Ledger {
   /** As of the last durable entry that this peer has applied. Not to be written to. */
   readonly state: LedgerState
   /**
-   * Resolves when the ledger has decided. A command with an id that is already there gives its first receipt again; a
-   * transfer, which has a nonce instead, is refused with `WRONG_NONCE`.
+   * Resolves when the ledger has decided. A command that is already there gives its first receipt again; of transfers,
+   * which have no id, the newest of each account does.
    *
    * @throws {CoreError} `LEDGER_UNREACHABLE` when nobody answered; the command may or may not have been taken, and
    * submitting the same one again is safe

@@ -256,6 +256,12 @@ describe('readContent, of blocks that are not what they should be', () => {
   })
 })
 
+/** Work of this thread, which no busy machine makes longer. */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
 describe('readContent, of shards', () => {
   const shard = (fanout: bigint, hashType = 0x22n, data = new Uint8Array(0)) =>
     new UnixFS({ type: 'hamt-sharded-directory', fanout, hashType, data }).marshal()
@@ -265,9 +271,9 @@ describe('readContent, of shards', () => {
     const blocks = new Blocks()
     const leaf = await blocks.add(text('x'), raw.code)
     const root = await blocks.node(shard(fanout), [{ Name: '00a', Hash: leaf, Tsize: 1 }])
-    const start = performance.now()
+    const startMs = cpuMs()
     await expect(collect(read(blocks, root))).rejects.toMatchObject({ code: 'MALFORMED_CONTENT' })
-    expect(performance.now() - start).toBeLessThan(50)
+    expect(cpuMs() - startMs).toBeLessThan(50)
   })
 
   it.each([
@@ -303,12 +309,12 @@ describe('readContent, of shards', () => {
 
 describe('readContent, of bombs', () => {
   async function expectExceeded(blocks: Blocks, root: CID, budget: ReadOptions['budget'], which: string) {
-    const start = performance.now()
+    const startMs = cpuMs()
     await expect(collect(read(blocks, root, { budget: budget ?? {} }))).rejects.toMatchObject({
       code: 'BUDGET_EXCEEDED',
       details: { budget: which }
     })
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(cpuMs() - startMs).toBeLessThan(1000)
   }
 
   it('stops at a chain of directories deeper than 128', async () => {
