@@ -18,9 +18,14 @@ export interface HostConnection {
 export function createRemoteSource({ node, networkId, host }: HostConnection): LedgerSource {
   return {
     async entries(from, signal) {
-      return hostAnswer(
-        await request(node, host, ledgerEntries, { from, waitMs: ENTRIES_WAIT_MS_MAX }, { networkId, signal })
-      )
+      const message = { from, waitMs: ENTRIES_WAIT_MS_MAX }
+      const answer = await request(node, host, ledgerEntries, message, { networkId, signal })
+      if (answer.kind === 'refused' && answer.code === 'NO_SUCH_ENTRY') {
+        throw new CoreError('LOG_INVALID', `the host has lost entries that it gave out before: ${answer.message}`, {
+          from
+        })
+      }
+      return hostAnswer(answer)
     },
     async submit(command, signal) {
       // The refusal crossed the wire as text; the codes are those of the rules that the host runs.

@@ -52,6 +52,8 @@ export interface Devnet extends AsyncDisposable {
   peakRssMiB(): Promise<Record<string, number>>
 }
 
+/** A peer that is asked to stop ends what it is writing; one that takes longer is stuck. */
+const STOP_MS_MAX = 15_000
 const LOOPBACK_ANY_PORT = '/ip4/127.0.0.1/tcp/0'
 const ALLOCATE_DEFAULT = '8GiB'
 
@@ -101,10 +103,12 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
   }
 
   async function stop(): Promise<void> {
-    // The host last, so that the others need not wait for answers that never come.
-    const names = [...processes.keys()].filter(name => name !== host.name)
-    for (const name of [...names, host.name]) processes.get(name)?.kill('SIGTERM')
-    await Promise.all([...processes.values()].map(({ exited }) => exited))
+    const children = [...processes.values()]
+    for (const child of children) child.kill('SIGTERM')
+    const stuck = setTimeout(() => {
+      for (const child of children) child.kill('SIGKILL')
+    }, STOP_MS_MAX)
+    await Promise.all(children.map(({ exited }) => exited)).finally(() => clearTimeout(stuck))
   }
 
   try {

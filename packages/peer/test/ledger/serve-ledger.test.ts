@@ -133,12 +133,12 @@ describe('a follower', () => {
   })
 })
 
-it('a peer that knows more entries than there are is told so', async () => {
+it('a peer that has more entries than the host is told that the host lost them', async () => {
   const source = createRemoteSource(await openConnection())
   await expect(source.entries(9, new AbortController().signal)).rejects.toMatchObject({
-    code: 'LEDGER_UNREACHABLE',
+    code: 'LOG_INVALID',
     message: expect.stringContaining('this log holds 1 entries'),
-    details: { code: 'NO_SUCH_ENTRY' }
+    details: { from: 9 }
   })
 })
 
