@@ -42,7 +42,9 @@ const copy = join(directory, 'copy')
 await putAndGet(network, key, path, copy)
 const comparison = await compareTrees(path, copy)
 if (!comparison.equal) throw new Error(`what came back is not what was stored: ${comparison.difference}`)
-console.log(`read back ${comparison.files} files, ${comparison.bytes} bytes, all equal`)
+console.log(
+  `read back ${comparison.files} ${comparison.files === 1 ? 'file' : 'files'}, ${comparison.bytes} bytes, all equal`
+)
 
 async function startOwnDevnet(): Promise<{ network: string; key: string }> {
   const devnet = life.use(await startDevnet({ directory, providers: PROVIDERS, roundMs: ROUND_MS }))

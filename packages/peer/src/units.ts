@@ -20,3 +20,8 @@ export function formatAmount(atto: bigint, decimals = 6): string {
   const [whole = '0', fraction = ''] = formatCredits(atto).split('.')
   return `${whole}.${fraction.padEnd(decimals, '0').slice(0, decimals)}`
 }
+
+/** Highest resident memory of this process so far, in MiB. */
+export function ownPeakRssMiB(): number {
+  return Math.round(process.resourceUsage().maxRSS / 1024)
+}

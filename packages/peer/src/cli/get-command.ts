@@ -1,7 +1,7 @@
 /** `holdfast get`: reads an object back, knowing nothing but its root CID and the network. */
 import { Command } from 'commander'
 import { createClient } from '../client.ts'
-import { formatSize } from '../units.ts'
+import { formatSize, ownPeakRssMiB } from '../units.ts'
 import { escapeForTerminal, printJsonEvent } from './output.ts'
 
 interface Options {
@@ -34,8 +34,20 @@ async function run(root: string, { network, output, json }: Options, signal: Abo
         )
     }
   })
-  if (json) printJsonEvent('read', { pid: process.pid, root, output, fileCount, contentSizeBytes, skippedSymlinks })
-  else process.stdout.write(`${fileCount} files, ${formatSize(Number(contentSizeBytes))}, written to ${output}\n`)
+  if (json)
+    printJsonEvent('read', {
+      pid: process.pid,
+      root,
+      output,
+      fileCount,
+      contentSizeBytes,
+      skippedSymlinks,
+      peakRssMiB: ownPeakRssMiB()
+    })
+  else
+    process.stdout.write(
+      `${fileCount} ${fileCount === 1 ? 'file' : 'files'}, ${formatSize(Number(contentSizeBytes))}, written to ${output}\n`
+    )
   for (const { path, target } of json ? [] : skippedSymlinks) {
     process.stderr.write(
       `holdfast: left out the link ${escapeForTerminal(path)} → ${escapeForTerminal(target)}, which leads outside\n`

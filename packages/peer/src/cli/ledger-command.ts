@@ -6,7 +6,7 @@ import { PeerError } from '../error.ts'
 import { replayLog } from '../ledger/replay-log.ts'
 import { readNetworkFile } from '../network-file.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
-import { formatAmount } from '../units.ts'
+import { formatAmount, ownPeakRssMiB } from '../units.ts'
 import { printJsonEvent } from './output.ts'
 
 interface VerifyOptions {
@@ -44,7 +44,8 @@ async function verify({ directory, json }: VerifyOptions): Promise<void> {
       supply,
       sum,
       conserved,
-      violations
+      violations,
+      peakRssMiB: ownPeakRssMiB()
     })
   else {
     process.stdout.write(

@@ -15,7 +15,8 @@ import { PeerError } from '../error.ts'
 import { compareTrees } from '../files/index.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { type PackedObject, packPath } from '../packed-object.ts'
-import { spawnHoldfast } from './child-process.ts'
+import { ownPeakRssMiB } from '../units.ts'
+import { type ChildEvent, spawnHoldfast } from './child-process.ts'
 import { type Devnet, type DevnetPeer, startDevnet } from './devnet.ts'
 import type { Screen } from './screen.ts'
 import { nextRoundThat } from './watch-rounds.ts'
@@ -40,6 +41,8 @@ interface Story extends StoryOptions {
   readonly ledger: Ledger
   readonly object: PackedObject
   readonly replicas: readonly StoredReplica[]
+  /** Highest resident memory in MiB of processes that have ended. */
+  readonly peaks: Record<string, number>
 }
 
 const PROVIDERS = 4
@@ -82,7 +85,7 @@ export async function runDevnetStory(options: StoryOptions): Promise<void> {
   )
   screen.packed(path, object, await client.quote(object, { replicas: REPLICAS }))
   const replicas = await step('store', () => store(client, object, options))
-  const story: Story = { ...options, directory, devnet, client, ledger, object, replicas }
+  const story: Story = { ...options, directory, devnet, client, ledger, object, replicas, peaks: {} }
   await step('prove and pay', () => watchProofs(story))
   await step('kill and restart a provider', () => killAndRestart(story))
   await step('read back without a provider', () => killAndRead(story, ignore))
@@ -94,7 +97,7 @@ export async function runDevnetStory(options: StoryOptions): Promise<void> {
     bytesEqual: true,
     conserved: true,
     stateHash: replayed.stateHash,
-    peakRssMiB: { ...(await devnet.peakRssMiB()), client: Math.round(process.resourceUsage().maxRSS / 1024) }
+    peakRssMiB: { ...(await devnet.peakRssMiB()), ...story.peaks, client: ownPeakRssMiB() }
   })
   if (!options.staysUp) return
   screen.stayingUp()
@@ -191,24 +194,45 @@ async function killAndRead(story: Story, ignore: (relativePath: string) => boole
   await devnet.kill(peer)
   const output = join(directory, 'read-back', basename(path))
   await mkdir(join(directory, 'read-back'))
-  const reader = spawnHoldfast(['get', object.root.toString(), '--network', devnet.networkFile, '--output', output])
-  screen.process('reader', 'client', reader.pid)
-  await reader.event('read')
+  const network = ['--network', devnet.networkFile]
+  await runFresh(story, 'reader', ['get', object.root.toString(), ...network, '--output', output], 'read')
   const comparison = await compareTrees(path, output, { ignore })
   if (!comparison.equal)
     throw new PeerError('BYTES_DIFFER', `what was read back is not what was stored: ${comparison.difference}`)
   screen.readBack(comparison.files, comparison.bytes, peer.name)
 }
 
-async function replay({ devnet, screen }: Story): Promise<{ stateHash: string }> {
-  const [host] = devnet.peers
-  const verifying = spawnHoldfast(['ledger', 'verify', '--directory', host!.directory])
-  screen.process('auditor', 'ledger verify', verifying.pid)
-  const { entries, stateHash, sum, supply, conserved, violations } = await verifying.event('verified')
+async function replay(story: Story): Promise<{ stateHash: string }> {
+  const { devnet, screen } = story
+  const commandArguments = ['ledger', 'verify', '--directory', devnet.peers[0]!.directory]
+  const verified = await runFresh(story, 'auditor', commandArguments, 'verified')
+  const { entries, stateHash, sum, supply, conserved, violations } = verified
   if (conserved !== true || (violations as unknown[]).length > 0)
     throw new PeerError('NOT_CONSERVED', `the balances sum to ${sum} atto, the genesis made ${supply}`)
   screen.replayed(Number(entries), String(stateHash), BigInt(String(sum)), BigInt(String(supply)))
   return { stateHash: String(stateHash) }
+}
+
+/** Runs a command in a process of its own that knows nothing of this one. @returns what it printed as that event */
+async function runFresh(
+  { screen, signal, peaks }: Story,
+  name: string,
+  commandArguments: readonly string[],
+  event: string
+): Promise<ChildEvent> {
+  const child = spawnHoldfast(commandArguments)
+  screen.process(name, commandArguments[0]!, child.pid)
+  const stop = () => child.kill('SIGTERM')
+  signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
+  try {
+    const printed = await child.event(event)
+    await child.exited
+    peaks[name] = Number(printed.peakRssMiB)
+    return printed
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }
 
 /** A test of the results of this story's deals, which must all be there. */
