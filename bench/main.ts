@@ -10,10 +10,27 @@ import { proofsSuite } from './proofs.ts'
 
 const suites: readonly Suite[] = [proofsSuite]
 
+const USAGE = `npm run bench -- [SUITE…] [--quick] [--json]
+
+Suites: ${suites.map(suite => suite.name).join(', ')}; without one, all run. Ratios above 1 are better than the peer.
+  --quick  smaller sizes, to see that all works
+  --json   one object a line for each row and peer
+`
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } }
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false }
+  }
 })
+if (values.help) {
+  process.stdout.write(USAGE)
+  process.exit(0)
+}
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on('error', () => process.exit(0))
 const unknown = positionals.filter(name => !suites.some(suite => suite.name === name))
 if (unknown.length > 0) {
   process.stderr.write(`no suite ${unknown.join(', ')}; there are ${suites.map(suite => suite.name).join(', ')}\n`)

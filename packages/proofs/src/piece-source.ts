@@ -2,9 +2,8 @@
  * Where a prover gets nodes from: a piece's raw bytes and its cached layer.
  *
  * A node above the cached layer follows from the layer, a node to the right of all data is zero, and every other node is
- * rebuilt from the bytes of the one cached subtree that holds it. Subtrees are read one at a time, ascending, each once
- * for all the nodes that are wanted of it, so memory is one subtree whatever is asked for, and proving does not crowd out
- * what else the disk does.
+ * rebuilt from the bytes of the one cached subtree that holds it. Subtrees are read ascending, a few ahead, each once for
+ * all the nodes that are wanted of it, so memory is a few subtrees whatever is asked for.
  */
 import { expectArray, expectBytes, expectFunction, expectInteger } from './arguments.ts'
 import { ProofError } from './errors.ts'
@@ -13,6 +12,7 @@ import type { NodePosition } from './leaf-runs.ts'
 import { expectNodeHasher, type NodeHasher } from './node-hasher.ts'
 import type { PieceCommitment } from './piece-cid.ts'
 import { type CachedLayer, expectLayerOfPiece, growLayers } from './piece-tree.ts'
+import { readAhead } from './read-ahead.ts'
 import { expandedSizeOf, heightOf, LEAF_SIZE_BYTES, leafCountOf, rawCapacityOf } from './sizes.ts'
 import { zeroNode } from './zero-nodes.ts'
 
@@ -75,8 +75,10 @@ export async function readNodes(source: PieceSource, positions: readonly NodePos
   const leavesPerSubtree = 2 ** layer.height
   const leaves = new Uint8Array(leavesPerSubtree * LEAF_SIZE_BYTES)
   const wanted = Map.groupBy(unknown, ({ level, index }) => Math.floor((index * 2 ** level) / leavesPerSubtree))
-  for (const [subtree, nodes] of [...wanted].sort(([a], [b]) => a - b)) {
-    await readSubtree(source, subtree, leaves)
+  const subtrees = [...wanted].sort(([a], [b]) => a - b)
+  for await (const { item, bytes: raw } of readAhead(subtrees, ([subtree]) => readSubtree(source, subtree))) {
+    const [, nodes] = item
+    expandSubtree(raw, leaves)
     const layers = growLayers(leaves, 0, layer.height - 1, nodeHasher)
     for (const { level, index, offset } of nodes)
       bytes.set(nodeOf(layers[level]!, index % 2 ** (layer.height - level)), offset)
@@ -94,11 +96,15 @@ function createKnownNodes({ commitment, layer, nodeHasher }: PieceSource) {
   }
 }
 
-/** Reads and expands one subtree of the cached layer's height; what lies behind the piece is zero. */
-async function readSubtree(source: PieceSource, subtree: number, leaves: Uint8Array): Promise<void> {
+/** Reads the raw bytes of one subtree of the cached layer's height, as far as the piece goes. */
+function readSubtree(source: PieceSource, subtree: number): Promise<Uint8Array> {
   const subtreeRawSize = rawCapacityOf(source.layer.height)
   const offset = subtree * subtreeRawSize
-  const raw = await readExactly(source, offset, Math.min(subtreeRawSize, source.commitment.rawSize - offset))
+  return readExactly(source, offset, Math.min(subtreeRawSize, source.commitment.rawSize - offset))
+}
+
+/** Expands a subtree's bytes to its leaves; what lies behind the piece is zero. */
+function expandSubtree(raw: Uint8Array, leaves: Uint8Array): void {
   const expandedSize = expandedSizeOf(raw.length)
   expandFr32(raw, leaves.subarray(0, expandedSize))
   leaves.fill(0, expandedSize)
