@@ -4,6 +4,7 @@
  * Strict: a key that nobody reads is refused with its line, because a misspelt limit would otherwise be no limit.
  * Knows shapes and ranges only; whether an address can be bound or a disk has the room, the peer finds out.
  */
+import { AMOUNT_MAX } from '@holdfast/core'
 import { isMultiaddr, multiaddr } from '@multiformats/multiaddr'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
@@ -18,8 +19,6 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** A piece must fit; anything less than this donates nothing. */
 const ALLOCATE_BYTES_MIN = 2 ** 20
-/** Amounts stay below 2^128 everywhere in the ledger. */
-const AMOUNT_MAX = 2n ** 128n - 1n
 
 export interface PeerConfig {
   readonly roles: readonly Role[]
@@ -38,11 +37,14 @@ export interface ProviderConfig {
   readonly region?: string
 }
 
+/** About 2.5 credits for a TiB and month at rounds of an hour: what storage with proofs costs elsewhere. */
+const PRICE_PER_LEAF_ROUND_DEFAULT = 100_000n
+
 export const DEFAULT_CONFIG: PeerConfig = {
   roles: ['provider'],
   listen: ['/ip4/0.0.0.0/tcp/4740'],
   logLevel: 'info',
-  provider: { allocateBytes: 100e9, pricePerLeafRound: 100_000_000n }
+  provider: { allocateBytes: 100e9, pricePerLeafRound: PRICE_PER_LEAF_ROUND_DEFAULT }
 }
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {
@@ -76,8 +78,8 @@ const sizeSchema = z
   .refine(bytes => bytes >= ALLOCATE_BYTES_MIN, { error: 'expected at least 1MiB' })
 
 const amountSchema = z
-  .string({ error: 'expected a decimal string, such as "100000000": attoFIL do not fit into a TOML number' })
-  .regex(/^(0|[1-9]\d*)$/, { error: 'expected digits only, such as "100000000"', abort: true })
+  .string({ error: 'expected a decimal string, such as "100000": attoFIL do not fit into a TOML number' })
+  .regex(/^(0|[1-9]\d*)$/, { error: 'expected digits only, such as "100000"', abort: true })
   .transform(BigInt)
   .refine(amount => amount <= AMOUNT_MAX, { error: 'expected less than 2^128' })
 
