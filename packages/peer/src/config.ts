@@ -161,7 +161,7 @@ export function formatConfig({ roles, listen, logLevel, provider }: PeerConfig):
   const region = provider.region === undefined ? '# region = "eu-west"' : `region = ${quote(provider.region)}`
   return `# Holdfast: what this peer does. Restart it after a change.
 
-# What it does for the network: any of ${ROLES.map(quote).join(', ')}.
+# What it does for the network, one or more of ${ROLES.map(quote).join(', ')}.
 roles = [${roles.map(quote).join(', ')}]
 
 # Addresses to listen on. [] for a peer that only dials out.

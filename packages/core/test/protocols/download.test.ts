@@ -1,43 +1,35 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { BulkFrame } from '../../src/protocols/bulk-frames.ts'
 import { encodeBulkFrame } from '../../src/protocols/bulk-frames.ts'
 import type { Download, DownloadSource } from '../../src/protocols/download.ts'
 import { download, serveDownload } from '../../src/protocols/download.ts'
 import type { RequestOptions, ServeOptions } from '../../src/protocols/engine.ts'
 import { refuse } from '../../src/protocols/protocol.ts'
-import type { Pair } from './network.ts'
-import { countListeners, NETWORK_ID, openManualClock, openPair, openStreams } from './network.ts'
+import { countListeners, NETWORK_ID, openManualClock, usePair } from './network.ts'
 import type { Sized } from './transfers.ts'
 import { CHUNK_SIZE_BYTES, collect, openSource, patternOf, TRANSFER } from './transfers.ts'
 
-let pair: Pair
-let service: AsyncDisposable | undefined
-
-beforeAll(async () => {
-  pair = await openPair()
-})
-afterEach(async () => {
-  await service?.[Symbol.asyncDispose]()
-  service = undefined
-  await expect.poll(() => openStreams(pair.client, TRANSFER.id) + openStreams(pair.server, TRANSFER.id)).toBe(0)
-})
-afterAll(async () => {
-  await pair[Symbol.asyncDispose]()
-})
+const net = usePair(TRANSFER.id)
 
 async function serveSource(chunks: AsyncIterable<Uint8Array>, options: Partial<ServeOptions> = {}) {
   const source: DownloadSource<Sized> = { header: { sizeBytes: 7 }, chunks }
-  service = await serveDownload(pair.server, TRANSFER, async () => ({ ok: true, value: source }), {
+  net.service = await serveDownload(net.pair.server, TRANSFER, async () => ({ ok: true, value: source }), {
     networkId: NETWORK_ID,
     ...options
   })
 }
 
 function ask(options: Partial<RequestOptions> = {}) {
-  return download(pair.client, pair.server.peerId, TRANSFER, { name: 'x' }, { networkId: NETWORK_ID, ...options })
+  return download(
+    net.pair.client,
+    net.pair.server.peerId,
+    TRANSFER,
+    { name: 'x' },
+    { networkId: NETWORK_ID, ...options }
+  )
 }
 
 async function open(options: Partial<RequestOptions> = {}): Promise<Download<Sized>> {
@@ -52,13 +44,13 @@ async function read(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
 
 /** A server that opens every download and then does what the test says. */
 async function serveRaw(answer: (write: (frame: BulkFrame) => Promise<void>, stream: Stream) => Promise<void>) {
-  await pair.server.handle(TRANSFER.id, async stream => {
+  await net.pair.server.handle(TRANSFER.id, async stream => {
     const frames = lpStream(stream)
     await frames.read()
     await frames.write(dagCbor.encode({ v: 1, network: NETWORK_ID, body: { ok: true, value: { sizeBytes: 7 } } }))
     await answer(frame => frames.writeV([Buffer.concat(encodeBulkFrame(frame))]), stream)
   })
-  service = { [Symbol.asyncDispose]: () => pair.server.unhandle(TRANSFER.id) }
+  net.service = { [Symbol.asyncDispose]: () => net.pair.server.unhandle(TRANSFER.id) }
 }
 
 describe('a download', () => {
@@ -74,7 +66,7 @@ describe('a download', () => {
   )
 
   it('is refused before the first byte', async () => {
-    service = await serveDownload(pair.server, TRANSFER, async () => refuse('UNKNOWN_PIECE', 'not here'), {
+    net.service = await serveDownload(net.pair.server, TRANSFER, async () => refuse('UNKNOWN_PIECE', 'not here'), {
       networkId: NETWORK_ID
     })
     await expect(ask()).resolves.toMatchObject({ kind: 'refused', code: 'UNKNOWN_PIECE' })
@@ -87,7 +79,7 @@ describe('a download', () => {
     await chunks.next()
     // Every one of these passes through the connection after all that the server could send without credit.
     for (let index = 0; index < 20; index++)
-      await pair.client.dialProtocol(pair.server.peerId, '/nobody').catch(() => {})
+      await net.pair.client.dialProtocol(net.pair.server.peerId, '/nobody').catch(() => {})
     expect(source.pulledBytes).toBeLessThanOrEqual((TRANSFER.chunksInFlightMax + 1) * CHUNK_SIZE_BYTES)
     expect((await read(chunks)).length).toBe(63 * CHUNK_SIZE_BYTES)
   })
@@ -146,7 +138,7 @@ describe('bytes that stop before their end', () => {
       })
       const { chunks } = await open()
       await expect(read(chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
-      await pair.server.unhandle(TRANSFER.id)
+      await net.pair.server.unhandle(TRANSFER.id)
     }
   })
 

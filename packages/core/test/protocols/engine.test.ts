@@ -2,7 +2,7 @@ import * as dagCbor from '@ipld/dag-cbor'
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Handler, RequestOptions, ServeOptions } from '../../src/protocols/engine.ts'
 import { request, serve } from '../../src/protocols/engine.ts'
@@ -11,8 +11,7 @@ import { ENVELOPE_SIZE_BYTES_MAX } from '../../src/protocols/limits.ts'
 import type { Protocol } from '../../src/protocols/protocol.ts'
 import { refuse } from '../../src/protocols/protocol.ts'
 import { amountSchema } from '../../src/schema.ts'
-import type { Pair } from './network.ts'
-import { countListeners, NETWORK_ID, openManualClock, openPair, openStreams } from './network.ts'
+import { countListeners, NETWORK_ID, openManualClock, openPair, usePair } from './network.ts'
 
 interface Question {
   text: string
@@ -38,39 +37,25 @@ const echo: Handler<Question, Reaction> = async ({ text, amount }) => ({
   value: { text, amount: amount ?? 0n }
 })
 
-let pair: Pair
-let service: AsyncDisposable | undefined
-
-beforeAll(async () => {
-  pair = await openPair()
-})
-afterEach(async () => {
-  await service?.[Symbol.asyncDispose]()
-  service = undefined
-  // Whatever happened in a test, neither side keeps a stream of it.
-  await expect.poll(() => openStreams(pair.client, ECHO.id) + openStreams(pair.server, ECHO.id)).toBe(0)
-})
-afterAll(async () => {
-  await pair[Symbol.asyncDispose]()
-})
+const net = usePair(ECHO.id)
 
 async function serveEcho(handler: Handler<Question, Reaction>, options: Partial<ServeOptions> = {}) {
-  service = await serve(pair.server, ECHO, handler, { networkId: NETWORK_ID, ...options })
+  net.service = await serve(net.pair.server, ECHO, handler, { networkId: NETWORK_ID, ...options })
 }
 
 function ask(message: Question, options: Partial<RequestOptions> = {}) {
-  return request(pair.client, pair.server.peerId, ECHO, message, { networkId: NETWORK_ID, ...options })
+  return request(net.pair.client, net.pair.server.peerId, ECHO, message, { networkId: NETWORK_ID, ...options })
 }
 
 /** A server without manners. */
 async function serveRaw(answer: (stream: Stream) => Promise<void>) {
-  await pair.server.handle(ECHO.id, stream => answer(stream))
-  service = { [Symbol.asyncDispose]: () => pair.server.unhandle(ECHO.id) }
+  await net.pair.server.handle(ECHO.id, stream => answer(stream))
+  net.service = { [Symbol.asyncDispose]: () => net.pair.server.unhandle(ECHO.id) }
 }
 
 /** Sends raw bytes as a client and returns the first frame of the answer, decoded. */
 async function sendRaw(bytes: Uint8Array | Uint8ArrayList): Promise<unknown> {
-  const stream = await pair.client.dialProtocol(pair.server.peerId, ECHO.id)
+  const stream = await net.pair.client.dialProtocol(net.pair.server.peerId, ECHO.id)
   const frames = lpStream(stream)
   stream.send(bytes)
   try {
@@ -103,8 +88,8 @@ describe('a request', () => {
   it('reaches a peer by its addresses', async () => {
     await serveEcho(echo)
     const answer = await request(
-      pair.client,
-      pair.server.getMultiaddrs(),
+      net.pair.client,
+      net.pair.server.getMultiaddrs(),
       ECHO,
       { text: 'x' },
       { networkId: NETWORK_ID }
@@ -115,7 +100,7 @@ describe('a request', () => {
   it('tells the handler who asks', async () => {
     await serveEcho(async (_, { remotePeer }) => ({ ok: true, value: { text: remotePeer.toString(), amount: 0n } }))
     const answer = await ask({ text: 'who am I' })
-    expect(answer).toMatchObject({ value: { text: pair.client.peerId.toString() } })
+    expect(answer).toMatchObject({ value: { text: net.pair.client.peerId.toString() } })
   })
 
   it('brings back a refusal as a value', async () => {
@@ -149,7 +134,7 @@ describe('no answer', () => {
     const gone = await openPair()
     const addresses = gone.server.getMultiaddrs()
     await gone[Symbol.asyncDispose]()
-    const answer = await request(pair.client, addresses, ECHO, { text: 'x' }, { networkId: NETWORK_ID })
+    const answer = await request(net.pair.client, addresses, ECHO, { text: 'x' }, { networkId: NETWORK_ID })
     expect(answer).toMatchObject({ kind: 'no-answer', code: 'UNREACHABLE' })
   })
 
@@ -186,7 +171,7 @@ describe('no answer', () => {
         await stream.close()
       })
       await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'INVALID' })
-      await pair.server.unhandle(ECHO.id)
+      await net.pair.server.unhandle(ECHO.id)
     }
   })
 
@@ -208,7 +193,7 @@ describe('no answer', () => {
     const elapseWhenRead = ECHO.response.refine(() => setImmediate(clock.elapse))
     const protocol = { ...ECHO, response: elapseWhenRead }
     const options = { networkId: NETWORK_ID, clock }
-    const answer = await request(pair.client, pair.server.peerId, protocol, { text: 'x' }, options)
+    const answer = await request(net.pair.client, net.pair.server.peerId, protocol, { text: 'x' }, options)
     expect(answer).toMatchObject({ kind: 'answer', value: { text: 'x' } })
   })
 })
@@ -304,7 +289,7 @@ describe('a served protocol', () => {
     const started = Promise.withResolvers<void>()
     const ended: string[] = []
     const running = await serve(
-      pair.server,
+      net.pair.server,
       ECHO,
       async (_, { signal }) => {
         started.resolve()
@@ -329,7 +314,7 @@ describe('the caller’s signal', () => {
     const dialled: unknown[] = []
     const node = { dialProtocol: (...call: unknown[]) => Promise.reject(dialled.push(call)) }
     const options = { networkId: NETWORK_ID, signal: AbortSignal.abort(reason) }
-    await expect(request(node, pair.server.peerId, ECHO, { text: 'x' }, options)).rejects.toBe(reason)
+    await expect(request(node, net.pair.server.peerId, ECHO, { text: 'x' }, options)).rejects.toBe(reason)
     expect(dialled).toEqual([])
   })
 
@@ -351,7 +336,7 @@ describe('the caller’s signal', () => {
     const canceller = new AbortController()
     const listeners = countListeners(canceller.signal)
     await ask({ text: 'x' }, { signal: canceller.signal, clock })
-    await service?.[Symbol.asyncDispose]()
+    await net.service?.[Symbol.asyncDispose]()
     await ask({ text: 'x' }, { signal: canceller.signal, clock })
     expect(listeners()).toBe(0)
     expect(clock.sleepers).toBe(0)

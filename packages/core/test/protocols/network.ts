@@ -4,6 +4,7 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Libp2p } from 'libp2p'
 import { createLibp2p } from 'libp2p'
+import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import type { Clock } from '../../src/clock.ts'
 
 export const NETWORK_ID = new Uint8Array(32).fill(7)
@@ -23,6 +24,28 @@ export async function openPair(): Promise<Pair> {
       await Promise.all([client.stop(), server.stop()])
     }
   }
+}
+
+/** The pair that the tests of a file share, and the service that a test put on it. */
+export interface SharedPair {
+  pair: Pair
+  service: AsyncDisposable | undefined
+}
+
+/** Opens a pair for the tests of a file. Whatever happened in a test, neither side keeps a stream of the protocol. */
+export function usePair(protocolId: string): SharedPair {
+  const net = { service: undefined } as SharedPair
+  beforeAll(async () => {
+    net.pair = await openPair()
+  })
+  afterEach(async () => {
+    await net.service?.[Symbol.asyncDispose]()
+    net.service = undefined
+    const { client, server } = net.pair
+    await expect.poll(() => openStreams(client, protocolId) + openStreams(server, protocolId)).toBe(0)
+  })
+  afterAll(() => net.pair[Symbol.asyncDispose]())
+  return net
 }
 
 /** A node that listens on loopback. */

@@ -2,57 +2,46 @@ import * as dagCbor from '@ipld/dag-cbor'
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { BulkFrame } from '../../src/protocols/bulk-frames.ts'
 import { encodeBulkFrame } from '../../src/protocols/bulk-frames.ts'
 import type { ServeOptions } from '../../src/protocols/engine.ts'
 import { refuse } from '../../src/protocols/protocol.ts'
 import type { UploadOptions } from '../../src/protocols/upload.ts'
 import { serveUpload, upload } from '../../src/protocols/upload.ts'
-import type { Pair } from './network.ts'
-import { countListeners, NETWORK_ID, openManualClock, openPair, openStreams } from './network.ts'
+import { countListeners, NETWORK_ID, openManualClock, openPair, usePair } from './network.ts'
 import { CHUNK_SIZE_BYTES, MemorySink, openSource, patternOf, TRANSFER } from './transfers.ts'
 
-let pair: Pair
-let service: AsyncDisposable | undefined
+const net = usePair(TRANSFER.id)
 
-beforeAll(async () => {
-  pair = await openPair()
-})
-afterEach(async () => {
-  await service?.[Symbol.asyncDispose]()
-  service = undefined
-  await expect.poll(() => openStreams(pair.client, TRANSFER.id) + openStreams(pair.server, TRANSFER.id)).toBe(0)
-})
-afterAll(async () => {
-  await pair[Symbol.asyncDispose]()
-})
-
-async function serveSink(sink: MemorySink, options: Partial<ServeOptions> = {}, server = pair.server) {
-  service = await serveUpload(server, TRANSFER, async () => ({ ok: true, value: sink }), {
+async function serveSink(sink: MemorySink, options: Partial<ServeOptions> = {}, server = net.pair.server) {
+  net.service = await serveUpload(server, TRANSFER, async () => ({ ok: true, value: sink }), {
     networkId: NETWORK_ID,
     ...options
   })
 }
 
 function send(source: (offset: number) => AsyncIterable<Uint8Array>, options: Partial<UploadOptions> = {}) {
-  return upload(pair.client, pair.server.peerId, TRANSFER, { name: 'x' }, source, { networkId: NETWORK_ID, ...options })
+  return upload(net.pair.client, net.pair.server.peerId, TRANSFER, { name: 'x' }, source, {
+    networkId: NETWORK_ID,
+    ...options
+  })
 }
 
 /** A server that opens every upload and then does what the test says. */
 async function serveRaw(answer: (frames: ReturnType<typeof lpStream>, stream: Stream) => Promise<void>) {
-  await pair.server.handle(TRANSFER.id, async stream => {
+  await net.pair.server.handle(TRANSFER.id, async stream => {
     const frames = lpStream(stream)
     await frames.read()
     await frames.write(dagCbor.encode({ v: 1, network: NETWORK_ID, body: { ok: true, value: { offset: 0 } } }))
     await answer(frames, stream)
   })
-  service = { [Symbol.asyncDispose]: () => pair.server.unhandle(TRANSFER.id) }
+  net.service = { [Symbol.asyncDispose]: () => net.pair.server.unhandle(TRANSFER.id) }
 }
 
 /** A client that opens an upload, hears where to begin, and then does what the test says. */
-async function openRaw(client = pair.client) {
-  const stream = await client.dialProtocol(pair.server.peerId, TRANSFER.id)
+async function openRaw(client = net.pair.client) {
+  const stream = await client.dialProtocol(net.pair.server.peerId, TRANSFER.id)
   const frames = lpStream(stream)
   await frames.write(dagCbor.encode({ v: 1, network: NETWORK_ID, body: { name: 'x' } }))
   await frames.read()
@@ -113,14 +102,21 @@ describe('an upload', () => {
       ['a', new MemorySink()],
       ['b', new MemorySink()]
     ])
-    await service?.[Symbol.asyncDispose]()
-    service = await serveUpload(pair.server, TRANSFER, async ({ name }) => ({ ok: true, value: sinks.get(name)! }), {
-      networkId: NETWORK_ID
-    })
+    await net.service?.[Symbol.asyncDispose]()
+    net.service = await serveUpload(
+      net.pair.server,
+      TRANSFER,
+      async ({ name }) => ({ ok: true, value: sinks.get(name)! }),
+      {
+        networkId: NETWORK_ID
+      }
+    )
     const bytes = patternOf(30 * CHUNK_SIZE_BYTES)
     const answers = await Promise.all(
       ['a', 'b'].map(name =>
-        upload(pair.client, pair.server.peerId, TRANSFER, { name }, openSource(bytes).from, { networkId: NETWORK_ID })
+        upload(net.pair.client, net.pair.server.peerId, TRANSFER, { name }, openSource(bytes).from, {
+          networkId: NETWORK_ID
+        })
       )
     )
     expect(answers.map(({ kind }) => kind)).toEqual(['answer', 'answer'])
@@ -130,7 +126,7 @@ describe('an upload', () => {
 
 describe('a server that refuses', () => {
   it('at the opening, is not sent a byte', async () => {
-    service = await serveUpload(pair.server, TRANSFER, async () => refuse('UNKNOWN_DEAL', 'no such deal'), {
+    net.service = await serveUpload(net.pair.server, TRANSFER, async () => refuse('UNKNOWN_DEAL', 'no such deal'), {
       networkId: NETWORK_ID
     })
     const source = openSource(patternOf(100))
@@ -358,7 +354,7 @@ it('is disposed only when its sinks have ended', async () => {
   }
   const answer = send(endless)
   await started.promise
-  await service?.[Symbol.asyncDispose]()
+  await net.service?.[Symbol.asyncDispose]()
   expect(sink.endings).toEqual(['abort'])
   await expect(answer).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
 })
@@ -371,7 +367,7 @@ it('survives whatever a stranger writes on its streams', async () => {
     sinks.push(sink)
     return { ok: true, value: sink } as const
   }
-  service = await serveUpload(pair.server, TRANSFER, accept, {
+  net.service = await serveUpload(net.pair.server, TRANSFER, accept, {
     networkId: NETWORK_ID,
     onError: error => errors.push(error)
   })
@@ -382,7 +378,7 @@ it('survives whatever a stranger writes on its streams', async () => {
       async (polite, pieces) => {
         const stream = polite
           ? (await openRaw()).stream
-          : await pair.client.dialProtocol(pair.server.peerId, TRANSFER.id)
+          : await net.pair.client.dialProtocol(net.pair.server.peerId, TRANSFER.id)
         for (const piece of pieces) if (stream.writeStatus === 'writable') stream.send(piece)
         await stream.close().catch(() => {})
         if (stream.status === 'open') await new Promise(resolve => stream.addEventListener('close', resolve))
@@ -392,7 +388,7 @@ it('survives whatever a stranger writes on its streams', async () => {
   )
   expect(errors).toEqual([])
   expect(sinks.length).toBeGreaterThan(10)
-  await service[Symbol.asyncDispose]()
+  await net.service[Symbol.asyncDispose]()
   expect(new Set(sinks.map(({ endings }) => endings.join()))).toEqual(new Set(['abort']))
   await serveSink(new MemorySink())
   await expect(send(openSource(patternOf(10)).from)).resolves.toMatchObject({ kind: 'answer' })

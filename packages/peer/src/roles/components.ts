@@ -1,13 +1,17 @@
 /** What every role of a peer is built from, and what roles report. */
 import { randomBytes } from 'node:crypto'
-import type {
-  Clock,
-  LedgerTools,
-  NetworkDescription,
-  ProverEvent,
-  ServeOptions,
-  Signer,
-  VerifierEvent
+import {
+  type Answer,
+  type Clock,
+  type LedgerTools,
+  type NetworkDescription,
+  type Protocol,
+  type ProverEvent,
+  parsePeerAddresses,
+  request,
+  type ServeOptions,
+  type Signer,
+  type VerifierEvent
 } from '@holdfast/core'
 import type { PeerConfig } from '../config.ts'
 import type { DataDirectory } from '../data-directory.ts'
@@ -43,4 +47,14 @@ export interface PeerComponents {
 /** Chance, from the system. */
 export function random(sizeBytes: number): Uint8Array {
   return new Uint8Array(randomBytes(sizeBytes))
+}
+
+/** Requests of one protocol to peers as the ledger names them: by their addresses. */
+export function createRequester<Request, Response>(
+  { node, serveOptions }: Pick<PeerComponents, 'node' | 'serveOptions'>,
+  protocol: Protocol<Request, Response>
+): (addresses: readonly string[], message: Request, signal: AbortSignal) => Promise<Answer<Response>> {
+  const { networkId } = serveOptions
+  return (addresses, message, signal) =>
+    request(node.libp2p, parsePeerAddresses(addresses), protocol, message, { networkId, signal })
 }

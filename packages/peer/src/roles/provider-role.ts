@@ -1,12 +1,12 @@
 /** The role of a provider: takes orders and pieces, keeps them proved, serves public blocks. */
-import { createProver, type Ledger, parsePeerAddresses, pushProofs, request } from '@holdfast/core'
+import { createProver, type Ledger, pushProofs } from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { createPieceKeeper } from '../provider/keep-pieces.ts'
 import { createStorePieceReader } from '../provider/piece-reader.ts'
 import { serveProvider } from '../provider/serve-provider.ts'
 import { createPieceBlockstore, type PieceStore } from '../storage/index.ts'
 import { announceAsk } from './announce.ts'
-import { type PeerComponents, random } from './components.ts'
+import { createRequester, type PeerComponents, random } from './components.ts'
 
 export async function startProvider(
   life: AsyncDisposableStack,
@@ -26,11 +26,7 @@ export async function startProvider(
       nodeHasher: tools.nodeHasher,
       clock,
       random,
-      push: (addresses, message, pushSignal) =>
-        request(node.libp2p, parsePeerAddresses(addresses), pushProofs, message, {
-          networkId: serveOptions.networkId,
-          signal: pushSignal
-        }),
+      push: createRequester(components, pushProofs),
       onEvent: event => emit({ kind: 'prover', event }),
       onError
     })

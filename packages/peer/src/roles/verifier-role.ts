@@ -1,8 +1,8 @@
 /** The role of a verifier: takes pushed proofs, asks those who did not come, attests. */
-import { challenge, createVerifier, type Ledger, parsePeerAddresses, pushProofs, request, serve } from '@holdfast/core'
+import { challenge, createVerifier, type Ledger, pushProofs, serve } from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { announceStake } from './announce.ts'
-import { type PeerComponents, random } from './components.ts'
+import { createRequester, type PeerComponents, random } from './components.ts'
 
 export async function startVerifier(
   life: AsyncDisposableStack,
@@ -18,11 +18,7 @@ export async function startVerifier(
       nodeHasher: tools.nodeHasher,
       clock,
       random,
-      ask: (addresses, message, askSignal) =>
-        request(node.libp2p, parsePeerAddresses(addresses), challenge, message, {
-          networkId: serveOptions.networkId,
-          signal: askSignal
-        }),
+      ask: createRequester(components, challenge),
       onEvent: event => emit({ kind: 'verifier', event }),
       onError: error => emit({ kind: 'error', error })
     })
