@@ -1,9 +1,11 @@
 /** Verdicts of one verifier over its deals: two bits each, in the order of `dealsAssignedTo`, lowest bits first. */
 
-/** `no answer` is neither proved nor refuted and stays a third thing all the way to the ledger. */
-export type Verdict = 'no answer' | 'pass' | 'bad proof'
+/** By their two bits: 0, 1, 2. */
+export const VERDICTS = ['no answer', 'pass', 'bad proof'] as const
 
-const VERDICTS: readonly Verdict[] = ['no answer', 'pass', 'bad proof']
+/** `no answer` is neither proved nor refuted and stays a third thing all the way to the ledger. */
+export type Verdict = (typeof VERDICTS)[number]
+
 const VERDICTS_PER_BYTE = 4
 
 export function encodeVerdicts(verdicts: readonly Verdict[]): Uint8Array {

@@ -8,13 +8,14 @@
 import type { NodeHasher } from '@holdfast/proofs'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import type { Clock } from '../clock.ts'
+import { faultOfProofs } from '../evidence/judge-transcript.ts'
 import { merkleRoot } from '../evidence/merkle-root.ts'
 import { digestOfTranscript, type Transcript } from '../evidence/transcript.ts'
 import type { SignatureVerifier, Signer } from '../identity.ts'
 import { statementDigestOf } from '../ledger/apply.ts'
 import { digestOfProofs } from '../ledger/commands.ts'
 import type { Ledger, Receipt } from '../ledger/ledger.ts'
-import { assignmentOf, checkProofs, openChallengesOf, sameLeaves } from '../ledger/proof-rules.ts'
+import { assignmentOf, openChallengesOf } from '../ledger/proof-rules.ts'
 import type { OpenRound } from '../ledger/state.ts'
 import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
@@ -111,11 +112,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const statement = { provider: deal.provider, verifier: signer.address, dealId, round, proofs: digest }
     if (signatures.recover(statementDigestOf(state)('ProofPush', statement), signature) !== deal.provider)
       return notAsked('the provider did not sign this')
-    const bad = sameLeaves(challenges, proofs)
-      ? checkProofs(deal.pieces, proofs, nodeHasher)
-      : 'these are not the leaves that were asked for'
+    const bad = faultOfProofs({ challenges, pieces: deal.pieces }, proofs, nodeHasher)
     const verdict = bad === undefined ? 'pass' : 'bad proof'
     transcriptsIn(open).set(dealId, {
+      version: 1,
       round,
       dealId,
       verifier: signer.address,
@@ -188,12 +188,13 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const seen = assignedDeals(open).map(
       (dealId): Transcript =>
         transcriptsIn(open).get(dealId) ?? {
+          version: 1,
           round,
           dealId,
           verifier: signer.address,
           verdict: 'no answer',
           reason: '',
-          push: undefined
+          push: null
         }
     )
     const statement = {

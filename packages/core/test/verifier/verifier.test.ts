@@ -161,7 +161,7 @@ describe('an attestation', () => {
     await network.clock.advanceTo(attestFromMs(network.parameters, 2))
     expect(attestations()).toHaveLength(3)
     for (const { transcripts } of attestations())
-      expect(transcripts).toMatchObject([{ verdict: 'no answer', push: undefined }])
+      expect(transcripts).toMatchObject([{ verdict: 'no answer', push: null }])
     expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'no answer' })
   })
 
