@@ -79,10 +79,7 @@ export function judgeTranscript(
     : judgement
 }
 
-/**
- * Why proofs are not what a round asked for; undefined when they are. The one check of verifiers and of whoever judges
- * them.
- */
+/** Why proofs are not what a round asked for; undefined when they are: the one check of verifiers and of their judges. */
 export function faultOfProofs(
   { challenges, pieces }: AskedLeaves,
   proofs: readonly PieceProof[],

@@ -4,6 +4,7 @@
  * @see PROTOCOLS.md, Wire
  */
 import { z } from 'zod'
+import { transcriptPathSchema, transcriptSchema } from '../evidence/transcript.ts'
 import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
 import { statementSchema } from '../ledger/statements.ts'
 import { addressesSchema, addressSchema, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
@@ -179,3 +180,21 @@ export const challenge = {
   timeoutMs: 15_000,
   streamsInboundMax: 8
 } satisfies Protocol<unknown, unknown>
+
+/** Asks a verifier by what it attested a deal in a round: anyone may, and may refute what does not bear it out. */
+export const readTranscript = {
+  id: '/holdfast/transcript/1',
+  request: z.strictObject({ round: naturalSchema, dealId: naturalSchema }),
+  response: z.strictObject({
+    transcript: transcriptSchema,
+    path: transcriptPathSchema,
+    /** What the provider pushed; null when nothing came. */
+    proofs: pieceProofsSchema.nullable()
+  }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: ENTRY_SIZE_BYTES_MAX,
+  timeoutMs: 10_000,
+  streamsInboundMax: 4
+} satisfies Protocol<unknown, unknown>
+
+export type TranscriptAnswer = z.output<typeof readTranscript.response>
