@@ -8,6 +8,7 @@
  * network.json   the network description
  * pieces/        one file a piece
  * ledger/        segments of the log
+ * transcripts/   what this verifier attested by, one file a round
  * state/         Level: indexes and snapshots, all of which can be rebuilt; its lock is the directory's lock
  * ```
  *
@@ -31,6 +32,7 @@ export interface DataDirectoryPaths {
   readonly networkFile: string
   readonly piecesDirectory: string
   readonly ledgerDirectory: string
+  readonly transcriptsDirectory: string
   readonly stateDirectory: string
 }
 
@@ -50,6 +52,7 @@ export function dataDirectoryPaths(path: string): DataDirectoryPaths {
     networkFile: join(path, 'network.json'),
     piecesDirectory: join(path, 'pieces'),
     ledgerDirectory: join(path, 'ledger'),
+    transcriptsDirectory: join(path, 'transcripts'),
     stateDirectory: join(path, 'state')
   }
 }
