@@ -1,5 +1,6 @@
 /** What storing a replica with one provider still takes, and costs: one plan, for the quote as well as for doing it. */
 
+import { isPresent } from '../ledger/piece-rules.ts'
 import { quoteDeal } from '../ledger/price.ts'
 import type { Deal, LedgerState } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
@@ -29,7 +30,7 @@ export function planReplica(
 ): ReplicaPlan {
   const { money } = state.parameters
   const deal = findDeal(state, client, ask.provider)
-  const held = new Set(deal?.pieces.map(({ cid }) => cid.toString()))
+  const held = new Set(deal?.pieces.filter(isPresent).map(({ cid }) => cid.toString()))
   const missing = object.pieces
     .map((piece, index) => ({ ...piece, index }))
     .filter(({ cid }) => !held.has(cid.toString()))

@@ -7,10 +7,10 @@ import type { Libp2p } from '@libp2p/interface'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import type { z } from 'zod'
 import { CoreError } from '../error.ts'
-import { statementDigestOf } from '../ledger/apply.ts'
 import type { Ledger, Receipt } from '../ledger/ledger.ts'
 import type { Deal } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
+import { statementDigestOf } from '../ledger/statements.ts'
 import { proposeDeal, storePiece } from '../protocols/definitions.ts'
 import { request } from '../protocols/engine.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
@@ -118,8 +118,8 @@ async function addPieces(
     client: signer.address,
     ...freshId(components),
     dealId,
-    root: object.root,
     pieces: missing.map(({ cid }) => cid),
+    labels: missing.map(() => object.root.bytes),
     deposit
   }
   const signature = signer.sign(statementDigestOf(ledger.state)('PiecesOrder', statement))

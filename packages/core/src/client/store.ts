@@ -4,7 +4,9 @@
  */
 import { CoreError } from '../error.ts'
 import type { Signer } from '../identity.ts'
+import { asksInForce } from '../ledger/asks.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { isPresent } from '../ledger/piece-rules.ts'
 import type { LedgerState } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
 import { selectProviders } from '../placement/select-providers.ts'
@@ -125,7 +127,7 @@ function place(
   excluded: ReadonlyMap<Address, string>,
   count: number
 ) {
-  const placement = selectProviders(ledger.state.asks.values(), {
+  const placement = selectProviders(asksInForce(ledger.state), {
     count,
     sizeBytes: sizeOf(object),
     excluded,
@@ -140,7 +142,9 @@ function providersWithPieces(state: LedgerState, client: Address, object: Stored
   const wanted = new Set(object.pieces.map(({ cid }) => cid.toString()))
   const holding = [...state.deals.values()].filter(
     deal =>
-      deal.client === client && deal.status === 'active' && deal.pieces.some(({ cid }) => wanted.has(cid.toString()))
+      deal.client === client &&
+      deal.status === 'active' &&
+      deal.pieces.some(piece => isPresent(piece) && wanted.has(piece.cid.toString()))
   )
   return new Set(holding.map(({ provider }) => provider))
 }

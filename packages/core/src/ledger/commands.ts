@@ -25,7 +25,8 @@ export const signatureSchema = bytesOfLength(SIGNATURE_SIZE_BYTES)
 
 /** The multi-proof of some leaves of one piece of a deal. */
 export const pieceProofSchema = z.strictObject({
-  pieceIndex: naturalSchema,
+  /** The piece's number in its deal. */
+  pieceId: naturalSchema,
   leafIndices: z.array(naturalSchema).min(1).max(LEAVES_PER_PROOF_MAX),
   /** The leaves, 32 bytes each, in the order of their indices. */
   leaves: bytesUpTo(LEAVES_PER_PROOF_MAX * 32),
@@ -58,10 +59,15 @@ export const commandSchema = z.discriminatedUnion('kind', [
   plain('VerifierStake'),
   plain('DealOrder').extend({ acceptance: signatureSchema }),
   plain('PiecesOrder').extend({ acceptance: signatureSchema }),
+  plain('RemovePieces'),
   plain('TopUp'),
   plain('EndDeal'),
   plain('Attestation'),
-  plain('SelfProof').extend({ proofs: pieceProofsSchema })
+  plain('SelfProof').extend({ proofs: pieceProofsSchema }),
+  plain('DemandOpening'),
+  /** Reserved, so that no other meaning takes their names: known, signed, and always refused. */
+  plain('KeyChange'),
+  plain('ParameterChange')
 ])
 export type Command = z.output<typeof commandSchema>
 export type CommandKind = Command['kind']

@@ -6,8 +6,8 @@
 import { z } from 'zod'
 import { transcriptPathSchema, transcriptSchema } from '../evidence/transcript.ts'
 import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
-import { statementSchema } from '../ledger/statements.ts'
-import { addressesSchema, addressSchema, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
+import { LABEL_SIZE_BYTES_MAX, statementSchema } from '../ledger/statements.ts'
+import { addressesSchema, addressSchema, bytesBetween, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
 import {
   CHUNK_SIZE_BYTES_MAX,
   CHUNKS_IN_FLIGHT_MAX,
@@ -85,7 +85,8 @@ export type Replica = z.output<typeof replicaSchema>
 /** Who holds an object: for readers that follow no ledger. A lie only sends them to somebody whose blocks do not match. */
 export const ledgerReplicas = {
   id: '/holdfast/ledger-replicas/1',
-  request: z.strictObject({ root: cidSchema }),
+  /** What the client calls the pieces: the bytes of the root CID of a public object. */
+  request: z.strictObject({ label: bytesBetween(1, LABEL_SIZE_BYTES_MAX) }),
   response: z.strictObject({ replicas: z.array(replicaSchema).max(REPLICAS_PER_ANSWER_MAX) }),
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,

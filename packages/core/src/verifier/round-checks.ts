@@ -6,10 +6,10 @@ import type { NodeHasher } from '@holdfast/proofs'
 import { faultOfProofs } from '../evidence/judge-transcript.ts'
 import type { Transcript } from '../evidence/transcript.ts'
 import type { SignatureVerifier } from '../identity.ts'
-import { statementDigestOf } from '../ledger/apply.ts'
 import { boundOfProofs, digestOfProofs, PROOFS_SIZE_BYTES_MAX } from '../ledger/commands.ts'
 import { assignmentOf, openChallengesOf } from '../ledger/proof-rules.ts'
 import type { LedgerState, OpenRound } from '../ledger/state.ts'
+import { statementDigestOf } from '../ledger/statements.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
 import { dealsAssignedTo } from '../rounds/assignment.ts'
 import type { Address } from '../schema.ts'
@@ -57,7 +57,7 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
     const challenges = deal === undefined ? undefined : openChallengesOf(open, deal)
     if (deal === undefined || challenges === undefined) return notAsked('this round does not challenge the deal')
     if (!assigned.has(dealId)) return notAsked('the deal is not assigned to this verifier')
-    if (closed || state.open !== open || open.verdicts.has(verifier))
+    if (closed || state.open !== open || open.attestations.has(verifier))
       return notAsked('this verifier has attested already')
     const known = transcripts.get(dealId)
     if (known !== undefined) return { checked: findingOf(known) }

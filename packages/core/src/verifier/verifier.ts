@@ -12,10 +12,11 @@ import type { Clock } from '../clock.ts'
 import { merkleRoot } from '../evidence/merkle-root.ts'
 import { digestOfTranscript } from '../evidence/transcript.ts'
 import type { SignatureVerifier, Signer } from '../identity.ts'
-import { statementDigestOf } from '../ledger/apply.ts'
+import { newestAskOf } from '../ledger/asks.ts'
 import type { CommandOf } from '../ledger/commands.ts'
 import type { Ledger, Receipt } from '../ledger/ledger.ts'
 import type { OpenRound } from '../ledger/state.ts'
+import { statementDigestOf } from '../ledger/statements.ts'
 import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
 import { batchDeals } from '../protocols/proof-batches.ts'
@@ -144,7 +145,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     signal: AbortSignal
   ): Promise<void> {
     try {
-      const answer = await options.ask(state.asks.get(provider)?.addresses ?? [], message, signal)
+      const answer = await options.ask(newestAskOf(state, provider)?.addresses ?? [], message, signal)
       if (answer.kind === 'answer' && state.open === open) await receive(message.round, answer.value.items)
     } catch (error) {
       if (!signal.aborted) onError(error)
@@ -186,7 +187,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function serveRound(round: number, signal: AbortSignal): Promise<void> {
     const { open, parameters } = state
-    if (open === undefined || open.verdicts.has(signer.address)) return
+    if (open === undefined || open.attestations.has(signer.address)) return
     const checks = checksOf(open, round)
     if (checks.dealIds.length === 0) return
     const before = await transcripts.sealed(round)

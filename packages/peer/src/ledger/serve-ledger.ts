@@ -49,7 +49,7 @@ export async function serveLedger(
     await serve(
       node,
       ledgerReplicas,
-      async ({ root }) => ({ ok: true, value: { replicas: replicasOf(host.state, root) } }),
+      async ({ label }) => ({ ok: true, value: { replicas: replicasOf(host.state, label) } }),
       options
     )
   )
