@@ -8,6 +8,7 @@ import { type NodeHasher, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { CoreError } from '../error.ts'
 import { iterateAbortably } from './abortable.ts'
+import { digestKey } from './digest-key.ts'
 import { type PackedPiece, PIECE_SIZE_LIMIT_BYTES_MIN, PiecePacker, type PieceSink } from './piece-packer.ts'
 import { type SourceEntry, SourceOrder, SYMLINK_TARGET_SIZE_BYTES_MAX, splitSourcePath } from './source-entry.ts'
 import { type BuiltNode, createUnixfsBuilder, type UnixfsBuilder, type UnixfsProfile } from './unixfs-builder.ts'
@@ -202,9 +203,4 @@ class Packing {
 
 function isPrefix(prefix: readonly string[], names: readonly string[]): boolean {
   return prefix.length <= names.length && prefix.every((name, i) => name === names[i])
-}
-
-/** One character a byte: a third of the memory of a CID's text, and no codec, so a leaf shared by codecs counts twice. */
-function digestKey(cid: CID): string {
-  return String.fromCharCode(cid.code & 0xff, ...cid.multihash.digest)
 }
