@@ -58,7 +58,8 @@ const SIGNERS = {
   EndDeal: 'party',
   Attestation: 'verifier',
   SelfProof: 'provider',
-  ProofPush: 'provider'
+  ProofPush: 'provider',
+  ReadPermission: 'label'
 } as const
 
 const FIELDS = {
@@ -113,7 +114,9 @@ const FIELDS = {
     proofs: digest
   },
   /** Never on the ledger: signs the proofs that a provider pushes to one verifier, so that a bad one is evidence. */
-  ProofPush: { provider: address, verifier: address, dealId: natural, round: natural, proofs: digest }
+  ProofPush: { provider: address, verifier: address, dealId: natural, round: natural, proofs: digest },
+  /** Never on the ledger: lets one peer read one private piece at one provider. Signed by the key of the piece's label. */
+  ReadPermission: { label: address, provider: address, reader: address, validUntilRound: natural }
 } as const
 
 type Fields = typeof FIELDS

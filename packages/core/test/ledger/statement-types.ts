@@ -16,5 +16,6 @@ export const STATEMENT_TYPES: Record<StatementKind, string> = {
     'Attestation(address verifier,bytes16 id,uint64 validUntilRound,uint64 round,bytes verdicts,bytes32 transcripts)',
   SelfProof:
     'SelfProof(address provider,bytes16 id,uint64 validUntilRound,uint64 dealId,uint64 round,bool docket,bytes32 proofs)',
-  ProofPush: 'ProofPush(address provider,address verifier,uint64 dealId,uint64 round,bytes32 proofs)'
+  ProofPush: 'ProofPush(address provider,address verifier,uint64 dealId,uint64 round,bytes32 proofs)',
+  ReadPermission: 'ReadPermission(address label,address provider,address reader,uint64 validUntilRound)'
 }

@@ -57,7 +57,8 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
     transcripts: DIGEST
   },
   SelfProof: { provider: BOB, id: ID, validUntilRound: 9, dealId: 3, round: 9, docket: true, proofs: DIGEST },
-  ProofPush: { provider: BOB, verifier: ALICE, dealId: 3, round: 9, proofs: DIGEST }
+  ProofPush: { provider: BOB, verifier: ALICE, dealId: 3, round: 9, proofs: DIGEST },
+  ReadPermission: { label: ALICE, provider: BOB, reader: ALICE, validUntilRound: 9 }
 }
 type Kind = keyof typeof STATEMENTS
 
