@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
-import { statementSchema } from '../ledger/statements.ts'
+import { statementIdSchema, statementSchema } from '../ledger/statements.ts'
 import { addressesSchema, addressSchema, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
 import {
   CHUNK_SIZE_BYTES_MAX,
@@ -114,10 +114,19 @@ export const proposeDeal = {
   streamsInboundMax: 8
 } satisfies Protocol<unknown, unknown>
 
-/** Uploads one piece under a deal; answered with what the provider has on disk, synced and hashed by itself. */
+/**
+ * Uploads one piece under a deal; answered with what the provider has on disk, synced and hashed by itself.
+ *
+ * With an `uploadId`, 128 bits that the client chose for these bytes alone, an upload that breaks off can be resumed: the
+ * same request goes on where the provider's disk stands.
+ */
 export const storePiece = {
   id: '/holdfast/store-piece/1',
-  request: z.strictObject({ dealId: naturalSchema, sizeBytes: naturalSchema.min(1) }),
+  request: z.strictObject({
+    dealId: naturalSchema,
+    sizeBytes: naturalSchema.min(1),
+    uploadId: statementIdSchema.optional()
+  }),
   response: z.strictObject({ cid: cidSchema, rawSize: naturalSchema }),
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: KIB,
@@ -139,6 +148,65 @@ export const readBlocks = {
   chunksInFlightMax: CHUNKS_IN_FLIGHT_MAX,
   idleTimeoutMs: 15_000
 } satisfies BulkProtocol<unknown, unknown>
+
+/** Raw bytes in one proved range: the asker holds them all while it checks them. */
+export const PROVED_RANGE_SIZE_BYTES_MAX = 16 * KIB * KIB
+
+/** A reader's permission for private pieces; the statement's provider is the one asked, its reader the one who asks. */
+const readPermissionSchema = z.strictObject({ validUntilRound: naturalSchema, signature: signatureSchema })
+
+/**
+ * Reads a range of a piece. With `proof`, what comes is the quads around the range and the nodes that bind them to the
+ * PieceCID (`verifyRange` in proofs); without, the range itself.
+ */
+export const readRange = {
+  id: '/holdfast/read-range/1',
+  request: z.strictObject({
+    piece: cidSchema,
+    offset: naturalSchema,
+    length: naturalSchema.min(1),
+    permission: readPermissionSchema.nullable(),
+    proof: z.boolean()
+  }),
+  response: z.strictObject({
+    /** Of the bytes that follow, in the piece. */
+    offset: naturalSchema,
+    length: naturalSchema.min(1),
+    /** Of the range proof; empty when none was asked for. */
+    nodes: bytesUpTo(4 * KIB)
+  }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: 8 * KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 16,
+  chunkSizeBytesMax: CHUNK_SIZE_BYTES_MAX,
+  chunksInFlightMax: CHUNKS_IN_FLIGHT_MAX,
+  idleTimeoutMs: 15_000
+} satisfies BulkProtocol<unknown, unknown>
+
+/** Longest that a provider holds a question about a pull back. */
+export const PULL_WAIT_MS_MAX = 10_000
+
+/**
+ * Asks a provider to fetch a piece from another one, under a deal. The same question again asks how far it is; whoever
+ * stops asking stops the pull, and what came is kept for as long as an upload that broke off.
+ */
+export const pullPiece = {
+  id: '/holdfast/pull-piece/1',
+  request: z.strictObject({
+    dealId: naturalSchema,
+    piece: cidSchema,
+    from: addressesSchema.min(1),
+    /** How long the answer may be held back while the pull goes on. */
+    waitMs: z.int().min(0).max(PULL_WAIT_MS_MAX)
+  }),
+  /** `held`: the piece is on disk, synced, and was hashed to the CID that was asked for. */
+  response: z.strictObject({ receivedBytes: naturalSchema, held: z.boolean() }),
+  requestSizeBytesMax: 4 * KIB,
+  responseSizeBytesMax: KIB,
+  timeoutMs: PULL_WAIT_MS_MAX + 20_000,
+  streamsInboundMax: 4
+} satisfies Protocol<unknown, unknown>
 
 const pushedProofSchema = z.strictObject({
   dealId: naturalSchema,
