@@ -14,13 +14,17 @@ import { readCarBlocks } from './car-blocks.ts'
 import type { CarSummary } from './car-scanner.ts'
 import { decodeNode } from './decode-node.ts'
 import { digestKey } from './digest-key.ts'
-import type { PackedContent, PackOptions } from './pack.ts'
+import { hashPieces } from './hash-pieces.ts'
+import type { LaidOutContent, LayOutOptions, PackedContent } from './pack.ts'
 import { PiecePacker } from './piece-packer.ts'
 
-export interface PackCarOptions extends Pick<PackOptions, 'openPiece' | 'pieceSizeBytesMax' | 'signal' | 'onProgress'> {
-  readonly nodeHasher: NodeHasher
+export interface LayOutCarOptions extends Omit<LayOutOptions, 'source' | 'profile'> {
   /** The bytes of a CARv1 with one root. */
   readonly car: AsyncIterable<Uint8Array>
+}
+
+export interface PackCarOptions extends Omit<LayOutCarOptions, 'trailerSizeOf'> {
+  readonly nodeHasher: NodeHasher
 }
 
 /**
@@ -30,10 +34,17 @@ export interface PackCarOptions extends Pick<PackOptions, 'openPiece' | 'pieceSi
  * @throws {CoreError} `CAR_INVALID` also for a CAR of no or several roots, and for one that lacks blocks of its DAG;
  * `MALFORMED_CONTENT` for a dag-pb block that is no UnixFS; `NOTHING_TO_STORE`
  */
-export async function packCar(options: PackCarOptions): Promise<PackedContent> {
-  const { car, openPiece, nodeHasher, signal, pieceSizeBytesMax = PIECE_SIZE_BYTES_MAX, onProgress } = options
+export async function packCar({ nodeHasher, ...options }: PackCarOptions): Promise<PackedContent> {
+  const hashed = hashPieces(options.openPiece, nodeHasher)
+  const content = await layOutCar({ ...options, openPiece: hashed.openPiece })
+  return { ...content, pieces: hashed.commit(content.pieces) }
+}
+
+/** `packCar` without commitments, for sinks that store other bytes than they are given. */
+export async function layOutCar(options: LayOutCarOptions): Promise<LaidOutContent> {
+  const { car, openPiece, trailerSizeOf, signal, pieceSizeBytesMax = PIECE_SIZE_BYTES_MAX, onProgress } = options
   signal?.throwIfAborted()
-  const packer = new PiecePacker({ openPiece, nodeHasher, pieceSizeBytesMax, signal })
+  const packer = new PiecePacker({ openPiece, pieceSizeBytesMax, trailerSizeOf, signal })
   const seen = new Set<string>()
   /** Blocks that others link to and that have not come. */
   const awaited = new Map<string, CID>()

@@ -1,6 +1,13 @@
 import { bytesOf, type ContentSource, entriesOf, isCar } from './content-source.ts'
-import { type PackedContent, type PackOptions, packContent } from './pack.ts'
-import { packCar } from './pack-car.ts'
+import {
+  type LaidOutContent,
+  type LayOutOptions,
+  layOutContent,
+  type PackedContent,
+  type PackOptions,
+  packContent
+} from './pack.ts'
+import { layOutCar, packCar } from './pack-car.ts'
 
 export interface PackSourceOptions extends Omit<PackOptions, 'source'> {
   readonly source: ContentSource
@@ -15,4 +22,15 @@ export function packSource({ source, ...options }: PackSourceOptions): Promise<P
   return isCar(source)
     ? packCar({ ...options, car: bytesOf(source.car) })
     : packContent({ ...options, source: entriesOf(source) })
+}
+
+export interface LayOutSourceOptions extends Omit<LayOutOptions, 'source'> {
+  readonly source: ContentSource
+}
+
+/** `packSource` without commitments, for sinks that store other bytes than they are given. */
+export function layOutSource({ source, ...options }: LayOutSourceOptions): Promise<LaidOutContent> {
+  return isCar(source)
+    ? layOutCar({ ...options, car: bytesOf(source.car) })
+    : layOutContent({ ...options, source: entriesOf(source) })
 }
