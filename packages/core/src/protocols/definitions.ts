@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
 import { statementIdSchema, statementSchema } from '../ledger/statements.ts'
+import { readPermissionSchema } from '../pieces/read-permission.ts'
 import { addressesSchema, addressSchema, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
 import {
   CHUNK_SIZE_BYTES_MAX,
@@ -151,9 +152,6 @@ export const readBlocks = {
 
 /** Raw bytes in one proved range: the asker holds them all while it checks them. */
 export const PROVED_RANGE_SIZE_BYTES_MAX = 16 * KIB * KIB
-
-/** A reader's permission for private pieces; the statement's provider is the one asked, its reader the one who asks. */
-const readPermissionSchema = z.strictObject({ validUntilRound: naturalSchema, signature: signatureSchema })
 
 /**
  * Reads a range of a piece. With `proof`, what comes is the quads around the range and the nodes that bind them to the
