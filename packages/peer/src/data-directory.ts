@@ -8,6 +8,8 @@
  * network.json   the network description
  * pieces/        one file a piece
  * ledger/        segments of the log
+ * api.json       where the local API listens while the daemon runs
+ * api-token      what opens the local API, 0600
  * state/         Level: indexes and snapshots, all of which can be rebuilt; its lock is the directory's lock
  * ```
  *
@@ -32,6 +34,8 @@ export interface DataDirectoryPaths {
   readonly piecesDirectory: string
   readonly ledgerDirectory: string
   readonly stateDirectory: string
+  readonly apiFile: string
+  readonly apiTokenFile: string
 }
 
 /** A data directory that this process holds the lock of. Closing it releases the lock. */
@@ -50,7 +54,9 @@ export function dataDirectoryPaths(path: string): DataDirectoryPaths {
     networkFile: join(path, 'network.json'),
     piecesDirectory: join(path, 'pieces'),
     ledgerDirectory: join(path, 'ledger'),
-    stateDirectory: join(path, 'state')
+    stateDirectory: join(path, 'state'),
+    apiFile: join(path, 'api.json'),
+    apiTokenFile: join(path, 'api-token')
   }
 }
 
