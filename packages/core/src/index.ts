@@ -4,6 +4,7 @@
  * Time, chance, disk and network are passed in, so that everything here also runs in one process under a simulator.
  */
 export * from './beacon/beacon.ts'
+export * from './beacon/drand-beacon.ts'
 export * from './client/components.ts'
 export * from './client/fetch-blocks.ts'
 export * from './client/find-replicas.ts'
