@@ -6,6 +6,7 @@ import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { PeerError, systemCodeOf } from '../error.ts'
 import type { ApiAddress } from './api-file.ts'
+import { parseListen } from './listen-address.ts'
 
 /** A request comes whole within this, or its socket is closed: a silent one holds no place for long. */
 const REQUEST_TIMEOUT_MS = 10_000
@@ -57,14 +58,4 @@ export async function listenForApi(app: Hono, listen: string): Promise<Listening
       await closed
     }
   }
-}
-
-/** @returns undefined for what is no loopback address and no socket's path */
-export function parseListen(text: string): { host: string; port: number } | { path: string } | undefined {
-  const path = /^unix:(\/.{1,100})$/.exec(text)?.[1]
-  if (path !== undefined) return { path }
-  const [, host, digits] = /^(127\.0\.0\.1|\[::1\]):(\d{1,5})$/.exec(text) ?? []
-  const port = Number(digits)
-  if (host === undefined || !(port <= 65_535)) return undefined
-  return { host: host.replace(/[[\]]/g, ''), port }
 }
