@@ -138,7 +138,7 @@ const configSchema = z.strictObject({
         .min(1, { error: 'expected at least one relay' })
         .default([...DEFAULT_CONFIG.ledgerHost.beaconRelays])
     })
-    .default(DEFAULT_CONFIG.ledgerHost),
+    .default({ beaconRelays: [...DEFAULT_CONFIG.ledgerHost.beaconRelays] }),
   provider: z
     .strictObject({
       allocateBytes: sizeSchema.default(DEFAULT_CONFIG.provider.allocateBytes),
