@@ -4,10 +4,20 @@
  * @see PROTOCOLS.md, Wire
  */
 import { z } from 'zod'
+import { CONSISTENCY_PATH_NODES_MAX } from '../evidence/merkle-consistency.ts'
 import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
+import { HEAD_SIZE_BYTES_MAX } from '../ledger/log-head.ts'
 import { statementIdSchema, statementSchema } from '../ledger/statements.ts'
 import { readPermissionSchema } from '../pieces/read-permission.ts'
-import { addressesSchema, addressSchema, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
+import {
+  addressesSchema,
+  addressSchema,
+  bytesOfLength,
+  bytesUpTo,
+  cidSchema,
+  multiaddrTextSchema,
+  naturalSchema
+} from '../schema.ts'
 import {
   CHUNK_SIZE_BYTES_MAX,
   CHUNKS_IN_FLIGHT_MAX,
@@ -89,6 +99,42 @@ export const ledgerReplicas = {
   response: z.strictObject({ replicas: z.array(replicaSchema).max(REPLICAS_PER_ANSWER_MAX) }),
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
+  timeoutMs: 10_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
+/** The newest log head of a peer that holds the log, or the one of a number. Refused with `NO_SUCH_HEAD`. */
+export const ledgerHead = {
+  id: '/holdfast/ledger-head/1',
+  request: z.strictObject({ number: naturalSchema.optional() }),
+  response: z.strictObject({ head: bytesUpTo(HEAD_SIZE_BYTES_MAX) }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: KIB,
+  timeoutMs: 10_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
+const merklePathSchema = z.array(bytesOfLength(32)).max(CONSISTENCY_PATH_NODES_MAX)
+
+/** What the log holds, proved to somebody who holds a head and no log: an entry, or that one size follows another. */
+export const ledgerProof = {
+  id: '/holdfast/ledger-proof/1',
+  request: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('entry'), sequence: naturalSchema, size: naturalSchema.min(1) }),
+    z.strictObject({ kind: z.literal('consistency'), from: naturalSchema.min(1), to: naturalSchema.min(1) })
+  ]),
+  response: z.discriminatedUnion('kind', [
+    /** The encoded entry, and its path in the tree of the first `size` entries. */
+    z.strictObject({
+      kind: z.literal('entry'),
+      entry: bytesUpTo(ENTRY_WIRE_SIZE_BYTES_MAX),
+      path: merklePathSchema
+    }),
+    /** See `consistencyRoots`. */
+    z.strictObject({ kind: z.literal('consistency'), path: merklePathSchema })
+  ]),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: ENTRY_WIRE_SIZE_BYTES_MAX + 4 * KIB,
   timeoutMs: 10_000,
   streamsInboundMax: 8
 } satisfies Protocol<unknown, unknown>
@@ -244,4 +290,44 @@ export const challenge = {
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
   timeoutMs: 15_000,
   streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
+/** Stands for the network's id where a peer does not know it yet: in the envelopes of `network` alone. */
+export const ANY_NETWORK = new Uint8Array(32)
+
+/** The network that a peer belongs to, for whoever wants to join it, and the peer's clock, for whoever doubts its own. */
+export const networkInfo = {
+  id: '/holdfast/network/1',
+  request: z.strictObject({}),
+  response: z.strictObject({
+    /** The network description as JSON text; its parameters and addresses are signed by the ledger host. */
+    description: z.string().max(512 * KIB),
+    /** Milliseconds of Unix time. */
+    timeMs: naturalSchema
+  }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
+  timeoutMs: 10_000,
+  streamsInboundMax: 4
+} satisfies Protocol<unknown, unknown>
+
+/**
+ * Asks a peer whether it can open a connection to the asker: what a peer at home cannot find out by itself. Only
+ * addresses with the IP that the asker's own connection comes from are dialled, so that nobody is sent to a third party.
+ */
+export const dialBack = {
+  id: '/holdfast/dial-back/1',
+  request: z.strictObject({ addresses: addressesSchema.min(1) }),
+  response: z.strictObject({
+    /** The IP that the asker's connection comes from, as the asked one sees it. */
+    seenFrom: z.string().max(64),
+    /** The first of the addresses that answered with the asker's key; absent when none did. */
+    reached: multiaddrTextSchema.optional(),
+    /** Why not, for people. */
+    reason: z.string().max(256)
+  }),
+  requestSizeBytesMax: 4 * KIB,
+  responseSizeBytesMax: KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 1
 } satisfies Protocol<unknown, unknown>
