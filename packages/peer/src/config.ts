@@ -4,11 +4,12 @@
  * Strict: a key that nobody reads is refused with its line, because a misspelt limit would otherwise be no limit.
  * Knows shapes and ranges only; whether an address can be bound or a disk has the room, the peer finds out.
  */
-import { AMOUNT_MAX } from '@holdfast/core'
+import { AMOUNT_MAX, QUICKNET_RELAYS } from '@holdfast/core'
 import { isMultiaddr, multiaddr } from '@multiformats/multiaddr'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { PeerError, systemCodeOf } from './error.ts'
+import { parseListen } from './http/listen-address.ts'
 import { type FileSystem, machineFileSystem, replaceFile } from './storage/file-system.ts'
 
 export const ROLES = ['provider', 'verifier', 'ledger-host'] as const
@@ -25,7 +26,25 @@ export interface PeerConfig {
   /** Multiaddrs to listen on; none for a peer that only dials out. */
   readonly listen: readonly string[]
   readonly logLevel: LogLevel
+  readonly api: ApiConfig
   readonly provider: ProviderConfig
+  readonly verifier: VerifierConfig
+  readonly ledgerHost: LedgerHostConfig
+}
+
+export interface ApiConfig {
+  /** `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/path`; port 0 takes a free one. */
+  readonly listen: string
+}
+
+export interface VerifierConfig {
+  /** Credits that it stakes, in atto; undefined for one place. */
+  readonly stake?: bigint
+}
+
+export interface LedgerHostConfig {
+  /** Where a host asks for the rounds of drand, when the network's beacon is drand. */
+  readonly beaconRelays: readonly string[]
 }
 
 export interface ProviderConfig {
@@ -44,6 +63,9 @@ export const DEFAULT_CONFIG: PeerConfig = {
   roles: ['provider'],
   listen: ['/ip4/0.0.0.0/tcp/4740'],
   logLevel: 'info',
+  api: { listen: '127.0.0.1:0' },
+  verifier: {},
+  ledgerHost: { beaconRelays: QUICKNET_RELAYS },
   provider: { allocateBytes: 100e9, pricePerLeafRound: PRICE_PER_LEAF_ROUND_DEFAULT }
 }
 
@@ -91,6 +113,15 @@ const regionSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, {
   error: 'expected up to 32 lower-case letters, digits and hyphens, such as "eu-west"'
 })
 
+const apiListenSchema = z.string().refine(text => parseListen(text) !== undefined, {
+  error: 'expected an address of this machine only, such as "127.0.0.1:4741" or "unix:/run/holdfast.sock"'
+})
+
+const relaySchema = z.url({
+  protocol: /^https?$/,
+  error: 'expected the address of a relay, such as "https://api.drand.sh"'
+})
+
 const configSchema = z.strictObject({
   roles: z
     .array(z.enum(ROLES))
@@ -98,6 +129,16 @@ const configSchema = z.strictObject({
     .default([...DEFAULT_CONFIG.roles]),
   listen: z.array(listenSchema).default([...DEFAULT_CONFIG.listen]),
   logLevel: z.enum(LOG_LEVELS).default(DEFAULT_CONFIG.logLevel),
+  api: z.strictObject({ listen: apiListenSchema.default(DEFAULT_CONFIG.api.listen) }).default(DEFAULT_CONFIG.api),
+  verifier: z.strictObject({ stake: amountSchema.optional() }).default(DEFAULT_CONFIG.verifier),
+  ledgerHost: z
+    .strictObject({
+      beaconRelays: z
+        .array(relaySchema)
+        .min(1, { error: 'expected at least one relay' })
+        .default([...DEFAULT_CONFIG.ledgerHost.beaconRelays])
+    })
+    .default({ beaconRelays: [...DEFAULT_CONFIG.ledgerHost.beaconRelays] }),
   provider: z
     .strictObject({
       allocateBytes: sizeSchema.default(DEFAULT_CONFIG.provider.allocateBytes),
@@ -157,8 +198,9 @@ export async function writeDefaultConfig(
 }
 
 /** @returns commented TOML that {@link parseConfig} reads back to an equal config */
-export function formatConfig({ roles, listen, logLevel, provider }: PeerConfig): string {
+export function formatConfig({ roles, listen, logLevel, api, provider, verifier, ledgerHost }: PeerConfig): string {
   const region = provider.region === undefined ? '# region = "eu-west"' : `region = ${quote(provider.region)}`
+  const stake = verifier.stake === undefined ? `# stake = "100${'0'.repeat(18)}"` : `stake = "${verifier.stake}"`
   return `# Holdfast: what this peer does. Restart it after a change.
 
 # What it does for the network, one or more of ${ROLES.map(quote).join(', ')}.
@@ -170,6 +212,10 @@ listen = [${listen.map(quote).join(', ')}]
 # How much it says: ${LOG_LEVELS.map(quote).join(', ')}.
 logLevel = ${quote(logLevel)}
 
+[api]
+# Where programs on this machine ask the daemon: "127.0.0.1:4741", "unix:/path", or port 0 for a free one.
+listen = ${quote(api.listen)}
+
 [provider]
 # Disk space for other people's data: "500GB", "20GiB" or a number of bytes.
 allocateBytes = ${provider.allocateBytes}
@@ -179,6 +225,14 @@ pricePerLeafRound = "${provider.pricePerLeafRound}"
 
 # Where the disk stands, so that clients can spread their replicas.
 ${region}
+
+[verifier]
+# Credits that it stakes, in attoFIL, as a string: one place for each whole unit of the network; without it, one place.
+${stake}
+
+[ledgerHost]
+# Where a host asks for the rounds of the public beacon; every answer is verified.
+beaconRelays = [${ledgerHost.beaconRelays.map(quote).join(', ')}]
 `
 }
 

@@ -9,6 +9,8 @@
  * pieces/        one file a piece
  * ledger/        segments of the log
  * transcripts/   what this verifier attested by, one file a round
+ * api.json       where the local API listens while the daemon runs
+ * api-token      what opens the local API, 0600
  * state/         Level: indexes and snapshots, all of which can be rebuilt; its lock is the directory's lock
  * ```
  *
@@ -34,6 +36,8 @@ export interface DataDirectoryPaths {
   readonly ledgerDirectory: string
   readonly transcriptsDirectory: string
   readonly stateDirectory: string
+  readonly apiFile: string
+  readonly apiTokenFile: string
 }
 
 /** A data directory that this process holds the lock of. Closing it releases the lock. */
@@ -53,7 +57,9 @@ export function dataDirectoryPaths(path: string): DataDirectoryPaths {
     piecesDirectory: join(path, 'pieces'),
     ledgerDirectory: join(path, 'ledger'),
     transcriptsDirectory: join(path, 'transcripts'),
-    stateDirectory: join(path, 'state')
+    stateDirectory: join(path, 'state'),
+    apiFile: join(path, 'api.json'),
+    apiTokenFile: join(path, 'api-token')
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The peer's libp2p node: TCP, Noise, yamux, identify, and nothing that finds or tells strangers by itself (no
- * bootstrap, DHT, mDNS, UPnP). With a blockstore it also serves its blocks to everybody who speaks bitswap.
+ * The peer's libp2p node: TCP, TLS or else Noise, yamux, identify, and nothing that finds or tells strangers by itself
+ * (no bootstrap, DHT, mDNS, UPnP). With a blockstore it also serves its blocks to everybody who speaks bitswap.
  *
  * libp2p's own defaults let twelve silent sockets lock everybody out and a slow reader fill the memory; the values
  * below are bounds for a machine at home. What one stream may hold is bounded again by the protocols (core, limits.ts).
@@ -9,11 +9,12 @@ import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Libp2p, PeerId } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
-import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { Blockstore } from 'interface-blockstore'
 import { createLibp2p } from 'libp2p'
 import { PeerError } from './error.ts'
+import { tcp } from './transport/tcp.ts'
+import { nativeTls } from './transport/tls-encrypter.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -97,15 +98,9 @@ export async function createNode({ privateKey, listen, blockstore }: NodeOptions
     privateKey: privateKeyFromRaw(privateKey),
     nodeInfo: { name: 'holdfast', version: '1', userAgent: 'holdfast/1' },
     addresses: { listen: [...listen] },
-    transports: [
-      tcp({
-        maxConnections: SOCKETS_MAX,
-        backlog: BACKLOG,
-        inboundSocketInactivityTimeout: SOCKET_INACTIVITY_TIMEOUT_MS,
-        outboundSocketInactivityTimeout: SOCKET_INACTIVITY_TIMEOUT_MS
-      })
-    ],
-    connectionEncrypters: [noise()],
+    transports: [tcp({ socketsMax: SOCKETS_MAX, backlog: BACKLOG, inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS })],
+    // Offered in this order; what the other side does not speak costs a round trip.
+    connectionEncrypters: [nativeTls(), noise()],
     streamMuxers: [
       yamux({
         maxInboundStreams: STREAMS_MAX,

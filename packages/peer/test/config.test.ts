@@ -79,6 +79,9 @@ describe('writing', () => {
     roles: fc.uniqueArray(fc.constantFrom(...ROLES), { minLength: 1 }),
     listen: fc.array(fc.nat(65535).map(port => `/ip4/127.0.0.1/tcp/${port}`)),
     logLevel: fc.constantFrom(...LOG_LEVELS),
+    api: fc.record({ listen: fc.constantFrom('127.0.0.1:0', '[::1]:4741', 'unix:/run/"holdfast".sock') }),
+    verifier: fc.record({ stake: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }) }, { requiredKeys: [] }),
+    ledgerHost: fc.record({ beaconRelays: fc.array(fc.webUrl({ validSchemes: ['https'] }), { minLength: 1 }) }),
     provider: fc.record(
       {
         allocateBytes: fc.integer({ min: 2 ** 20, max: Number.MAX_SAFE_INTEGER }),

@@ -8,7 +8,16 @@ import { type NodeHasher, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { CoreError } from '../error.ts'
 import { iterateAbortably } from './abortable.ts'
-import { type PackedPiece, PIECE_SIZE_LIMIT_BYTES_MIN, PiecePacker, type PieceSink } from './piece-packer.ts'
+import { digestKey } from './digest-key.ts'
+import { hashPieces } from './hash-pieces.ts'
+import {
+  type LaidOutPiece,
+  type OpenPiece,
+  type PackedPiece,
+  PIECE_SIZE_LIMIT_BYTES_MIN,
+  PiecePacker,
+  type TrailerSizeOf
+} from './piece-packer.ts'
 import { type SourceEntry, SourceOrder, SYMLINK_TARGET_SIZE_BYTES_MAX, splitSourcePath } from './source-entry.ts'
 import { type BuiltNode, createUnixfsBuilder, type UnixfsBuilder, type UnixfsProfile } from './unixfs-builder.ts'
 
@@ -25,7 +34,7 @@ export interface PackOptions {
   /** Depth first, sorted by the UTF-8 bytes of names; see `SourceOrder`. */
   readonly source: AsyncIterable<SourceEntry>
   /** Called with 0, 1, 2, … when the first byte of that piece is ready; never for an object that is refused as empty. */
-  readonly openPiece: (index: number) => Promise<PieceSink>
+  readonly openPiece: OpenPiece
   readonly nodeHasher: NodeHasher
   /** Default `unixfs-v1-2025`. */
   readonly profile?: UnixfsProfile
@@ -35,15 +44,24 @@ export interface PackOptions {
   readonly onProgress?: (progress: PackProgress) => void
 }
 
-export interface PackedContent {
+export interface LaidOutContent {
   readonly root: CID
   /** In the order of `openPiece`. */
-  readonly pieces: readonly PackedPiece[]
+  readonly pieces: readonly LaidOutPiece[]
   /** Bytes of all files, as the source gave them. */
   readonly contentSizeBytes: number
   readonly fileCount: number
   /** Different blocks of the DAG. */
   readonly blockCount: number
+}
+
+export interface PackedContent extends LaidOutContent {
+  readonly pieces: readonly PackedPiece[]
+}
+
+export interface LayOutOptions extends Omit<PackOptions, 'nodeHasher'> {
+  /** Room that pieces keep for what their sinks add; default none. */
+  readonly trailerSizeOf?: TrailerSizeOf
 }
 
 /**
@@ -56,15 +74,22 @@ export interface PackedContent {
  * @throws {TypeError} when the source breaks its order
  * @throws {RangeError} for a piece size that cannot hold a block or is above the network's
  */
-export async function packContent(options: PackOptions): Promise<PackedContent> {
-  const { pieceSizeBytesMax = PIECE_SIZE_BYTES_MAX, openPiece, nodeHasher, signal } = options
+export async function packContent({ nodeHasher, ...options }: PackOptions): Promise<PackedContent> {
+  const hashed = hashPieces(options.openPiece, nodeHasher)
+  const content = await layOutContent({ ...options, openPiece: hashed.openPiece })
+  return { ...content, pieces: hashed.commit(content.pieces) }
+}
+
+/** `packContent` without commitments, for sinks that store other bytes than they are given. */
+export async function layOutContent(options: LayOutOptions): Promise<LaidOutContent> {
+  const { pieceSizeBytesMax = PIECE_SIZE_BYTES_MAX, openPiece, trailerSizeOf, signal } = options
   if (!(pieceSizeBytesMax >= PIECE_SIZE_LIMIT_BYTES_MIN && pieceSizeBytesMax <= PIECE_SIZE_BYTES_MAX)) {
     throw new RangeError(
       `pieceSizeBytesMax is ${PIECE_SIZE_LIMIT_BYTES_MIN} to ${PIECE_SIZE_BYTES_MAX}, got ${pieceSizeBytesMax}`
     )
   }
   signal?.throwIfAborted()
-  const packer = new PiecePacker({ openPiece, nodeHasher, pieceSizeBytesMax, signal })
+  const packer = new PiecePacker({ openPiece, pieceSizeBytesMax, trailerSizeOf, signal })
   try {
     return await new Packing(options, packer).run()
   } catch (cause) {
@@ -79,7 +104,7 @@ interface OpenDirectory {
 }
 
 class Packing {
-  readonly #options: PackOptions
+  readonly #options: LayOutOptions
   readonly #packer: PiecePacker
   readonly #builder: UnixfsBuilder
   readonly #seen = new Set<string>()
@@ -91,13 +116,13 @@ class Packing {
   #contentSizeBytes = 0
   #fileCount = 0
 
-  constructor(options: PackOptions, packer: PiecePacker) {
+  constructor(options: LayOutOptions, packer: PiecePacker) {
     this.#options = options
     this.#packer = packer
     this.#builder = createUnixfsBuilder(options.profile ?? 'unixfs-v1-2025', (cid, block) => this.#put(cid, block))
   }
 
-  async run(): Promise<PackedContent> {
+  async run(): Promise<LaidOutContent> {
     const order = new SourceOrder()
     for await (const entry of iterateAbortably(this.#options.source, this.#options.signal)) {
       const names = splitSourcePath(entry.path)
@@ -202,9 +227,4 @@ class Packing {
 
 function isPrefix(prefix: readonly string[], names: readonly string[]): boolean {
   return prefix.length <= names.length && prefix.every((name, i) => name === names[i])
-}
-
-/** One character a byte: a third of the memory of a CID's text, and no codec, so a leaf shared by codecs counts twice. */
-function digestKey(cid: CID): string {
-  return String.fromCharCode(cid.code & 0xff, ...cid.multihash.digest)
 }

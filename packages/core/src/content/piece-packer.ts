@@ -1,8 +1,7 @@
 /**
- * Lays blocks out as CARv1 pieces: opens a piece when the first block needs one, writes it in large steps, hashes what
- * it writes, closes it when the next section does not fit. Owns nothing on disk: pieces go to sinks.
+ * Lays blocks out as CARv1 pieces: opens a piece when the first block needs one, writes it in large steps, closes it
+ * when the next section does not fit. Owns nothing on disk: pieces go to sinks. Does not hash them: see `hashPieces`.
  */
-import { createPieceHasher, type NodeHasher } from '@holdfast/proofs'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
@@ -22,21 +21,31 @@ export interface PieceSink {
   discard(): Promise<void>
 }
 
-export interface PackedPiece {
-  /** PieceCIDv2. */
-  readonly cid: CID
+export type OpenPiece = (index: number) => Promise<PieceSink>
+
+/** A piece as the packer wrote it. */
+export interface LaidOutPiece {
   readonly rawSize: number
   readonly blockCount: number
 }
 
+export interface PackedPiece extends LaidOutPiece {
+  /** PieceCIDv2. */
+  readonly cid: CID
+}
+
+/** What of a piece's size is not for its CAR: bytes that the sink adds behind a CAR of so many blocks. */
+export type TrailerSizeOf = (index: number, blockCount: number) => number
+
 export interface PiecePackerOptions {
-  readonly openPiece: (index: number) => Promise<PieceSink>
-  readonly nodeHasher: NodeHasher
+  readonly openPiece: OpenPiece
   readonly pieceSizeBytesMax: number
+  /** Default: nothing follows. `Infinity` says that a piece takes no block more. */
+  readonly trailerSizeOf?: TrailerSizeOf | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Every write of a piece but the last is this long: few calls for small blocks, and quads stay whole for the hasher. */
+/** Every write of a piece but the last is this long: few calls for small blocks, and large steps for what hashes or encrypts. */
 export const PIECE_WRITE_SIZE_BYTES = 1024 * 1024
 
 /** The smallest piece that a commitment is defined for: one quad of fr32 input. */
@@ -47,18 +56,17 @@ const HEADER = encodeCarHeader([PLACEHOLDER_ROOT])
 /** A piece must at least hold the header and one section of any size. */
 export const PIECE_SIZE_LIMIT_BYTES_MIN = HEADER.length + SECTION_SIZE_BYTES_MAX
 
-interface OpenPiece {
+interface CurrentPiece {
   readonly sink: PieceSink
-  readonly hasher: ReturnType<typeof createPieceHasher>
   rawSize: number
   blockCount: number
 }
 
 export class PiecePacker {
-  readonly pieces: PackedPiece[] = []
+  readonly pieces: LaidOutPiece[] = []
   readonly #options: PiecePackerOptions
   readonly #sinks: PieceSink[] = []
-  #piece: OpenPiece | undefined
+  #piece: CurrentPiece | undefined
   #buffer = new Uint8Array(PIECE_WRITE_SIZE_BYTES)
   #buffered = 0
 
@@ -75,13 +83,16 @@ export class PiecePacker {
   async put(cid: CID, block: Uint8Array): Promise<void> {
     const prefix = encodeSectionPrefix(cid, block.length)
     const sectionSize = prefix.length + block.length
-    if (this.#piece !== undefined && this.#piece.rawSize + sectionSize > this.#options.pieceSizeBytesMax) {
-      await this.#close(this.#piece)
-    }
+    if (this.#piece !== undefined && !this.#hasRoom(this.#piece, sectionSize)) await this.#close(this.#piece)
     this.#piece ??= await this.#open()
     await this.#append(this.#piece, prefix)
     await this.#append(this.#piece, block)
     this.#piece.blockCount += 1
+  }
+
+  #hasRoom({ rawSize, blockCount }: CurrentPiece, sectionSize: number): boolean {
+    const { pieceSizeBytesMax, trailerSizeOf = () => 0 } = this.#options
+    return rawSize + sectionSize + trailerSizeOf(this.pieces.length, blockCount + 1) <= pieceSizeBytesMax
   }
 
   async finish(): Promise<void> {
@@ -94,30 +105,29 @@ export class PiecePacker {
     await Promise.allSettled(this.#sinks.map(sink => sink.discard()))
   }
 
-  async #open(): Promise<OpenPiece> {
-    const { openPiece, nodeHasher, signal } = this.#options
+  async #open(): Promise<CurrentPiece> {
+    const { openPiece, signal } = this.#options
     const opening = openPiece(this.#sinks.length)
     const sink = await abortable(opening, signal).catch(cause => {
       opening.then(late => late.discard()).catch(() => {})
       throw cause
     })
     this.#sinks.push(sink)
-    const piece = { sink, hasher: createPieceHasher({ nodeHasher }), rawSize: 0, blockCount: 0 }
+    const piece = { sink, rawSize: 0, blockCount: 0 }
     await this.#append(piece, HEADER)
     return piece
   }
 
-  async #close(piece: OpenPiece): Promise<void> {
+  async #close(piece: CurrentPiece): Promise<void> {
     if (piece.rawSize < PIECE_SIZE_BYTES_MIN) await this.#pad(piece)
     await this.#flush(piece)
     await abortable(piece.sink.close(), this.#options.signal)
-    const { cid } = piece.hasher.digest()
-    this.pieces.push({ cid, rawSize: piece.rawSize, blockCount: piece.blockCount })
+    this.pieces.push({ rawSize: piece.rawSize, blockCount: piece.blockCount })
     this.#piece = undefined
   }
 
   /** Adds a raw block of zeros that brings the piece to the smallest size a commitment has. */
-  async #pad(piece: OpenPiece): Promise<void> {
+  async #pad(piece: CurrentPiece): Promise<void> {
     const shortest = encodeSectionPrefix(await rawCid(new Uint8Array(1)), 1).length + 1
     const missing = PIECE_SIZE_BYTES_MIN - piece.rawSize
     const zeros = new Uint8Array(1 + Math.max(0, missing - shortest))
@@ -126,7 +136,7 @@ export class PiecePacker {
     piece.blockCount += 1
   }
 
-  async #append(piece: OpenPiece, bytes: Uint8Array): Promise<void> {
+  async #append(piece: CurrentPiece, bytes: Uint8Array): Promise<void> {
     piece.rawSize += bytes.length
     for (let offset = 0; offset < bytes.length; ) {
       const part = bytes.subarray(offset, offset + this.#buffer.length - this.#buffered)
@@ -137,12 +147,11 @@ export class PiecePacker {
     }
   }
 
-  async #flush(piece: OpenPiece): Promise<void> {
+  async #flush(piece: CurrentPiece): Promise<void> {
     if (this.#buffered === 0) return
     const bytes = this.#buffer.subarray(0, this.#buffered)
     this.#buffer = new Uint8Array(PIECE_WRITE_SIZE_BYTES)
     this.#buffered = 0
-    piece.hasher.update(bytes)
     await abortable(piece.sink.write(bytes), this.#options.signal)
   }
 }

@@ -5,39 +5,90 @@ import type { FilePart, UnixfsNode } from './unixfs-node.ts'
 
 export type FileNode = UnixfsNode & { readonly kind: 'file' }
 
+/** Which bytes of a file are wanted. What lies past its end is left out, as `slice` does it. */
+export interface FileRange {
+  /** Of the first byte; default 0. */
+  readonly offset?: number | undefined
+  /** Default: to the end. */
+  readonly length?: number | undefined
+}
+
 interface PendingPart extends FilePart {
   readonly level: number
+  /** Where in the file the part begins. */
+  readonly start: bigint
   bytes?: Uint8Array
 }
 
 /**
  * Yields the content of a file in order, asking for many leaves at once. Every node must hold exactly the bytes that
- * its parent claims for it, so what is yielded sums to `file.sizeBytes` or the iteration throws.
+ * its parent claims for it, so what is yielded sums to `file.sizeBytes`, or to the range, or the iteration throws.
  *
+ * Of a range only the nodes above it and the leaves that it touches are fetched.
+ *
+ * @throws {RangeError} for a range that is none
  * @throws {CoreError} `MALFORMED_CONTENT`, and whatever the reader throws
  */
-export async function* readFile(file: FileNode, reader: BlockReader): AsyncGenerator<Uint8Array> {
+export async function* readFile(
+  file: FileNode,
+  reader: BlockReader,
+  range: FileRange = {}
+): AsyncGenerator<Uint8Array> {
+  const { from, to } = boundsOf(file, range)
   const ahead = new ReadAhead(reader)
   /** The part to read next is last. */
   const pending: PendingPart[] = []
   let node = file
   let level = 0
+  let start = 0n
   try {
     for (;;) {
-      if (node.data.length > 0) yield node.data
+      const data = cut(node.data, start, from, to)
+      if (data.length > 0) yield data
       if (node.parts.length > 0) {
         reader.meter.admitDepth(level + 1)
         await ahead.settle()
-        for (const part of node.parts.toReversed()) pending.push({ ...part, level: level + 1 })
+        for (const part of partsOf(node, level + 1, start).reverse()) if (touches(part, from, to)) pending.push(part)
       }
       const part = pending.pop()
       if (part === undefined) return
       node = decodePart(part, await ahead.take(part, pending))
-      level = part.level
+      ;({ level, start } = part)
     }
   } finally {
     await ahead.close()
   }
+}
+
+function boundsOf({ sizeBytes }: FileNode, { offset = 0, length }: FileRange): { from: bigint; to: bigint } {
+  for (const [name, value] of Object.entries({ offset, length: length ?? 0 })) {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new RangeError(`${name} is a number of bytes, 0 or more, got ${value}`)
+  }
+  const from = BigInt(offset)
+  const to = length === undefined ? sizeBytes : from + BigInt(length)
+  return { from, to: to < sizeBytes ? to : sizeBytes }
+}
+
+function partsOf({ data, parts }: FileNode, level: number, nodeStart: bigint): PendingPart[] {
+  let start = nodeStart + BigInt(data.length)
+  return parts.map(part => {
+    const pending = { ...part, level, start }
+    start += part.sizeBytes
+    return pending
+  })
+}
+
+/** A part that claims to be empty is looked at where the range goes over it: it may lie. */
+function touches({ start, sizeBytes }: PendingPart, from: bigint, to: bigint): boolean {
+  return sizeBytes === 0n ? start >= from && start <= to : start < to && start + sizeBytes > from
+}
+
+function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Array {
+  const end = start + BigInt(data.length)
+  if (start >= from && end <= to) return data
+  const within = (position: bigint) => Number(position < start ? 0n : position > end ? end - start : position - start)
+  return data.subarray(within(from), within(to))
 }
 
 function decodePart({ cid, sizeBytes }: FilePart, bytes: Uint8Array): FileNode {

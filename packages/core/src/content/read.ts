@@ -13,12 +13,16 @@ import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import { decodeNode, malformed } from './decode-node.ts'
 import { checkEntryName, quoteName } from './entry-name.ts'
 import { type ReadBudget, ReadMeter } from './read-budget.ts'
-import { readFile } from './read-file.ts'
+import { type FileRange, readFile } from './read-file.ts'
 import type { NodeLink, UnixfsNode } from './unixfs-node.ts'
 
 /** `path` is relative to the root, whose own path is empty; each name in it passed `checkEntryName`. */
 export type ContentEntry = { readonly path: readonly string[] } & (
-  | { readonly kind: 'file'; readonly sizeBytes: bigint; readonly content: () => AsyncIterable<Uint8Array> }
+  | {
+      readonly kind: 'file'
+      readonly sizeBytes: bigint
+      readonly content: (range?: FileRange) => AsyncIterable<Uint8Array>
+    }
   | { readonly kind: 'directory' }
   | { readonly kind: 'symlink'; readonly target: string }
 )
@@ -35,7 +39,8 @@ export interface ReadOptions {
  * Reads the DAG under `root`.
  *
  * A file's `content` fetches when it is iterated, may be iterated at any time and more than once, and spends the same
- * budget. It yields exactly `sizeBytes` bytes or throws. A symbolic link's target is whatever its maker wrote.
+ * budget. It yields exactly `sizeBytes` bytes, or those of the range, or throws. A symbolic link's target is whatever
+ * its maker wrote.
  *
  * @throws {CoreError} `BUDGET_EXCEEDED`, `WRONG_BLOCK`, `BLOCK_MISSING`, `UNSUPPORTED_CID`, `MALFORMED_CONTENT`,
  * `UNSAFE_NAME`; an abort throws the signal's reason
@@ -57,7 +62,7 @@ export async function* readContent(options: ReadOptions): AsyncGenerator<Content
 function toEntry(path: readonly string[], node: UnixfsNode, reader: BlockReader): ContentEntry {
   switch (node.kind) {
     case 'file':
-      return { path, kind: 'file', sizeBytes: node.sizeBytes, content: () => readFile(node, reader) }
+      return { path, kind: 'file', sizeBytes: node.sizeBytes, content: range => readFile(node, reader, range) }
     case 'symlink':
       return { path, kind: 'symlink', target: node.target }
     default:

@@ -56,8 +56,12 @@ export interface LedgerMachine {
   subscribe(listener: AppliedListener): () => void
 }
 
-export function createLedgerMachine(parameters: NetworkParameters, tools: LedgerTools): LedgerMachine {
-  const state = createLedgerState(parameters)
+/** @param state - where to go on, from a snapshot say; the machine owns it from then on. Default: before genesis */
+export function createLedgerMachine(
+  parameters: NetworkParameters,
+  tools: LedgerTools,
+  state: LedgerState = createLedgerState(parameters)
+): LedgerMachine {
   const listeners = new Set<AppliedListener>()
   function applyEntry(entry: Entry) {
     const result = apply(state, entry, tools)

@@ -7,9 +7,6 @@
  *
  * @see PROTOCOLS.md, Statements
  */
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
-import { CID } from 'multiformats/cid'
-import { getSignPayload } from 'ox/TypedData'
 import { z } from 'zod'
 import {
   addressesSchema,
@@ -21,6 +18,7 @@ import {
   cidSchema,
   naturalSchema
 } from '../schema.ts'
+import { compileTypedData, hashDomain } from './typed-data.ts'
 
 /** Pieces in one order: keeps an `addPieces` entry far below the entry limit. */
 export const PIECES_PER_ORDER_MAX = 1024
@@ -79,7 +77,8 @@ const SIGNERS = {
   TakeOverOrder: 'client',
   HandOver: 'provider',
   KeyChange: 'account',
-  ParameterChange: 'host'
+  ParameterChange: 'host',
+  ReadPermission: 'label'
 } as const
 
 const FIELDS = {
@@ -186,7 +185,9 @@ const FIELDS = {
   /** Reserved: another key for an account. */
   KeyChange: { account: address, id, validUntilRound: natural, successor: address },
   /** Reserved: other parameters for the network, by the digest of what they are, from an opening on. */
-  ParameterChange: { host: address, id, validUntilRound: natural, fromOpening: natural, parameters: digest }
+  ParameterChange: { host: address, id, validUntilRound: natural, fromOpening: natural, parameters: digest },
+  /** Never on the ledger: lets one peer read one private piece at one provider. Signed by the key of the piece's label. */
+  ReadPermission: { label: address, provider: address, reader: address, validUntilRound: natural }
 } as const
 
 type Fields = typeof FIELDS
@@ -216,27 +217,24 @@ export function signerOf<Kind extends StatementKind>(kind: Kind, statement: Stat
   return (statement as Record<string, unknown>)[SIGNERS[kind]] as z.output<typeof addressSchema>
 }
 
-const EIP712_TYPES = Object.fromEntries(
-  Object.entries(FIELDS).map(([kind, fields]) => [
-    kind,
-    Object.entries(fields).map(([name, { solidity }]) => ({ name, type: solidity }))
-  ])
-)
-
 /** Computes what is signed: a function of one network, because the domain is. */
 export type StatementDigest = <Kind extends StatementKind>(kind: Kind, statement: Statement<Kind>) => Uint8Array
 
-/** @param networkId - 32 bytes; the salt of the EIP-712 domain */
+/**
+ * Statements are never changed once they are made, so the digest of each is computed once, however often it is asked for.
+ *
+ * @param networkId - 32 bytes; the salt of the EIP-712 domain
+ */
 export function createStatementDigest(networkId: Uint8Array): StatementDigest {
-  const domain = { name: 'Holdfast', version: '1', salt: toSolidity(networkId) }
+  const domainHash = hashDomain('Holdfast', '1', networkId)
+  const compiled = new Map<StatementKind, CompiledKind>()
   return (kind, statement) => {
-    const message = Object.fromEntries(
-      Object.entries(statement).map(([name, value]) => [name, name === 'id' ? `0x${value}` : toSolidity(value)])
-    )
-    const payload = getSignPayload({ domain, types: EIP712_TYPES, primaryType: kind, message } as Parameters<
-      typeof getSignPayload
-    >[0])
-    return hexToBytes(payload.slice(2))
+    const known = compiled.get(kind)
+    const { compute, digests } = known ?? compileKind(kind, domainHash)
+    if (known === undefined) compiled.set(kind, { compute, digests })
+    const digest = digests.get(statement) ?? compute(statement)
+    digests.set(statement, digest)
+    return digest
   }
 }
 
@@ -251,11 +249,12 @@ export function statementDigestOf({ networkId }: { readonly networkId: Uint8Arra
   return digest
 }
 
-/** The library takes integers as bigint and bytes in hex. */
-function toSolidity(value: unknown): unknown {
-  if (typeof value === 'number') return BigInt(value)
-  if (Array.isArray(value)) return value.map(toSolidity)
-  if (value instanceof Uint8Array) return `0x${bytesToHex(value)}`
-  const cid = CID.asCID(value)
-  return cid === null ? value : `0x${bytesToHex(cid.bytes)}`
+interface CompiledKind {
+  readonly compute: (statement: Readonly<Record<string, unknown>>) => Uint8Array
+  readonly digests: WeakMap<object, Uint8Array>
+}
+
+function compileKind(kind: StatementKind, domainHash: Uint8Array): CompiledKind {
+  const fields = Object.entries(FIELDS[kind]).map(([name, { solidity }]) => ({ name, type: solidity }))
+  return { compute: compileTypedData(kind, fields, domainHash), digests: new WeakMap() }
 }

@@ -4,10 +4,22 @@
  * @see PROTOCOLS.md, Wire
  */
 import { z } from 'zod'
+import { CONSISTENCY_PATH_NODES_MAX } from '../evidence/merkle-consistency.ts'
 import { transcriptPathSchema, transcriptSchema } from '../evidence/transcript.ts'
 import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
-import { LABEL_SIZE_BYTES_MAX, statementSchema } from '../ledger/statements.ts'
-import { addressesSchema, addressSchema, bytesBetween, bytesUpTo, cidSchema, naturalSchema } from '../schema.ts'
+import { HEAD_SIZE_BYTES_MAX } from '../ledger/log-head.ts'
+import { LABEL_SIZE_BYTES_MAX, statementIdSchema, statementSchema } from '../ledger/statements.ts'
+import { readPermissionSchema } from '../pieces/read-permission.ts'
+import {
+  addressesSchema,
+  addressSchema,
+  bytesBetween,
+  bytesOfLength,
+  bytesUpTo,
+  cidSchema,
+  multiaddrTextSchema,
+  naturalSchema
+} from '../schema.ts'
 import {
   CHUNK_SIZE_BYTES_MAX,
   CHUNKS_IN_FLIGHT_MAX,
@@ -94,6 +106,42 @@ export const ledgerReplicas = {
   streamsInboundMax: 8
 } satisfies Protocol<unknown, unknown>
 
+/** The newest log head of a peer that holds the log, or the one of a number. Refused with `NO_SUCH_HEAD`. */
+export const ledgerHead = {
+  id: '/holdfast/ledger-head/1',
+  request: z.strictObject({ number: naturalSchema.optional() }),
+  response: z.strictObject({ head: bytesUpTo(HEAD_SIZE_BYTES_MAX) }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: KIB,
+  timeoutMs: 10_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
+const merklePathSchema = z.array(bytesOfLength(32)).max(CONSISTENCY_PATH_NODES_MAX)
+
+/** What the log holds, proved to somebody who holds a head and no log: an entry, or that one size follows another. */
+export const ledgerProof = {
+  id: '/holdfast/ledger-proof/1',
+  request: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('entry'), sequence: naturalSchema, size: naturalSchema.min(1) }),
+    z.strictObject({ kind: z.literal('consistency'), from: naturalSchema.min(1), to: naturalSchema.min(1) })
+  ]),
+  response: z.discriminatedUnion('kind', [
+    /** The encoded entry, and its path in the tree of the first `size` entries. */
+    z.strictObject({
+      kind: z.literal('entry'),
+      entry: bytesUpTo(ENTRY_WIRE_SIZE_BYTES_MAX),
+      path: merklePathSchema
+    }),
+    /** See `consistencyRoots`. */
+    z.strictObject({ kind: z.literal('consistency'), path: merklePathSchema })
+  ]),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: ENTRY_WIRE_SIZE_BYTES_MAX + 4 * KIB,
+  timeoutMs: 10_000,
+  streamsInboundMax: 8
+} satisfies Protocol<unknown, unknown>
+
 /** Asks a provider to sign an order: to open a deal, or to take pieces that it already has on disk into one. */
 export const proposeDeal = {
   id: '/holdfast/propose-deal/1',
@@ -116,10 +164,19 @@ export const proposeDeal = {
   streamsInboundMax: 8
 } satisfies Protocol<unknown, unknown>
 
-/** Uploads one piece under a deal; answered with what the provider has on disk, synced and hashed by itself. */
+/**
+ * Uploads one piece under a deal; answered with what the provider has on disk, synced and hashed by itself.
+ *
+ * With an `uploadId`, 128 bits that the client chose for these bytes alone, an upload that breaks off can be resumed: the
+ * same request goes on where the provider's disk stands.
+ */
 export const storePiece = {
   id: '/holdfast/store-piece/1',
-  request: z.strictObject({ dealId: naturalSchema, sizeBytes: naturalSchema.min(1) }),
+  request: z.strictObject({
+    dealId: naturalSchema,
+    sizeBytes: naturalSchema.min(1),
+    uploadId: statementIdSchema.optional()
+  }),
   response: z.strictObject({ cid: cidSchema, rawSize: naturalSchema }),
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: KIB,
@@ -141,6 +198,62 @@ export const readBlocks = {
   chunksInFlightMax: CHUNKS_IN_FLIGHT_MAX,
   idleTimeoutMs: 15_000
 } satisfies BulkProtocol<unknown, unknown>
+
+/** Raw bytes in one proved range: the asker holds them all while it checks them. */
+export const PROVED_RANGE_SIZE_BYTES_MAX = 16 * KIB * KIB
+
+/**
+ * Reads a range of a piece. With `proof`, what comes is the quads around the range and the nodes that bind them to the
+ * PieceCID (`verifyRange` in proofs); without, the range itself.
+ */
+export const readRange = {
+  id: '/holdfast/read-range/1',
+  request: z.strictObject({
+    piece: cidSchema,
+    offset: naturalSchema,
+    length: naturalSchema.min(1),
+    permission: readPermissionSchema.nullable(),
+    proof: z.boolean()
+  }),
+  response: z.strictObject({
+    /** Of the bytes that follow, in the piece. */
+    offset: naturalSchema,
+    length: naturalSchema.min(1),
+    /** Of the range proof; empty when none was asked for. */
+    nodes: bytesUpTo(4 * KIB)
+  }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: 8 * KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 16,
+  chunkSizeBytesMax: CHUNK_SIZE_BYTES_MAX,
+  chunksInFlightMax: CHUNKS_IN_FLIGHT_MAX,
+  idleTimeoutMs: 15_000
+} satisfies BulkProtocol<unknown, unknown>
+
+/** Longest that a provider holds a question about a pull back. */
+export const PULL_WAIT_MS_MAX = 10_000
+
+/**
+ * Asks a provider to fetch a piece from another one, under a deal. The same question again asks how far it is; whoever
+ * stops asking stops the pull, and what came is kept for as long as an upload that broke off.
+ */
+export const pullPiece = {
+  id: '/holdfast/pull-piece/1',
+  request: z.strictObject({
+    dealId: naturalSchema,
+    piece: cidSchema,
+    from: addressesSchema.min(1),
+    /** How long the answer may be held back while the pull goes on. */
+    waitMs: z.int().min(0).max(PULL_WAIT_MS_MAX)
+  }),
+  /** `held`: the piece is on disk, synced, and was hashed to the CID that was asked for. */
+  response: z.strictObject({ receivedBytes: naturalSchema, held: z.boolean() }),
+  requestSizeBytesMax: 4 * KIB,
+  responseSizeBytesMax: KIB,
+  timeoutMs: PULL_WAIT_MS_MAX + 20_000,
+  streamsInboundMax: 4
+} satisfies Protocol<unknown, unknown>
 
 const pushedProofSchema = z.strictObject({
   dealId: naturalSchema,
@@ -199,3 +312,43 @@ export const readTranscript = {
 } satisfies Protocol<unknown, unknown>
 
 export type TranscriptAnswer = z.output<typeof readTranscript.response>
+
+/** Stands for the network's id where a peer does not know it yet: in the envelopes of `network` alone. */
+export const ANY_NETWORK = new Uint8Array(32)
+
+/** The network that a peer belongs to, for whoever wants to join it, and the peer's clock, for whoever doubts its own. */
+export const networkInfo = {
+  id: '/holdfast/network/1',
+  request: z.strictObject({}),
+  response: z.strictObject({
+    /** The network description as JSON text; its parameters and addresses are signed by the ledger host. */
+    description: z.string().max(512 * KIB),
+    /** Milliseconds of Unix time. */
+    timeMs: naturalSchema
+  }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
+  timeoutMs: 10_000,
+  streamsInboundMax: 4
+} satisfies Protocol<unknown, unknown>
+
+/**
+ * Asks a peer whether it can open a connection to the asker: what a peer at home cannot find out by itself. Only
+ * addresses with the IP that the asker's own connection comes from are dialled, so that nobody is sent to a third party.
+ */
+export const dialBack = {
+  id: '/holdfast/dial-back/1',
+  request: z.strictObject({ addresses: addressesSchema.min(1) }),
+  response: z.strictObject({
+    /** The IP that the asker's connection comes from, as the asked one sees it. */
+    seenFrom: z.string().max(64),
+    /** The first of the addresses that answered with the asker's key; absent when none did. */
+    reached: multiaddrTextSchema.optional(),
+    /** Why not, for people. */
+    reason: z.string().max(256)
+  }),
+  requestSizeBytesMax: 4 * KIB,
+  responseSizeBytesMax: KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 1
+} satisfies Protocol<unknown, unknown>

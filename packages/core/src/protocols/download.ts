@@ -30,8 +30,10 @@ import {
   receiveRequest,
   serveStreams
 } from './engine.ts'
+import type { EnvelopeTerms } from './envelope.ts'
 import { answerFrameSizeBytesMax, decodeAnswer, noAnswer, requestFrameSizeBytesMax } from './envelope.ts'
-import type { Answer, BulkProtocol, BulkTerms, Reply } from './protocol.ts'
+import type { Answer, BulkProtocol, BulkTerms, Refusal, Reply } from './protocol.ts'
+import { refuseMidway } from './protocol.ts'
 import { openReceiver } from './receive-chunks.ts'
 import { sendChunks } from './send-chunks.ts'
 
@@ -65,7 +67,7 @@ export async function download<Request, Response>(
     const answer: Answer<Response> =
       bytes === undefined
         ? noAnswer('CUT', 'the stream ended without an answer')
-        : decodeAnswer(protocol.response, options.networkId, bytes.subarray())
+        : decodeAnswer(protocol.response, options, bytes.subarray())
     if (answer.kind === 'answer') {
       deadline.rest()
       return { kind: 'answer', value: { header: answer.value, chunks: chunksOf(conversation, protocol, options) } }
@@ -111,7 +113,7 @@ function chunksOf(
           owesCredit = true
           return { done: false, value: frame.bytes }
         }
-        if (frame.kind === 'answer') throw refusedMidway(frame.bytes, options.networkId)
+        if (frame.kind === 'answer') throw refusedMidway(frame.bytes, options)
         over = true
         deadline.restart(terms.timeoutMs)
         await closeConversation(conversation)
@@ -137,11 +139,17 @@ function chunksOf(
   }
 }
 
-function refusedMidway(bytes: Uint8Array, networkId: Uint8Array): CoreError {
-  const answer = decodeAnswer(z.never(), networkId, bytes)
+function refusedMidway(bytes: Uint8Array, terms: EnvelopeTerms): CoreError {
+  const answer = decodeAnswer(z.never(), terms, bytes)
   if (answer.kind !== 'refused') return new CoreError('FRAME_INVALID', 'the sender gave an answer that is no refusal')
-  const { code, message, details } = answer
-  return new CoreError('TRANSFER_REFUSED', `refused midway: ${code}: ${message}`, { code, message, details })
+  return refuseMidway({ ok: false, code: answer.code, message: answer.message, details: answer.details })
+}
+
+/** The refusal inside what `refuseMidway` made. */
+function refusalOf(error: unknown): Refusal | undefined {
+  if (!(error instanceof CoreError) || error.code !== 'TRANSFER_REFUSED') return undefined
+  const { code, message, details } = error.details as unknown as Omit<Refusal, 'ok'>
+  return { ok: false, code, message, ...(details !== undefined && { details }) }
 }
 
 export interface DownloadSource<Header> {
@@ -162,34 +170,37 @@ export async function serveDownload<Request, Response>(
   open: OpenDownload<Request, Response>,
   options: ServeOptions
 ): Promise<AsyncDisposable> {
-  const { networkId } = options
   const unreadSizeBytesMax = requestFrameSizeBytesMax(protocol) + creditsSizeBytesMax()
   return await serveStreams(node, protocol, unreadSizeBytesMax, options, async served => {
     const { frames, deadline, context, failed } = served
-    const message = await receiveRequest(frames, protocol, networkId, deadline.signal)
+    const message = await receiveRequest(frames, protocol, options, deadline.signal)
     if (message === undefined) return
     const opened = message.ok ? await attempt(() => open(message.value, context), deadline, failed) : message
     const reply: Reply<Response> = opened.ok ? { ok: true, value: opened.value.header } : opened
-    await frames.write([encodeReplySafely(protocol, protocol.response, networkId, reply, failed)], deadline.signal)
-    if (opened.ok) await drainSource(served, protocol, opened.value.chunks, networkId)
+    await frames.write([encodeReplySafely(protocol, protocol.response, options, reply, failed)], deadline.signal)
+    if (opened.ok) await drainSource(served, protocol, opened.value.chunks, options)
   })
 }
 
-/** Sends a source to its end; one that fails midway is our bug or our disk, and the client hears `INTERNAL`. */
+/**
+ * Sends a source to its end. One that throws `refuseMidway` ends the transfer with that refusal; anything else that it
+ * throws is our bug or our disk, and the client hears `INTERNAL`.
+ */
 async function drainSource(
   served: ServedConversation,
   terms: BulkTerms,
   chunks: AsyncIterable<Uint8Array>,
-  networkId: Uint8Array
+  options: ServeOptions
 ): Promise<void> {
   const { frames, deadline, failed } = served
   try {
     await sendChunks(served, { terms, chunks, offset: 0, answerSizeBytesMax: 0 })
   } catch (error) {
     if (deadline.signal.aborted || isWireError(error)) throw error
-    failed(error)
+    const refusal = refusalOf(error)
+    if (refusal === undefined) failed(error)
     deadline.restart(terms.timeoutMs)
-    const bytes = encodeReplySafely(terms, z.never(), networkId, INTERNAL, failed)
+    const bytes = encodeReplySafely(terms, z.never(), options, refusal ?? INTERNAL, failed)
     await frames.write(encodeBulkFrame({ kind: 'answer', bytes }), deadline.signal)
   }
 }

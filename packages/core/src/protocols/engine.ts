@@ -11,6 +11,7 @@ import type { Clock } from '../clock.ts'
 import { CoreError } from '../error.ts'
 import type { Deadline } from './deadline.ts'
 import { openDeadline } from './deadline.ts'
+import type { EnvelopeTerms } from './envelope.ts'
 import {
   answerFrameSizeBytesMax,
   decodeAnswer,
@@ -28,16 +29,13 @@ import { refuse } from './protocol.ts'
 /** A peer by its id, when its addresses are known to the node, or by its addresses. */
 export type PeerTarget = PeerId | Multiaddr | Multiaddr[]
 
-export interface RequestOptions {
-  /** 32 bytes; see network.ts */
-  readonly networkId: Uint8Array
+export interface RequestOptions extends EnvelopeTerms {
   readonly signal?: AbortSignal
   /** the machine's when not given */
   readonly clock?: Pick<Clock, 'sleep'>
 }
 
-export interface ServeOptions {
-  readonly networkId: Uint8Array
+export interface ServeOptions extends EnvelopeTerms {
   /** told of our own bugs: a handler that throws, an answer that does not fit its protocol */
   readonly onError?: (error: unknown, context: { readonly protocolId: string; readonly remotePeer: PeerId }) => void
   /** the machine's when not given */
@@ -73,7 +71,7 @@ export async function request<Request, Response>(
     await frames.end(deadline.signal)
     const bytes = await frames.read(sizeBytesMax, deadline.signal)
     if (bytes === undefined) return noAnswer('CUT', 'the stream ended without an answer')
-    return decodeAnswer(protocol.response, options.networkId, bytes.subarray())
+    return decodeAnswer(protocol.response, options, bytes.subarray())
   })
 }
 
@@ -95,14 +93,11 @@ export async function serve<Request, Response>(
     unreadSizeBytesMax,
     options,
     async ({ frames, deadline, context, failed }) => {
-      const message = await receiveRequest(frames, protocol, options.networkId, deadline.signal)
+      const message = await receiveRequest(frames, protocol, options, deadline.signal)
       if (message === undefined) return
       const reply = message.ok ? await attempt(() => handler(message.value, context), deadline, failed) : message
       deadline.signal.throwIfAborted()
-      await frames.write(
-        [encodeReplySafely(protocol, protocol.response, options.networkId, reply, failed)],
-        deadline.signal
-      )
+      await frames.write([encodeReplySafely(protocol, protocol.response, options, reply, failed)], deadline.signal)
     }
   )
 }
@@ -153,7 +148,7 @@ export async function openConversation<Request>(
   unreadSizeBytesMax: number,
   options: RequestOptions
 ): Promise<Conversation | NoAnswer> {
-  const opening = encodeRequest(protocol, options.networkId, message)
+  const opening = encodeRequest(protocol, options, message)
   options.signal?.throwIfAborted()
   const deadline = openDeadline(options)
   deadline.restart(protocol.timeoutMs)
@@ -288,26 +283,26 @@ export async function serveStreams(
 export async function receiveRequest<Request>(
   frames: Frames,
   protocol: Requests<Request>,
-  networkId: Uint8Array,
+  terms: EnvelopeTerms,
   signal: AbortSignal
 ): Promise<Reply<Request> | undefined> {
   const bytes = await frames.read(requestFrameSizeBytesMax(protocol), signal)
-  return bytes === undefined ? undefined : decodeRequest(protocol, networkId, bytes.subarray())
+  return bytes === undefined ? undefined : decodeRequest(protocol, terms, bytes.subarray())
 }
 
 /** Encodes a reply; one that does not fit its protocol is our bug and becomes `INTERNAL`. */
 export function encodeReplySafely<Response>(
   protocol: ProtocolTerms,
   schema: Protocol<unknown, Response>['response'],
-  networkId: Uint8Array,
+  terms: EnvelopeTerms,
   reply: Reply<Response>,
   failed: (error: unknown) => void
 ): Uint8Array {
   try {
-    return encodeReply(protocol, schema, networkId, reply)
+    return encodeReply(protocol, schema, terms, reply)
   } catch (error) {
     failed(error)
-    return encodeReply(protocol, schema, networkId, INTERNAL)
+    return encodeReply(protocol, schema, terms, INTERNAL)
   }
 }
 

@@ -1,14 +1,18 @@
 /**
  * What stands around every message: a version, the network, and in answers the difference between "yes" and "no".
  *
- *     request  { v: 1, network: bytes32, body: message }
- *     answer   { v: 1, network: bytes32, body: { ok: true, value } | { ok: false, code, message, details? } }
+ *     request  { v: 1, network: bytes32, head?: bytes, body: message }
+ *     answer   { v: 1, network: bytes32, head?: bytes, body: { ok: true, value } | { ok: false, code, message, details? } }
  *
- * dag-cbor both ways. Unknown keys are skipped, so that a signed ledger head can be added without a new version.
- * Encoding checks our own values and throws; decoding foreign bytes never does.
+ * `head` is the newest log head that the sender knows, so that two histories of one host meet wherever peers talk. What
+ * it is worth is for whoever watches heads to say; a message counts the same whatever came with it.
+ *
+ * dag-cbor both ways. Unknown keys are skipped. Encoding checks our own values and throws; decoding foreign bytes never
+ * does.
  */
 import * as dagCbor from '@ipld/dag-cbor'
 import { z } from 'zod'
+import { HEAD_SIZE_BYTES_MAX } from '../ledger/log-head.ts'
 import { bytesOfLength } from '../schema.ts'
 import {
   ENVELOPE_SIZE_BYTES_MAX,
@@ -24,7 +28,23 @@ export const ENVELOPE_VERSION = 1
 /** Refusals that a peer may give from outside our network or version. */
 const FOREIGN_CODES: readonly string[] = ['WRONG_NETWORK', 'WRONG_VERSION']
 
-const envelopeSchema = z.object({ network: bytesOfLength(32), body: z.unknown() })
+/** Where the heads that leave and come with messages belong: head-watch.ts, or whatever else keeps them. */
+export interface HeadExchange {
+  /** encoded, the newest that this peer knows; a peer that knows none sends none */
+  latest(): Uint8Array | undefined
+  /** Told of bytes that came from a stranger, at most `HEAD_SIZE_BYTES_MAX`. Must not throw, and not take long. */
+  saw(head: Uint8Array): void
+}
+
+/** What stands on an envelope. */
+export interface EnvelopeTerms {
+  /** 32 bytes; see network.ts */
+  readonly networkId: Uint8Array
+  /** without it no heads are sent, and those that come are skipped */
+  readonly heads?: HeadExchange
+}
+
+const envelopeSchema = z.object({ network: bytesOfLength(32), head: z.unknown().optional(), body: z.unknown() })
 
 const detailSchema = z.union([
   z.string(),
@@ -64,24 +84,25 @@ export function answerFrameSizeBytesMax(protocol: ProtocolTerms): number {
  */
 export function encodeRequest<Request>(
   protocol: ProtocolTerms & Pick<Protocol<Request, unknown>, 'request'>,
-  networkId: Uint8Array,
+  terms: EnvelopeTerms,
   message: Request
 ): Uint8Array {
   const body = encodeValue(protocol.request, message, `a request of ${protocol.id}`)
-  return encodeEnvelope(networkId, body, requestFrameSizeBytesMax(protocol), `a request of ${protocol.id}`)
+  return encodeEnvelope(terms, body, requestFrameSizeBytesMax(protocol), `a request of ${protocol.id}`)
 }
 
 /** Opens a request. The refusals are ready to be sent back. */
 export function decodeRequest<Request>(
   protocol: Pick<Protocol<Request, unknown>, 'request'>,
-  networkId: Uint8Array,
+  terms: EnvelopeTerms,
   bytes: Uint8Array
 ): Reply<Request> {
   const envelope = openEnvelope(bytes)
   if (!envelope.ok) return envelope
-  if (!equalBytes(envelope.value.network, networkId)) {
-    return refuse('WRONG_NETWORK', 'this peer belongs to another network', { network: networkId })
+  if (!equalBytes(envelope.value.network, terms.networkId)) {
+    return refuse('WRONG_NETWORK', 'this peer belongs to another network', { network: terms.networkId })
   }
+  takeHead(terms, envelope.value)
   return decodeValue(protocol.request, envelope.value.body)
 }
 
@@ -92,20 +113,20 @@ export function decodeRequest<Request>(
 export function encodeReply<Response>(
   protocol: ProtocolTerms,
   schema: z.ZodType<Response>,
-  networkId: Uint8Array,
+  terms: EnvelopeTerms,
   reply: Reply<Response>
 ): Uint8Array {
   const what = `an answer of ${protocol.id}`
   const body = reply.ok
     ? { ok: true, value: encodeValue(schema, reply.value, what) }
     : encodeValue(replySchema, { ...reply, message: reply.message.slice(0, REFUSAL_MESSAGE_LENGTH_MAX) }, what)
-  return encodeEnvelope(networkId, body, answerFrameSizeBytesMax(protocol), what)
+  return encodeEnvelope(terms, body, answerFrameSizeBytesMax(protocol), what)
 }
 
 /** Opens an answer. Whatever is not one of the peer's two words is `no-answer`, code `INVALID`. */
 export function decodeAnswer<Response>(
   schema: z.ZodType<Response>,
-  networkId: Uint8Array,
+  terms: EnvelopeTerms,
   bytes: Uint8Array
 ): Answer<Response> {
   const envelope = openEnvelope(bytes)
@@ -114,7 +135,9 @@ export function decodeAnswer<Response>(
   if (!reply.success)
     return noAnswer('INVALID', `the answer is neither a value nor a refusal: ${firstIssue(reply.error)}`)
   if (!reply.data.ok && FOREIGN_CODES.includes(reply.data.code)) return refused(reply.data)
-  if (!equalBytes(envelope.value.network, networkId)) return noAnswer('INVALID', 'the answer is of another network')
+  if (!equalBytes(envelope.value.network, terms.networkId))
+    return noAnswer('INVALID', 'the answer is of another network')
+  takeHead(terms, envelope.value)
   if (!reply.data.ok) return refused(reply.data)
   const value = decodeValue(schema, reply.data.value)
   return value.ok ? { kind: 'answer', value: value.value } : noAnswer('INVALID', value.message)
@@ -128,8 +151,14 @@ function refused(refusal: z.infer<typeof replySchema> & { ok: false }): Answer<n
   return { kind: 'refused', code: refusal.code, message: refusal.message, details: refusal.details ?? {} }
 }
 
-function encodeEnvelope(network: Uint8Array, body: unknown, sizeBytesMax: number, what: string): Uint8Array {
-  const bytes = dagCbor.encode({ v: ENVELOPE_VERSION, network, body })
+function encodeEnvelope(
+  { networkId, heads }: EnvelopeTerms,
+  body: unknown,
+  sizeBytesMax: number,
+  what: string
+): Uint8Array {
+  const head = heads?.latest()
+  const bytes = dagCbor.encode({ v: ENVELOPE_VERSION, network: networkId, ...(head !== undefined && { head }), body })
   if (bytes.length > sizeBytesMax) {
     throw new RangeError(`${what} may have ${sizeBytesMax} bytes with its envelope, got ${bytes.length}`)
   }
@@ -149,6 +178,10 @@ function openEnvelope(bytes: Uint8Array): Reply<z.infer<typeof envelopeSchema>> 
     return refuse('WRONG_VERSION', `envelope version ${ENVELOPE_VERSION} is spoken here`, { version: ENVELOPE_VERSION })
   }
   return decodeValue(envelopeSchema, value)
+}
+
+function takeHead({ heads }: EnvelopeTerms, { head }: z.infer<typeof envelopeSchema>): void {
+  if (head instanceof Uint8Array && head.length <= HEAD_SIZE_BYTES_MAX) heads?.saw(head)
 }
 
 /** From memory to the wire: codecs run backwards, optional keys that are `undefined` are left out. */

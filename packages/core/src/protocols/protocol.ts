@@ -3,6 +3,7 @@
  * share. A protocol is data; `request` and `serve` run them all (engine.ts), `upload` and `download` the bulk ones.
  */
 import type { z } from 'zod'
+import { CoreError } from '../error.ts'
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX } from './limits.ts'
 
 /** A protocol without its schemas: what the engine needs to know to bound it. */
@@ -99,4 +100,9 @@ export type Answer<T> =
 /** Names a refusal in one call, so that handlers read `return refuse('NO_SPACE', '…')`. */
 export function refuse(code: string, message: string, details?: Readonly<Record<string, Detail>>): Refusal {
   return details === undefined ? { ok: false, code, message } : { ok: false, code, message, details }
+}
+
+/** What the source of a download throws to end the transfer with a refusal, instead of `INTERNAL`. */
+export function refuseMidway({ code, message, details = {} }: Refusal): CoreError<'TRANSFER_REFUSED'> {
+  return new CoreError('TRANSFER_REFUSED', `refused midway: ${code}: ${message}`, { code, message, details })
 }

@@ -42,14 +42,14 @@ export async function upload<Request, Response>(
   source: (offset: number) => AsyncIterable<Uint8Array>,
   options: UploadOptions
 ): Promise<Answer<Response>> {
-  const { networkId, onProgress } = options
+  const { onProgress } = options
   const answerSizeBytesMax = answerFrameSizeBytesMax(protocol)
   const unreadSizeBytesMax = answerSizeBytesMax + creditsSizeBytesMax()
   return await converse(node, peer, protocol, message, unreadSizeBytesMax, options, async conversation => {
     const { frames, deadline } = conversation
     const first = await frames.read(answerSizeBytesMax, deadline.signal)
     if (first === undefined) return noAnswer('CUT', 'the stream ended without an answer')
-    const begin = decodeAnswer(beginSchema, networkId, first.subarray())
+    const begin = decodeAnswer(beginSchema, options, first.subarray())
     if (begin.kind !== 'answer') return begin
     const { offset } = begin.value
     onProgress?.(offset)
@@ -61,7 +61,7 @@ export async function upload<Request, Response>(
       onAcknowledged: onProgress
     })
     if (last === undefined) return noAnswer('CUT', 'everything was sent, but the stream ended without an answer')
-    return decodeAnswer(protocol.response, networkId, last)
+    return decodeAnswer(protocol.response, options, last)
   })
 }
 
@@ -92,21 +92,20 @@ export async function serveUpload<Request, Response>(
   accept: AcceptUpload<Request, Response>,
   options: ServeOptions
 ): Promise<AsyncDisposable> {
-  const { networkId } = options
   const unreadSizeBytesMax = Math.max(requestFrameSizeBytesMax(protocol), chunksSizeBytesMax(protocol))
   return await serveStreams(node, protocol, unreadSizeBytesMax, options, async served => {
     const { frames, deadline, context, failed } = served
-    const message = await receiveRequest(frames, protocol, networkId, deadline.signal)
+    const message = await receiveRequest(frames, protocol, options, deadline.signal)
     if (message === undefined) return
     const accepted = message.ok ? await attempt(() => accept(message.value, context), deadline, failed) : message
     if (!accepted.ok) {
-      const refusal = encodeReplySafely(protocol, beginSchema, networkId, accepted, failed)
+      const refusal = encodeReplySafely(protocol, beginSchema, options, accepted, failed)
       await frames.write([refusal], deadline.signal)
       return
     }
     const reply = await fillSink(served, protocol, accepted.value, options)
     deadline.restart(protocol.timeoutMs)
-    const bytes = encodeReplySafely(protocol, protocol.response, networkId, reply, failed)
+    const bytes = encodeReplySafely(protocol, protocol.response, options, reply, failed)
     await frames.write(encodeBulkFrame({ kind: 'answer', bytes }), deadline.signal)
   })
 }
@@ -116,11 +115,11 @@ async function fillSink<Response>(
   served: ServedConversation,
   terms: BulkTerms,
   sink: UploadSink<Response>,
-  { networkId }: ServeOptions
+  options: ServeOptions
 ): Promise<Reply<Response>> {
   const { frames, deadline, failed } = served
   try {
-    const begin = encodeReplySafely(terms, beginSchema, networkId, { ok: true, value: { offset: sink.offset } }, failed)
+    const begin = encodeReplySafely(terms, beginSchema, options, { ok: true, value: { offset: sink.offset } }, failed)
     await frames.write([begin], deadline.signal)
     const received = await receiveInto(served, terms, sink)
     if (received.ok) return await sink.finish(received.value)

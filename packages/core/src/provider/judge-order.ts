@@ -1,6 +1,8 @@
 /** Whether a provider takes an order: pure decisions over the ledger's state and what the disk holds. */
+import type { CID } from 'multiformats/cid'
 import type { LedgerState } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
+import { rootOfLabel } from '../pieces/label.ts'
 import { type Refusal, refuse } from '../protocols/protocol.ts'
 import { roundOpensMs } from '../rounds/schedule.ts'
 import type { Address } from '../schema.ts'
@@ -11,6 +13,8 @@ export interface ProviderTerms {
   readonly pricePerLeafRoundMin: bigint
   /** Proving costs reads and bandwidth: no deal may ask for more than this a round. */
   readonly leavesPerRoundMax: number
+  /** Content that this provider will have nothing to do with: a root or a piece. Nothing when left out. */
+  readonly denies?: (cid: CID) => boolean
 }
 
 /** @returns why the provider does not sign, or undefined when it does */
@@ -29,9 +33,9 @@ export function judgeDealOrder(order: Statement<'DealOrder'>, terms: ProviderTer
   return undefined
 }
 
-/** A piece as it lies on the provider's disk. */
+/** A piece as the provider's disk holds it for the deal of an order: bytes that came under another deal do not count. */
 export interface HeldPiece {
-  /** Until when it stays if no order covers it, milliseconds of Unix time; undefined when a deal keeps it. */
+  /** Until when it stays if no order covers it, milliseconds of Unix time; undefined when the deal keeps it. */
   readonly leaseUntilMs: number | undefined
 }
 
@@ -50,6 +54,9 @@ export function judgePiecesOrder(
     return refuse('NO_DEAL', `deal ${order.dealId} is not one of ${order.client} with me`)
   }
   if (deal.status !== 'active') return refuse('DEAL_NOT_ACTIVE', `deal ${order.dealId} is ${deal.status}`)
+  const roots = order.labels.map(rootOfLabel).filter(root => root !== undefined)
+  if ([...roots, ...order.pieces].some(cid => terms.denies?.(cid) === true))
+    return refuse('DENIED', 'I do not store this content')
   const missing = held.indexOf(undefined)
   if (missing !== -1)
     return refuse('PIECE_MISSING', `I do not have ${order.pieces[missing]!.toString()}; store it first`)

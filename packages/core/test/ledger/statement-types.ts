@@ -30,5 +30,6 @@ export const STATEMENT_TYPES: Record<StatementKind, string> = {
     'TakeOverOrder(address client,bytes16 id,uint64 validUntilRound,uint64 dealId,uint128 pricePerLeafRoundMax,uint128 reward,string[] regions)',
   HandOver: 'HandOver(address provider,bytes16 id,uint64 validUntilRound,uint64 dealId,uint128 pricePerLeafRound)',
   KeyChange: 'KeyChange(address account,bytes16 id,uint64 validUntilRound,address successor)',
-  ParameterChange: 'ParameterChange(address host,bytes16 id,uint64 validUntilRound,uint64 fromOpening,bytes32 parameters)'
+  ParameterChange: 'ParameterChange(address host,bytes16 id,uint64 validUntilRound,uint64 fromOpening,bytes32 parameters)',
+  ReadPermission: 'ReadPermission(address label,address provider,address reader,uint64 validUntilRound)'
 }

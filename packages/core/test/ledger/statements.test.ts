@@ -76,7 +76,8 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
   },
   HandOver: { provider: ALICE, id: ID, validUntilRound: 9, dealId: 3, pricePerLeafRound: 7n },
   KeyChange: { account: ALICE, id: ID, validUntilRound: 9, successor: BOB },
-  ParameterChange: { host: ALICE, id: ID, validUntilRound: 9, fromOpening: 12, parameters: DIGEST }
+  ParameterChange: { host: ALICE, id: ID, validUntilRound: 9, fromOpening: 12, parameters: DIGEST },
+  ReadPermission: { label: ALICE, provider: BOB, reader: ALICE, validUntilRound: 9 }
 }
 type Kind = keyof typeof STATEMENTS
 

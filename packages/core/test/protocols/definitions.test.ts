@@ -5,7 +5,7 @@ import { ledgerEntries, ledgerSubmit } from '../../src/protocols/definitions.ts'
 import { encodeReply, encodeRequest, requestFrameSizeBytesMax } from '../../src/protocols/envelope.ts'
 import { PROVIDER } from '../ledger/network-fixture.ts'
 
-const NETWORK_ID = new Uint8Array(32)
+const TERMS = { networkId: new Uint8Array(32) }
 
 /** A proof of the docket may name a leaf again and again, and so be as large as its sender likes. */
 function selfProofOf(nodesSizeBytes: number): Command {
@@ -26,14 +26,12 @@ function selfProofOf(nodesSizeBytes: number): Command {
 describe('a command that may be submitted', () => {
   it('makes an entry that followers may read', () => {
     const sizeOf = (nodesSizeBytes: number) =>
-      encodeRequest(ledgerSubmit, NETWORK_ID, { command: selfProofOf(nodesSizeBytes) }).length
+      encodeRequest(ledgerSubmit, TERMS, { command: selfProofOf(nodesSizeBytes) }).length
     const nodesSizeBytes = 100_000 + requestFrameSizeBytesMax(ledgerSubmit) - sizeOf(100_000)
     expect(() => sizeOf(nodesSizeBytes + 1)).toThrow(RangeError)
     const body = { kind: 'command', command: selfProofOf(nodesSizeBytes) } as const
     const bytes = encodeEntry({ version: 1, sequence: 2 ** 53 - 1, timeMs: 2 ** 53 - 1, body })
     const value = { entries: [bytes], length: 1 }
-    expect(encodeReply(ledgerEntries, ledgerEntries.response, NETWORK_ID, { ok: true, value }).length).toBeGreaterThan(
-      0
-    )
+    expect(encodeReply(ledgerEntries, ledgerEntries.response, TERMS, { ok: true, value }).length).toBeGreaterThan(0)
   })
 })

@@ -36,7 +36,9 @@ it.each([1, 20, LEAVES_PER_ROUND_MAX])(
     }))
     const [batch] = batchDeals(Array.from({ length: 200 }, () => ({ leavesPerRound })))
     const items = batch!.map(() => ({ dealId: 2 ** 50, proofs, signature: new Uint8Array(65) }))
-    expect(encodeRequest(pushProofs, new Uint8Array(32), { round: 2 ** 50, items }).length).toBeGreaterThan(0)
+    expect(
+      encodeRequest(pushProofs, { networkId: new Uint8Array(32) }, { round: 2 ** 50, items }).length
+    ).toBeGreaterThan(0)
     expect(nodesSizeBytes + 32).toBeLessThan(LEAF_PROOF_SIZE_BYTES_MAX)
   }
 )

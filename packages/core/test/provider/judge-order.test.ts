@@ -1,3 +1,4 @@
+import type { CID } from 'multiformats/cid'
 import { describe, expect, it } from 'vitest'
 import { judgeDealOrder, judgePiecesOrder } from '../../src/provider/judge-order.ts'
 import { roundOpensMs } from '../../src/rounds/schedule.ts'
@@ -50,6 +51,8 @@ describe('a provider asked to take pieces', () => {
     expect(codeOf({}, [kept, untilOrderEnds])).toBeUndefined()
     expect(codeOf({}, [kept, tooShort])).toBe('ORDER_TOO_LONG')
     expect(codeOf({}, [kept, undefined])).toBe('PIECE_MISSING')
+    const denying = { ...TERMS, denies: (cid: CID) => cid.equals(PIECE.cid) }
+    expect(judgePiecesOrder(order, [kept, kept], state, denying)?.code).toBe('DENIED')
     expect(codeOf({ dealId: 2 }, [kept, kept])).toBe('NO_DEAL')
     expect(codeOf({ client: STRANGER.address }, [kept, kept])).toBe('NO_DEAL')
     await network.take(network.endDeal(CLIENT, 1))

@@ -1,0 +1,71 @@
+/**
+ * Who may read a private piece at its provider: the deal's client, and whoever brings a permission signed by the key of
+ * the piece's label. Only a holder of the object's secret, or of its repair key, can make that signature, so that the
+ * label on the ledger is a lock and the reference its key; no list of readers is kept anywhere.
+ *
+ * A permission lets a peer fetch ciphertext. It does not help to decrypt it.
+ */
+import { z } from 'zod'
+import { createSigner, type SignatureVerifier } from '../identity.ts'
+import { signatureSchema } from '../ledger/commands.ts'
+import type { StatementDigest } from '../ledger/statements.ts'
+import { type Address, naturalSchema } from '../schema.ts'
+import { addressOfLabel } from './label.ts'
+
+/** What goes over the wire; label, provider and reader are what the provider itself sees, and are not sent. */
+export const readPermissionSchema = z.strictObject({ validUntilRound: naturalSchema, signature: signatureSchema })
+export type ReadPermission = z.output<typeof readPermissionSchema>
+
+export interface ReadPermissionTerms {
+  /** Account of the provider that shall serve. */
+  readonly provider: Address
+  /** Account of the peer that will ask; see `addressOfPeer`. */
+  readonly reader: Address
+  /** Last round in which it counts. */
+  readonly validUntilRound: number
+}
+
+/** @param labelKey - 32 bytes, the private key behind the label; see `deriveLabelKey` */
+export function signReadPermission(
+  labelKey: Uint8Array,
+  terms: ReadPermissionTerms,
+  digestOf: StatementDigest
+): ReadPermission {
+  const { provider, reader, validUntilRound } = terms
+  const signer = createSigner(labelKey)
+  const statement = { label: signer.address, provider, reader, validUntilRound }
+  return { validUntilRound, signature: signer.sign(digestOf('ReadPermission', statement)) }
+}
+
+export interface ReadPermissionClaim {
+  readonly permission: ReadPermission
+  /** The label under which the piece stands on the ledger. */
+  readonly label: Uint8Array
+  /** The account that checks. */
+  readonly provider: Address
+  /** The account of the peer at the other end of the connection. */
+  readonly reader: Address
+  /** The ledger's round. */
+  readonly round: number
+  /** Of the network: how far ahead a statement may be valid. */
+  readonly statementRoundsMax: number
+}
+
+export type ReadPermissionVerdict =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: 'not private' | 'expired' | 'valid too long' | 'wrong signer' }
+
+/** Says whether a permission opens a piece to a reader; never throws on foreign bytes. Costs one signature recovery. */
+export function checkReadPermission(
+  claim: ReadPermissionClaim,
+  { digestOf, verifier }: { readonly digestOf: StatementDigest; readonly verifier: SignatureVerifier }
+): ReadPermissionVerdict {
+  const { permission, provider, reader, round, statementRoundsMax } = claim
+  const { validUntilRound, signature } = permission
+  const label = addressOfLabel(claim.label)
+  if (label === undefined) return { ok: false, reason: 'not private' }
+  if (validUntilRound < round) return { ok: false, reason: 'expired' }
+  if (validUntilRound > round + statementRoundsMax) return { ok: false, reason: 'valid too long' }
+  const digest = digestOf('ReadPermission', { label, provider, reader, validUntilRound })
+  return verifier.recover(digest, signature) === label ? { ok: true } : { ok: false, reason: 'wrong signer' }
+}

@@ -1,0 +1,119 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type ReadBytesOptions, readBytes, readContent } from '../../src/content/index.ts'
+import { directory, fetcherOf, file, gather, packTree, symlink, text } from './memory-content.ts'
+
+const MIB = 1024 * 1024
+const BYTES = new Uint8Array(5 * MIB + 333).map((_, i) => (i * 31 + (i >> 8) * 7 + (i >> 17)) % 251)
+
+async function open(entries: Parameters<typeof packTree>[0], options?: Parameters<typeof packTree>[1]) {
+  const { packed, pieces } = await packTree(entries, options)
+  const { fetchBlocks, batches } = fetcherOf(pieces.blocks())
+  const read = async (wishes: Partial<ReadBytesOptions> = {}) =>
+    new Uint8Array(Buffer.concat(await gather(readBytes({ root: packed.root, fetchBlocks, ...wishes }))))
+  return {
+    root: packed.root,
+    read,
+    fetchBlocks,
+    batches,
+    fetched: () => batches.reduce((sum, count) => sum + count, 0)
+  }
+}
+
+describe('a range of a file', () => {
+  it.each(['unixfs-v1-2025', 'unixfs-v0-2015'] as const)('%s: is what slice gives', async profile => {
+    const { read } = await open([file('', BYTES)], { profile })
+    const edge = fc.oneof(
+      fc.nat(BYTES.length + 10),
+      fc.constantFrom(0, 1, MIB - 1, MIB, MIB + 1, 5 * MIB, BYTES.length - 1, BYTES.length)
+    )
+    await fc.assert(
+      fc.asyncProperty(edge, fc.option(edge, { nil: undefined }), async (offset, length) => {
+        const expected = BYTES.subarray(offset, length === undefined ? undefined : offset + length)
+        expect(Buffer.compare(await read({ offset, length }), expected)).toBe(0)
+      }),
+      { numRuns: 30 }
+    )
+  })
+
+  it('costs the nodes above it and the leaves that it touches', async () => {
+    const { read, fetched } = await open([file('', BYTES)])
+    await read({ offset: 2 * MIB, length: MIB })
+    expect(fetched()).toBe(2)
+    await read({ offset: 3 * MIB - 1, length: 2 })
+    expect(fetched()).toBe(5)
+    await read({ offset: 9 * MIB })
+    expect(fetched()).toBe(6)
+  })
+
+  it('is one of two levels of nodes', async () => {
+    const chunk = BYTES.slice(0, 300)
+    const many = Array.from({ length: 200 }, (_, i) =>
+      Uint8Array.from({ length: 262_144 }, (_, at) => (at * 7 + i) & 255)
+    )
+    const { read, fetched } = await open([file('', ...many, chunk)], { profile: 'unixfs-v0-2015' })
+    const at = 180 * 262_144 + 5
+    expect(await read({ offset: at, length: 10 })).toEqual(many[180]!.slice(5, 15))
+    expect(fetched()).toBe(3)
+    expect(await read({ offset: 200 * 262_144 })).toEqual(chunk)
+  })
+
+  it('is for numbers of bytes', async () => {
+    const { read } = await open([file('', BYTES)])
+    for (const range of [{ offset: -1 }, { offset: 0.5 }, { length: -1 }, { length: Number.NaN }])
+      await expect(read(range)).rejects.toThrow(RangeError)
+  })
+
+  it('is read through an entry of a tree as well', async () => {
+    const { root, fetchBlocks } = await open([file('a', text('a')), file('b', BYTES)])
+    for await (const entry of readContent({ root, fetchBlocks })) {
+      if (entry.kind !== 'file' || entry.path[0] !== 'b') continue
+      expect(Buffer.concat(await gather(entry.content({ offset: MIB - 2, length: 4 })))).toEqual(
+        Buffer.from(BYTES.subarray(MIB - 2, MIB + 2))
+      )
+    }
+  })
+})
+
+describe('a path', () => {
+  const tree = [directory('d'), file('d/e/f', text('deep')), symlink('l', 'd'), file('z', text('last'))]
+
+  it('leads to a file, and to nothing beside it', async () => {
+    const { read, fetched } = await open(tree)
+    expect(await read({ path: ['d', 'e', 'f'] })).toEqual(text('deep'))
+    expect(fetched()).toBe(4)
+    expect(await read({ path: ['z'], offset: 1, length: 2 })).toEqual(text('as'))
+  })
+
+  it.each([
+    [['nothing'], 'PATH_NOT_FOUND', /no "nothing"/],
+    [['z', 'below'], 'PATH_NOT_FOUND', /no "z\/below"/],
+    [['d', 'e'], 'NOT_A_FILE', /"d\/e" is a directory/],
+    [['l'], 'NOT_A_FILE', /symbolic link/],
+    [[], 'NOT_A_FILE', /this object is a directory/],
+    [['\u001b[2J'], 'PATH_NOT_FOUND', /no "\\u001b\[2J"/]
+  ] as Array<[string[], string, RegExp]>)('%j that is no file is said to be none', async (path, code, message) => {
+    const { read } = await open(tree)
+    await expect(read({ path })).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
+  })
+
+  it('leads through shards', async () => {
+    const names = Array.from({ length: 6000 }, (_, i) => `${String(i).padStart(5, '0')}-${'n'.repeat(40)}`)
+    const { read, fetched, batches } = await open(names.map(name => file(name, text(name))))
+    for (const name of [names[0]!, names[4711]!, names.at(-1)!])
+      expect(await read({ path: [name] })).toEqual(text(name))
+    await expect(read({ path: ['00000'] })).rejects.toMatchObject({ code: 'PATH_NOT_FOUND' })
+    expect(fetched()).toBeLessThan(4 * 600)
+    expect(batches.length).toBeLessThan(100)
+  })
+
+  it('spends the budget', async () => {
+    const { read } = await open(tree)
+    await expect(read({ path: ['d', 'e', 'f'], budget: { depth: 2 } })).rejects.toMatchObject({
+      code: 'BUDGET_EXCEEDED'
+    })
+    await expect(read({ path: ['d', 'e', 'f'], budget: { blocks: 3 } })).rejects.toMatchObject({
+      code: 'BUDGET_EXCEEDED'
+    })
+  })
+})

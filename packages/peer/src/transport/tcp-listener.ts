@@ -1,0 +1,78 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { type Listener, type ListenerEvents, type Logger, TypedEventEmitter, type Upgrader } from '@libp2p/interface'
+import { getNetConfig, getThinWaistAddresses } from '@libp2p/utils'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { SocketConnection } from './socket-connection.ts'
+import type { TcpOptions } from './tcp.ts'
+
+/** One listening address. Hands every socket to the upgrader, which bounds how long a handshake may take. */
+export class TcpListener extends TypedEventEmitter<ListenerEvents> implements Listener {
+  readonly #options: TcpOptions
+  readonly #upgrader: Upgrader
+  readonly #log: Logger
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #closing = new AbortController()
+  #address: Multiaddr | undefined
+
+  constructor(options: TcpOptions, upgrader: Upgrader, log: Logger) {
+    super()
+    this.#options = options
+    this.#upgrader = upgrader
+    this.#log = log
+    this.#server = createServer({ noDelay: true, keepAlive: true }, socket => this.#accept(socket))
+    this.#server.maxConnections = options.socketsMax
+    this.#server.on('listening', () => this.safeDispatchEvent('listening'))
+    this.#server.on('error', detail => this.safeDispatchEvent('error', { detail }))
+    this.#server.on('close', () => this.safeDispatchEvent('close'))
+  }
+
+  async listen(address: Multiaddr): Promise<void> {
+    const { host, port = 0, type } = getNetConfig(address)
+    this.#address = address
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ host, port, ipv6Only: type === 'ip6', backlog: this.#options.backlog }, () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+  }
+
+  /** Of a wildcard address one for each interface. Empty while it does not listen. */
+  getAddrs(): Multiaddr[] {
+    const bound = this.#server.address()
+    return bound === null || typeof bound === 'string' ? [] : getThinWaistAddresses(this.#address, bound.port)
+  }
+
+  /** Nothing about these addresses becomes known later. */
+  updateAnnounceAddrs(): void {}
+
+  /** Ends handshakes that are under way and cuts all sockets. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    const closed = new Promise<void>(resolve => {
+      if (this.#server.listening) this.#server.close(() => resolve())
+      else resolve()
+    })
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    let connection: SocketConnection
+    try {
+      const { inactivityTimeoutMs } = this.#options
+      connection = new SocketConnection({ socket, direction: 'inbound', inactivityTimeoutMs, log: this.#log })
+    } catch {
+      socket.destroy()
+      return
+    }
+    this.#upgrader.upgradeInbound(connection, { signal: this.#closing.signal }).catch((error: Error) => {
+      this.#log.error('a socket did not become a connection - %e', error)
+      connection.abort(error)
+    })
+  }
+}
