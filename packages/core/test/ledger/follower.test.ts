@@ -35,6 +35,11 @@ class MemorySource implements LedgerSource {
     return { entries: this.log.slice(from, from + 3), length: this.log.length }
   }
 
+  async head() {
+    this.#expectReachable()
+    return undefined
+  }
+
   async submit(command: Parameters<LedgerSource['submit']>[0]) {
     this.#expectReachable()
     return await this.#network.ledger.submit(command)
@@ -196,6 +201,7 @@ describe('stopping a follower', () => {
     const { parameters, clock } = network
     const liar: LedgerSource = {
       entries: (from, signal) => source.entries(from, signal),
+      head: async () => undefined,
       submit: async () => ({ ok: true, sequence: 10_000 })
     }
     const waiter = createFollower({ parameters, source: liar, tools: TOOLS, clock })
