@@ -6,6 +6,7 @@ import { countAssignedTo } from '../rounds/assignment.ts'
 import { isPieceGone } from '../rounds/boundaries.ts'
 import { areVerdicts } from '../rounds/verdicts.ts'
 import { AMOUNT_MAX } from '../schema.ts'
+import { isOpen } from './dispute-rules.ts'
 import { isLive, isRunning } from './live-deals.ts'
 import { escrowNeeded, priceOfDeal } from './price.ts'
 import { assignmentOf, findPiece } from './proof-rules.ts'
@@ -197,7 +198,7 @@ export function docketsAreBounded(state: LedgerState): string | undefined {
 
 /** Every locked credit comes free in time, whatever anybody else does. */
 export function lockedMoneyHasAWayOut(state: LedgerState): string | undefined {
-  const { parameters, round, deals, verifiers, disputes, closed, boundaries } = state
+  const { parameters, round, openings, deals, verifiers, disputes, closed, boundaries } = state
   const { disputeRounds, answerRounds } = parameters.proving
   for (const deal of deals.values()) {
     if (deal.status === 'ending' && deal.endsAfterRound > round + parameters.money.noticeRounds)
@@ -206,10 +207,14 @@ export function lockedMoneyHasAWayOut(state: LedgerState): string | undefined {
     if (deal.repairBudget > 0n && !isWaiting && round > deal.repairUntilRound + 1)
       return `the repair budget of deal ${deal.id} was to be burned after round ${deal.repairUntilRound}`
   }
+  const awaited = new Set([...disputes.values()].filter(isOpen).map(({ verifier }) => verifier))
   for (const [address, { leaving }] of verifiers)
-    for (const { releaseRound } of leaving)
-      if (releaseRound > round + disputeRounds + answerRounds + 2 || releaseRound < round)
-        return `stake of ${address} leaves in round ${releaseRound}`
+    for (const { releaseOpening } of leaving)
+      if (
+        releaseOpening > openings + disputeRounds + answerRounds + 2 ||
+        (releaseOpening < openings && !awaited.has(address))
+      )
+        return `stake of ${address} leaves with opening ${releaseOpening}`
   for (const [key, { status, round: disputed, bond }] of disputes) {
     if (!closed.has(disputed)) return `${key} is disputed, and its round is not kept`
     if (status !== 'open' && bond !== 0n) return `${key} is ${status} and still holds a bond`

@@ -25,6 +25,7 @@ import { awaitRound, followRounds } from '../rounds/follow-rounds.ts'
 import { attestFromMs, selfProveFromMs } from '../rounds/schedule.ts'
 import { decodeVerdicts, encodeVerdicts, type Verdict } from '../rounds/verdicts.ts'
 import type { Address } from '../schema.ts'
+import { type AnswerEvent, createDemandAnswerer } from './answer-demands.ts'
 import { type CheckedProof, createRoundChecks, type RoundChecks } from './round-checks.ts'
 import type { KeptTranscript, TranscriptStore } from './transcript-store.ts'
 
@@ -32,6 +33,7 @@ import type { KeptTranscript, TranscriptStore } from './transcript-store.ts'
 const ROUND_LAG_MS_MAX = 1_000
 
 export type VerifierEvent =
+  | AnswerEvent
   | { readonly kind: 'checked'; readonly round: number; readonly checked: CheckedProof }
   | {
       readonly kind: 'attested'
@@ -214,5 +216,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   const rounds = followRounds(ledger, clock, serveRound, onError)
-  return { start: rounds.start, stop: rounds.stop, [Symbol.asyncDispose]: rounds.stop, receive }
+  const { random } = options
+  const answers = createDemandAnswerer({ ledger, signer, transcripts, clock, random, onEvent, onError })
+  const stop = async () => {
+    await Promise.all([rounds.stop(), answers.stop()])
+  }
+  return {
+    start() {
+      rounds.start()
+      answers.start()
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+    receive
+  }
 }

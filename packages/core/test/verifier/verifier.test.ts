@@ -8,6 +8,7 @@ import type { Ledger } from '../../src/ledger/ledger.ts'
 import { assignmentOf } from '../../src/ledger/proof-rules.ts'
 import type { Deal } from '../../src/ledger/state.ts'
 import type { PushedProof } from '../../src/protocols/definitions.ts'
+import { verifiersOfDeal } from '../../src/rounds/assignment.ts'
 import { attestFromMs, roundOpensMs } from '../../src/rounds/schedule.ts'
 import { createMemoryTranscriptStore } from '../../src/verifier/transcript-store.ts'
 import type { MemoryPieces } from '../ledger/memory-pieces.ts'
@@ -22,7 +23,7 @@ let pieces: MemoryPieces
 
 /** Round 1 is open; round 2 will challenge the deal. */
 beforeEach(async () => {
-  network = new TestNetwork()
+  network = new TestNetwork({ money: { silencePenalty: 0n } })
   peers = new RoundPeers(network)
   await network.stakeAll()
   ;({ deal, pieces } = await network.openDealWithPieces())
@@ -31,7 +32,7 @@ beforeEach(async () => {
 
 /** The verifiers of the deal in the open round, and the one that has nothing to do. */
 function assigned(): { verifiers: Signer[]; idle: Signer } {
-  const addresses = assignmentOf(network.state, network.state.open!).get(1)!
+  const addresses = verifiersOfDeal(assignmentOf(network.state, network.state.open!), 1)
   return {
     verifiers: addresses.map(address => VERIFIERS.find(one => one.address === address)!),
     idle: VERIFIERS.find(({ address }) => !addresses.includes(address))!
@@ -265,7 +266,7 @@ describe('an attestation', () => {
       })
     }
     await network.openRound()
-    await network.clock.advanceTo(attestFromMs(network.parameters, 3))
+    await network.clock.advanceTo(attestFromMs(network.parameters, network.state.round))
     const verdicts = attestations().flatMap(event => event.verdicts.map(one => `${one.dealId} ${one.verdict}`))
     expect(new Set(verdicts)).toEqual(new Set(['1 no answer', '2 pass']))
     expect(peers.errors.length).toBeGreaterThan(0)
