@@ -2,7 +2,15 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type PackedContent, type PackProgress, type PieceSink, packContent, type StoredObject } from '@holdfast/core'
+import {
+  createPublicObject,
+  type PackedContent,
+  type PackedPiece,
+  type PackProgress,
+  type PieceSink,
+  packContent,
+  type StorableObject
+} from '@holdfast/core'
 import { leafCountOf, type NodeHasher } from '@holdfast/proofs'
 import { PeerError, systemCodeOf } from './error.ts'
 import { readTree } from './files/index.ts'
@@ -19,7 +27,9 @@ export interface PackOptions {
   readonly stagingDirectory?: string
 }
 
-export interface PackedObject extends StoredObject, Omit<PackedContent, 'pieces' | 'root'>, AsyncDisposable {}
+export interface PackedObject extends StorableObject, Omit<PackedContent, 'pieces'>, AsyncDisposable {
+  readonly pieces: readonly (PackedPiece & { readonly leafCount: number })[]
+}
 
 /**
  * Packs a file or directory. Disposing of the object removes its pieces.
@@ -42,10 +52,12 @@ export async function packPath(path: string, nodeHasher: NodeHasher, options: Pa
       signal,
       ...(onPackProgress !== undefined && { onProgress: onPackProgress })
     })
+    const pieces = packed.pieces.map(piece => ({ ...piece, leafCount: leafCountOf(piece.rawSize) }))
+    const readPiece = (index: number, offset: number) => readFrom(fileOf(index), offset)
     return {
       ...packed,
-      pieces: packed.pieces.map(piece => ({ ...piece, leafCount: leafCountOf(piece.rawSize) })),
-      readPiece: (index, offset) => readFrom(fileOf(index), offset),
+      ...createPublicObject(packed.root, { pieces, readPiece }),
+      pieces,
       [Symbol.asyncDispose]: discard
     }
   } catch (error) {

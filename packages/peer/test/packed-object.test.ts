@@ -37,7 +37,7 @@ it('waits on disk as the pieces it names, and is gone when it is disposed of', a
     await using object = await packPath(source, nodeHasher, { stagingDirectory })
     expect(object).toMatchObject({ fileCount: 2, contentSizeBytes: 3 * MIB + 5 })
     const [piece] = object.pieces
-    const bytes = await bytesOf(object.readPiece(0, 0))
+    const bytes = await bytesOf(object.replica(0)[0]!.read(0))
     expect(bytes).toHaveLength(piece!.rawSize)
     const hasher = createPieceHasher({ nodeHasher })
     hasher.update(bytes)
@@ -45,7 +45,7 @@ it('waits on disk as the pieces it names, and is gone when it is disposed of', a
     expect(piece!.leafCount).toBe(leafCountOf(bytes.length))
     // From any offset on, as often as it takes.
     for (const offset of [1, MIB, bytes.length - 1, bytes.length])
-      expect(Buffer.compare(await bytesOf(object.readPiece(0, offset)), bytes.subarray(offset))).toBe(0)
+      expect(Buffer.compare(await bytesOf(object.replica(0)[0]!.read(offset)), bytes.subarray(offset))).toBe(0)
     expect(await readdir(stagingDirectory)).toHaveLength(1)
   }
   expect(await readdir(stagingDirectory)).toEqual([])
