@@ -7,6 +7,9 @@
  * config.toml    what the operator wants
  * network.json   the network description
  * pieces/        one file a piece
+ * index/         Level: where pieces and blocks are; rebuilt from the pieces
+ * reserve        room that is given up when the disk is full, so that ledger and index go on
+ * deny           content that this peer stores and serves for nobody, one CID a line
  * ledger/        segments of the log
  * api.json       where the local API listens while the daemon runs
  * api-token      what opens the local API, 0600
@@ -32,6 +35,9 @@ export interface DataDirectoryPaths {
   readonly configFile: string
   readonly networkFile: string
   readonly piecesDirectory: string
+  readonly indexDirectory: string
+  readonly reserveFile: string
+  readonly denyFile: string
   readonly ledgerDirectory: string
   readonly stateDirectory: string
   readonly apiFile: string
@@ -53,6 +59,9 @@ export function dataDirectoryPaths(path: string): DataDirectoryPaths {
     configFile: join(path, 'config.toml'),
     networkFile: join(path, 'network.json'),
     piecesDirectory: join(path, 'pieces'),
+    indexDirectory: join(path, 'index'),
+    reserveFile: join(path, 'reserve'),
+    denyFile: join(path, 'deny'),
     ledgerDirectory: join(path, 'ledger'),
     stateDirectory: join(path, 'state'),
     apiFile: join(path, 'api.json'),

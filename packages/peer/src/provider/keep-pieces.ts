@@ -6,6 +6,7 @@
  */
 import type { Address, AppliedEntry, Deal, Ledger } from '@holdfast/core'
 import type { PieceStore } from '../storage/index.ts'
+import { publicRootOfPiece } from './piece-label.ts'
 
 export interface PieceKeeper extends AsyncDisposable {
   /** Makes disk and ledger agree, then follows the ledger. */
@@ -27,7 +28,7 @@ export function createPieceKeeper(
   const isLive = (deal: Deal) => deal.provider === provider && (deal.status === 'active' || deal.status === 'ending')
 
   async function keepDeal(deal: Deal): Promise<void> {
-    for (const { cid } of deal.pieces) await store.keep(cid, String(deal.id))
+    for (const piece of deal.pieces) await store.keep(piece.cid, String(deal.id), publicRootOfPiece(piece))
   }
 
   async function releaseDeal(dealId: number): Promise<void> {
