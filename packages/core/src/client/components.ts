@@ -4,6 +4,8 @@ import type { CID } from 'multiformats/cid'
 import type { Clock } from '../clock.ts'
 import type { Signer } from '../identity.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { StatementDigest } from '../ledger/statements.ts'
+import type { ReadPermission, ReadPermissionTerms } from '../pieces/read-permission.ts'
 import type { Measurements } from './measurements.ts'
 import type { Patience } from './transfer-terms.ts'
 
@@ -33,6 +35,8 @@ export interface ReplicaPiece {
   commit(signal?: AbortSignal): Promise<CID>
   /** Raw bytes from an offset on; as often as it takes. */
   read(offset: number): AsyncIterable<Uint8Array>
+  /** Lets a peer read this piece at a provider. Absent where everybody may. */
+  permit?(terms: ReadPermissionTerms, digestOf: StatementDigest): ReadPermission
 }
 
 /** An object that can be sent, replica by replica, to as many providers as it takes. */

@@ -15,6 +15,7 @@ import { download } from '../protocols/download.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import type { Address } from '../schema.ts'
 import { createMeasurements, type Measurements } from './measurements.ts'
+import { openStopwatch } from './stopwatch.ts'
 import { impatient, type Patience } from './transfer-terms.ts'
 
 export interface BlockProvider {
@@ -130,24 +131,6 @@ export function rankForReading<Ranked extends { readonly provider: Address }>(
   const speedOf = ({ provider }: Ranked) => measurements.of(provider).downloadBytesPerSecond ?? 0
   const failsNow = ({ provider }: Ranked) => Number(measurements.of(provider).failures > 0)
   return [...providers].sort((a, b) => failsNow(a) - failsNow(b) || speedOf(b) - speedOf(a))
-}
-
-/** Times how long a consumer waits for bytes, and not how long it works on them. */
-function openStopwatch(now: () => number) {
-  let elapsedMs = 0
-  return {
-    get elapsedMs() {
-      return elapsedMs
-    },
-    async *time(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-      let waitsFrom = now()
-      for await (const chunk of chunks) {
-        elapsedMs += now() - waitsFrom
-        yield chunk
-        waitsFrom = now()
-      }
-    }
-  }
 }
 
 /** Cuts a stream of chunks into blocks of known sizes; a block that ends early is left out. */

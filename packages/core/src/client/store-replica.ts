@@ -84,7 +84,7 @@ async function transfer(
   const cid = await piece.commit(signal)
   const from = await source()
   if (from !== undefined && from.provider !== ask.provider) {
-    const failure = await pullFrom(from, components, ask, cid, { dealId, signal, onProgress })
+    const failure = await pullFrom(from, components, ask, piece, { dealId, signal, onProgress })
     if (failure === undefined) return
     onPullFailed(from, failure)
   }

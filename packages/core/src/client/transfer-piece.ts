@@ -3,6 +3,8 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import type { CID } from 'multiformats/cid'
 import { machineClock } from '../clock.ts'
+import { statementDigestOf } from '../ledger/apply.ts'
+import type { LedgerState } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
 import { openDeadline } from '../protocols/deadline.ts'
 import { pullPiece, storePiece } from '../protocols/definitions.ts'
@@ -114,19 +116,26 @@ export async function pullFrom(
   source: Statement<'Ask'>,
   { node, ledger, clock = machineClock, patience = {} }: StoreComponents,
   ask: Statement<'Ask'>,
-  cid: CID,
+  piece: ReplicaPiece,
   { dealId, signal, onProgress }: TransferOptions
 ): Promise<string | undefined> {
+  const cid = await piece.commit(signal)
   const { bytesPerSecondMin = TRANSFER_RATE_BYTES_PER_SECOND_MIN, answerMsMax = ANSWER_MS_MAX } = patience
   const terms = { ...pullPiece, timeoutMs: Math.min(pullPiece.timeoutMs, PULL_WAIT_MS + answerMsMax) }
+  const { state } = ledger
+  const permission = piece.permit?.(
+    { provider: source.provider, reader: ask.provider, validUntilRound: permissionEnd(state) },
+    statementDigestOf(state)
+  )
+  const question = { dealId, piece: cid, from: source.addresses, waitMs: PULL_WAIT_MS }
   let seen = { bytes: 0, atMs: clock.now() }
   for (;;) {
     const answer = await request(
       node,
       parsePeerAddresses(ask.addresses),
       terms,
-      { dealId, piece: cid, from: source.addresses, waitMs: PULL_WAIT_MS },
-      { networkId: ledger.state.networkId, clock, ...(signal !== undefined && { signal }) }
+      { ...question, ...(permission !== undefined && { permission }) },
+      { networkId: state.networkId, clock, ...(signal !== undefined && { signal }) }
     )
     if (answer.kind !== 'answer') return answer.kind === 'refused' ? answer.message : answer.reason
     const { held, receivedBytes } = answer.value
@@ -138,4 +147,9 @@ export async function pullFrom(
     if (isSlow && silentMs > answerMsMax) return `it received ${receivedBytes - seen.bytes} bytes in ${silentMs} ms`
     if (!isSlow) seen = { bytes: receivedBytes, atMs: nowMs }
   }
+}
+
+/** As long as a permission may last: the pull of a large piece over a slow line takes many rounds of seconds. */
+export function permissionEnd({ round, parameters }: Pick<LedgerState, 'round' | 'parameters'>): number {
+  return round + parameters.statementRoundsMax
 }

@@ -52,6 +52,8 @@ describe('the replicas of an object', () => {
     expect(replicas).toHaveLength(REPLICAS_PER_ANSWER_MAX)
     for (const replica of replicas) expect(replica.pieces).toHaveLength(PIECES_PER_REPLICA_MAX)
     const reply = { ok: true, value: { replicas } } as const
-    expect(encodeReply(ledgerReplicas, ledgerReplicas.response, { networkId: new Uint8Array(32) }, reply).length).toBeGreaterThan(0)
+    expect(
+      encodeReply(ledgerReplicas, ledgerReplicas.response, { networkId: new Uint8Array(32) }, reply).length
+    ).toBeGreaterThan(0)
   })
 })

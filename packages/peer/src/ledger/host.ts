@@ -21,6 +21,7 @@ import {
   deriveBeaconKey,
   type EntryBody,
   encodeHead,
+  forkProofOf,
   type HeadExchange,
   hashHead,
   type Ledger,
@@ -209,7 +210,7 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
     onFailure(error)
   }
 
-  /** Cheap for heads that are known: whoever sends another one pays for one signature. @throws {PeerError} `HOST_ROLLED_BACK` */
+  /** Cheap for heads that are known: whoever sends another one pays for one signature. @throws {PeerError} `HOST_ROLLED_BACK`, `HOST_FORKED` */
   function expectKnown(bytes: Uint8Array): void {
     const head = decodeHead(bytes)
     if (head === undefined) return
@@ -220,6 +221,12 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
       return
     const verdict = verifyHead(bytes, authority)
     if (!verdict.ok) return
+    if (own !== undefined)
+      throw new PeerError(
+        'HOST_FORKED',
+        `This host has signed two heads of number ${head.number}: its key is in use twice, or its directory was an old copy once. Nothing more is written; keep the proof.`,
+        { number: head.number, proof: forkProofOf(own, head) }
+      )
     throw new PeerError(
       'HOST_ROLLED_BACK',
       `Somebody knows head ${head.number} of this ledger, signed by this host, and the log here does not: this directory is an old copy. Nothing more is written to it. Bring it up to date from a follower: holdfast ledger mend --directory DIRECTORY.`,

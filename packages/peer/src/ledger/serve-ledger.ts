@@ -1,6 +1,7 @@
 /** What a peer that holds the log does for others: it takes commands, gives out entries, heads and proofs, and finds replicas. */
 import {
   type Command,
+  CoreError,
   type LedgerState,
   ledgerEntries,
   ledgerReplicas,
@@ -20,6 +21,8 @@ import type { LogReader } from './log-reader.ts'
 export interface ServedLedger extends LogReader {
   readonly state: LedgerState
   submit(command: Command, options: { readonly signal: AbortSignal }): Promise<Receipt>
+  /** What a peer that only passes commands on signs when the host leaves one unanswered. */
+  seen?(command: Command): Uint8Array
 }
 
 /** Serves until the stack is disposed. */
@@ -33,7 +36,17 @@ export async function serveLedger(
     await serve(
       node,
       ledgerSubmit,
-      async ({ command }, { signal }) => ({ ok: true, value: toWire(await ledger.submit(command, { signal })) }),
+      async ({ command }, { signal }) => {
+        try {
+          return { ok: true, value: toWire(await ledger.submit(command, { signal })) }
+        } catch (error) {
+          const isSilence = error instanceof CoreError && error.code === 'LEDGER_UNREACHABLE'
+          if (!isSilence || ledger.seen === undefined) throw error
+          return refuse('HOST_SILENT', `passed on to the ledger host, without an answer: ${error.message}`, {
+            receipt: ledger.seen(command)
+          })
+        }
+      },
       options
     )
   )

@@ -221,7 +221,7 @@ describe('a host whose directory is an old copy', () => {
     const { host, failures } = await startHost()
     await host.submit(network.ask(PROVIDER))
     host.headExchange.saw(latest)
-    expect(failures).toMatchObject([{ code: 'HOST_ROLLED_BACK' }])
+    expect(failures).toMatchObject([{ code: 'HOST_FORKED', details: { proof: expect.any(Uint8Array) } }])
   })
 
   it('minds neither heads that it knows nor those that somebody made up', async () => {
