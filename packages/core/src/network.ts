@@ -27,7 +27,10 @@ export const ROUND_MS_MIN = 1_000
 export const LEAVES_PER_ROUND_MAX = 256
 
 /** Places that the whole supply could stake: all of them are shuffled in every round. */
-export const VERIFIER_PLACES_MAX = 2 ** 20
+export const VERIFIER_PLACES_MAX = 2 ** 16
+
+/** Rounds that verifiers can be held to what they attested: the evidence of all of them is kept in memory. */
+export const DISPUTE_ROUNDS_MAX = 1024
 
 const supplyOf = (accounts: readonly { readonly amount: bigint }[]) =>
   accounts.reduce((sum, { amount }) => sum + amount, 0n)
@@ -65,6 +68,10 @@ export const networkParametersSchema = z
       /** Open, non-void rounds that a leaf may stay on the docket before collateral is touched. */
       cureRounds: positive,
       docketLeavesMax: positive,
+      /** Rounds in which a verifier can be held to what it attested; nothing older is disputed. */
+      disputeRounds: positive.max(DISPUTE_ROUNDS_MAX),
+      /** Open, non-void rounds that a verifier has to answer a demand for a transcript. */
+      answerRounds: positive.max(DISPUTE_ROUNDS_MAX),
       leavesPerRoundMax: positive.max(LEAVES_PER_ROUND_MAX),
       /** Thousandths of a round after which verifiers attest, and after which providers prove to the ledger themselves. */
       attestAtPermille: z.int().min(1).max(999),
@@ -82,7 +89,16 @@ export const networkParametersSchema = z
       /** Rounds after which a repair budget that nobody used is burned. */
       repairRounds: positive,
       /** Of one verifier's place. */
-      stakeUnit: amountSchema
+      stakeUnit: amountSchema,
+      /** Least bonds of whoever demands an opening or a transcript, so that a demand costs what its answer costs. */
+      openingBond: amountSchema,
+      transcriptBond: amountSchema,
+      /** What a verifier loses for a round in which it was assigned and did not attest. */
+      silencePenalty: amountSchema,
+      /** Share of a refuted verifier's loss that goes to who refuted it; the rest is burned. */
+      refuterPpm: ppmSchema,
+      /** Share of a repair budget that the next provider may earn as its reward, at most. */
+      repairRewardPpm: ppmSchema
     }),
     /** How far ahead `validUntilRound` may lie: bounds the memory of used ids. */
     statementRoundsMax: positive
@@ -94,6 +110,8 @@ export const networkParametersSchema = z
     p => p.money.collateralRounds >= 2 * p.proving.openingOneIn,
     'collateral is at least twice what a cheat earns between two drawn openings'
   )
+  .refine(p => p.money.silencePenalty <= p.money.stakeUnit, 'silence costs at most a place')
+  .refine(p => p.money.refuterPpm <= PPM / 2, 'who refutes a friend burns at least half of its stake')
   .refine(p => p.roundLateMsMax < p.roundMs, 'a round may not be later than its length')
   .refine(p => p.beacon.periodMs <= p.roundMs, 'every round has a beacon round of its own')
   .refine(p => p.beacon.genesisMs <= p.genesisMs, 'the beacon begins before the network')

@@ -42,6 +42,14 @@ export function bytesOfLength(sizeBytes: number) {
   return z.custom<Uint8Array>(value => value instanceof Uint8Array && value.length === sizeBytes, `${sizeBytes} bytes`)
 }
 
+/** Bytes of a length within bounds, both included. */
+export function bytesBetween(sizeBytesMin: number, sizeBytesMax: number) {
+  return z.custom<Uint8Array>(
+    value => value instanceof Uint8Array && value.length >= sizeBytesMin && value.length <= sizeBytesMax,
+    `${sizeBytesMin} to ${sizeBytesMax} bytes`
+  )
+}
+
 /** Bytes up to and including the given length. */
 export function bytesUpTo(sizeBytesMax: number) {
   return z.custom<Uint8Array>(

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import * as beacon from '../src/beacon/beacon.ts'
+import * as transcript from '../src/evidence/transcript.ts'
 import * as identity from '../src/identity.ts'
 import * as commands from '../src/ledger/commands.ts'
 import * as statements from '../src/ledger/statements.ts'
@@ -14,7 +15,7 @@ import { STATEMENT_TYPES } from './ledger/statement-types.ts'
 
 const DOCUMENT = await readFile(new URL('../PROTOCOLS.md', import.meta.url), 'utf8')
 const SOURCE = new URL('../src/', import.meta.url)
-const MODULES = [beacon, identity, commands, statements, network, definitions, limits, schema]
+const MODULES = [beacon, identity, commands, statements, network, definitions, limits, schema, transcript]
 
 const isProtocol = (value: unknown): value is ProtocolTerms & { idleTimeoutMs?: number } =>
   typeof value === 'object' && value !== null && 'id' in value && 'timeoutMs' in value

@@ -8,6 +8,7 @@ import type { Ledger } from '../src/ledger/ledger.ts'
 import { noAnswer } from '../src/protocols/envelope.ts'
 import type { Answer } from '../src/protocols/protocol.ts'
 import { createProver, type Prover, type ProverEvent, type ProverOptions } from '../src/provider/prover.ts'
+import { createMemoryTranscriptStore, type TranscriptStore } from '../src/verifier/transcript-store.ts'
 import { createVerifier, type Verifier, type VerifierEvent, type VerifierOptions } from '../src/verifier/verifier.ts'
 import type { MemoryPieces } from './ledger/memory-pieces.ts'
 import type { TestNetwork } from './ledger/network-fixture.ts'
@@ -17,6 +18,7 @@ export interface PeerChanges {
   readonly clock?: Clock
   readonly push?: ProverOptions['push']
   readonly ask?: VerifierOptions['ask']
+  readonly transcripts?: TranscriptStore
 }
 
 /** A source of bytes that is unique to a peer and repeats from run to run. */
@@ -56,6 +58,7 @@ export class RoundPeers implements AsyncDisposable {
     const verifier = createVerifier({
       ...this.#shared(signer),
       signatures: portableSignatureVerifier,
+      transcripts: createMemoryTranscriptStore(),
       ask: (addresses, { round, dealIds }, signal) => this.ask(signer, addresses, round, dealIds, signal),
       ...changes
     })

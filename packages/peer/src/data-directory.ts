@@ -11,6 +11,7 @@
  * reserve        room that is given up when the disk is full, so that ledger and index go on
  * deny           content that this peer stores and serves for nobody, one CID a line
  * ledger/        segments of the log
+ * transcripts/   what this verifier attested by, one file a round
  * api.json       where the local API listens while the daemon runs
  * api-token      what opens the local API, 0600
  * state/         Level: indexes and snapshots, all of which can be rebuilt; its lock is the directory's lock
@@ -39,6 +40,7 @@ export interface DataDirectoryPaths {
   readonly reserveFile: string
   readonly denyFile: string
   readonly ledgerDirectory: string
+  readonly transcriptsDirectory: string
   readonly stateDirectory: string
   readonly apiFile: string
   readonly apiTokenFile: string
@@ -63,6 +65,7 @@ export function dataDirectoryPaths(path: string): DataDirectoryPaths {
     reserveFile: join(path, 'reserve'),
     denyFile: join(path, 'deny'),
     ledgerDirectory: join(path, 'ledger'),
+    transcriptsDirectory: join(path, 'transcripts'),
     stateDirectory: join(path, 'state'),
     apiFile: join(path, 'api.json'),
     apiTokenFile: join(path, 'api-token')

@@ -1,7 +1,11 @@
 /** Asks the ledger host who holds an object: all that a reader needs who follows no ledger. */
+import { bytesToHex } from '@noble/hashes/utils.js'
 import type { CID } from 'multiformats/cid'
+import { newestAskOf } from '../ledger/asks.ts'
+import { isRunning } from '../ledger/live-deals.ts'
+import { isPresent } from '../ledger/piece-rules.ts'
 import { type HostConnection, hostAnswer } from '../ledger/remote-source.ts'
-import type { LedgerState } from '../ledger/state.ts'
+import type { DealPiece, LedgerState } from '../ledger/state.ts'
 import {
   ledgerReplicas,
   PIECES_PER_REPLICA_MAX,
@@ -20,25 +24,24 @@ export async function findReplicas(
     node,
     host,
     ledgerReplicas,
-    { root },
+    { label: root.bytes },
     { networkId, ...(signal !== undefined && { signal }) }
   )
   return hostAnswer(answer).replicas
 }
 
 /** What a ledger says to that question: replicas that owe nothing and missed least first, with the first of their pieces. */
-export function replicasOf(state: LedgerState, root: CID): Replica[] {
+export function replicasOf(state: LedgerState, label: Uint8Array): Replica[] {
+  const wanted = bytesToHex(label)
+  const isWanted = (piece: DealPiece) => piece.label === wanted && isPresent(piece)
   return [...state.deals.values()]
-    .filter(
-      ({ status, pieces }) =>
-        (status === 'active' || status === 'ending') && pieces.some(piece => piece.root.equals(root))
-    )
+    .filter(deal => isRunning(deal) && deal.pieces.some(isWanted))
     .map(deal => ({
       dealId: deal.id,
       provider: deal.provider,
-      addresses: [...(state.asks.get(deal.provider)?.addresses ?? [])],
+      addresses: [...(newestAskOf(state, deal.provider)?.addresses ?? [])],
       pieces: deal.pieces
-        .filter(piece => piece.root.equals(root))
+        .filter(isWanted)
         .slice(0, PIECES_PER_REPLICA_MAX)
         .map(({ cid }) => cid),
       proved: deal.rounds.proved,

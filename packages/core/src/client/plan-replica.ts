@@ -1,4 +1,5 @@
 /** What storing a replica with one provider still takes, and costs: one plan, for the quote as well as for doing it. */
+import { isPresent } from '../ledger/piece-rules.ts'
 import { quoteDeal } from '../ledger/price.ts'
 import type { Deal, DealPiece, LedgerState } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'

@@ -9,10 +9,9 @@ import { CID } from 'multiformats/cid'
 import type { z } from 'zod'
 import { machineClock } from '../clock.ts'
 import { CoreError } from '../error.ts'
-import { statementDigestOf } from '../ledger/apply.ts'
 import type { Receipt } from '../ledger/ledger.ts'
 import type { Deal } from '../ledger/state.ts'
-import type { Statement } from '../ledger/statements.ts'
+import { type Statement, statementDigestOf } from '../ledger/statements.ts'
 import { proposeDeal } from '../protocols/definitions.ts'
 import { request } from '../protocols/engine.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
@@ -145,8 +144,8 @@ async function addPieces(
     client: signer.address,
     ...freshId(components),
     dealId,
-    root: CID.decode(missing[0]!.label),
     pieces: cids,
+    labels: missing.map(({ label }) => label),
     deposit
   }
   const signature = signer.sign(statementDigestOf(ledger.state)('PiecesOrder', statement))

@@ -1,21 +1,39 @@
-/** What a verifier keeps of one deal in one round; the attestation commits to the digests of all. */
+/**
+ * What a verifier keeps of one deal in one round; its attestation commits to the digests of all.
+ *
+ * The leaf of the attestation's tree is the transcript's digest, so that a transcript shows nothing of its neighbours.
+ */
 import { encode } from '@ipld/dag-cbor'
 import { sha256 } from '@noble/hashes/sha2.js'
-import type { Verdict } from '../rounds/verdicts.ts'
-import type { Address } from '../schema.ts'
+import { z } from 'zod'
+import { SIGNATURE_SIZE_BYTES } from '../identity.ts'
+import { VERDICTS } from '../rounds/verdicts.ts'
+import { addressSchema, bytesOfLength, naturalSchema } from '../schema.ts'
 
-export interface Transcript {
-  readonly round: number
-  readonly dealId: number
+/** Longest reason, in characters. */
+export const TRANSCRIPT_REASON_LENGTH_MAX = 256
+
+/** Longest Merkle path to a transcript: an attestation holds verdicts on at most 2^16 deals. */
+export const TRANSCRIPT_PATH_NODES_MAX = 16
+
+export const transcriptSchema = z.strictObject({
+  version: z.literal(1),
+  round: naturalSchema,
+  dealId: naturalSchema,
   /** Part of the digest, so that a copied transcript shows. */
-  readonly verifier: Address
-  readonly verdict: Verdict
-  /** Why a bad proof did not verify; empty otherwise. */
-  readonly reason: string
-  /** Digest of the proofs and the provider's signature over them; absent when nothing came. */
-  readonly push: { readonly proofs: Uint8Array; readonly signature: Uint8Array } | undefined
-}
+  verifier: addressSchema,
+  verdict: z.enum(VERDICTS),
+  /** Why a bad proof did not verify; empty otherwise. A remark: nothing is decided by it. */
+  reason: z.string().max(TRANSCRIPT_REASON_LENGTH_MAX),
+  /** Digest of the proofs and the provider's signature of ProofPush over it; null when nothing came. */
+  push: z.strictObject({ proofs: bytesOfLength(32), signature: bytesOfLength(SIGNATURE_SIZE_BYTES) }).nullable()
+})
+export type Transcript = z.output<typeof transcriptSchema>
 
-export function digestOfTranscript({ push, ...transcript }: Transcript): Uint8Array {
-  return sha256(encode({ version: 1, ...transcript, push: push ?? null }))
+/** The way from a transcript's digest to the root that its verifier attested. */
+export const transcriptPathSchema = z.array(bytesOfLength(32)).max(TRANSCRIPT_PATH_NODES_MAX)
+
+/** SHA-256 of the canonical dag-cbor. */
+export function digestOfTranscript(transcript: Transcript): Uint8Array {
+  return sha256(encode(transcript))
 }

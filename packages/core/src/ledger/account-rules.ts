@@ -1,6 +1,8 @@
 /** Rules about accounts, asks and stakes. */
 
+import { firstOpeningOfAsk } from '../rounds/boundaries.ts'
 import type { Address } from '../schema.ts'
+import { askOf } from './asks.ts'
 import { refuse } from './refusal.ts'
 import { applied, type Rule } from './rules.ts'
 import { accountOf, type LedgerState, openAccount } from './state.ts'
@@ -32,15 +34,24 @@ export const transfer: Rule<'Transfer'> = (state, { statement: { from, to, amoun
 }
 
 export const setAsk: Rule<'Ask'> = (state, { statement }) => {
-  state.asks.set(statement.provider, statement)
-  return applied({ kind: 'askSet', provider: statement.provider })
+  const { provider } = statement
+  const fromOpening = firstOpeningOfAsk(state.openings)
+  state.asks.set(
+    provider,
+    fromOpening <= state.openings
+      ? { current: statement, next: undefined }
+      : { current: askOf(state, provider), next: { ask: statement, fromOpening } }
+  )
+  return applied({ kind: 'askSet', provider, fromOpening })
 }
 
-/** A stake of amount 0 only renews the addresses of a verifier that already has a place. */
-export const stakeVerifier: Rule<'VerifierStake'> = (state, { statement: { verifier, amount, addresses } }) => {
+/** A stake of amount 0 only renews addresses and operator of a verifier that already has a place. */
+export const stakeVerifier: Rule<'VerifierStake'> = (state, { statement }) => {
+  const { verifier, amount, addresses, operator } = statement
   const overdraft = refuseOverdraft(state, verifier, amount)
   if (overdraft !== undefined) return overdraft
-  const stake = (state.verifiers.get(verifier)?.stake ?? 0n) + amount
+  const known = state.verifiers.get(verifier)
+  const stake = (known?.stake ?? 0n) + amount
   const { stakeUnit } = state.parameters.money
   if (stake < stakeUnit)
     return refuse('STAKE_TOO_SMALL', `a place needs a stake of ${stakeUnit} atto`, {
@@ -48,6 +59,6 @@ export const stakeVerifier: Rule<'VerifierStake'> = (state, { statement: { verif
       needed: `${stakeUnit}`
     })
   openAccount(state, verifier).free -= amount
-  state.verifiers.set(verifier, { stake, addresses })
+  state.verifiers.set(verifier, { stake, leaving: known?.leaving ?? [], addresses, operator })
   return applied({ kind: 'staked', verifier, stake })
 }

@@ -1,184 +1,193 @@
 /**
- * The seam between rounds and money: takes what `rounds/` decides about each challenged deal and moves credits on it.
+ * Closes rounds: every live deal passes the boundary once, in slices, so that no entry is long however many deals there are.
  *
- * A missed deadline loses the round's pay and nothing else. Collateral is touched only when the oldest leaf of the docket
- * is `cureRounds` old.
+ * An entry that opens or passes over rounds begins a boundary and settles the first deals; the host's `settle` entries and
+ * commands that touch a deal settle more; the next boundary settles what is left. Nothing depends on who does it when,
+ * because a deal that has not passed is settled before anything else looks at it.
  */
-import { challengesOf, countLeaves } from '../rounds/challenge.ts'
-import { enterLeaves, isOverdue } from '../rounds/docket.ts'
-import type { Freeze, FrozenDeal } from '../rounds/freeze.ts'
-import { mustBeOpened } from '../rounds/opening.ts'
-import { decideOutcome, type Outcome } from '../rounds/outcome.ts'
-import type { Address } from '../schema.ts'
-import { giveNotice } from './deal-rules.ts'
-import type { DealResult, LedgerEvent } from './event.ts'
-import { collateralTarget, feePerVerifier, priceOfDeal, splitPay } from './price.ts'
-import { assignmentOf } from './proof-rules.ts'
-import { type Deal, type LedgerState, type OpenRound, openAccount } from './state.ts'
 
-/** @param late - nobody could open the next round in time: what is not proved is void */
-export function closeRound(state: LedgerState, late: boolean): LedgerEvent[] {
-  const { open, round } = state
-  if (open === undefined) return []
-  if (!late) state.countedRounds += 1
-  const results = open.freeze.deals.flatMap(frozen => {
-    const deal = state.deals.get(frozen.dealId)!
-    return isChallengedIn(deal, round) ? [settle(state, open, frozen, deal, late)] : []
-  })
-  state.open = undefined
-  return [
-    { kind: 'roundClosed', round, late, results },
-    ...[...state.deals.values()].flatMap(deal => passBoundary(state, deal))
-  ]
+import { rankOf, verifiersOfDeal } from '../rounds/assignment.ts'
+import { isDealChallenged } from '../rounds/boundaries.ts'
+import type { FrozenVerifier } from '../rounds/freeze.ts'
+import type { DealResult, LedgerEvent } from './event.ts'
+import { dropIfOver, isLive, isRunning } from './live-deals.ts'
+import { passBoundary } from './pass-boundary.ts'
+import { unitsIn } from './price.ts'
+import { assignmentOf } from './proof-rules.ts'
+import { settleDeal } from './settle-deal.ts'
+import { type Closing, type Deal, disputeKey, type LedgerState } from './state.ts'
+import { passVerifiers } from './verifier-boundary.ts'
+
+/** Deals that the entry which closes their round settles itself: all of them on most networks. */
+export const SETTLE_DEALS_MAX = 256
+
+/** The state as it stands when a round is about to be opened; everything of the boundary before has been settled. */
+export function openRoundOf(state: LedgerState, round: number, seed: Uint8Array): LedgerEvent[] {
+  const before = settleNext(state, Number.POSITIVE_INFINITY)
+  const dealIds = challengedDeals(state, state.openings + 1, round)
+  const events = closeRound(state, round - 1, false)
+  state.round = round
+  state.openings += 1
+  state.open = {
+    opening: state.openings,
+    round,
+    seed,
+    verifiers: state.nextVerifiers,
+    dealIds,
+    attestations: new Map(),
+    selfProved: new Set()
+  }
+  state.nextVerifiers = freezeVerifiers(state)
+  return [...before, ...events]
+}
+
+/** Passes over rounds that nobody could open in time, up to and including `to`. */
+export function passRounds(state: LedgerState, to: number): LedgerEvent[] {
+  const before = settleNext(state, Number.POSITIVE_INFINITY)
+  const events = closeRound(state, to, true)
+  state.round = to
+  return [...before, ...events]
 }
 
 /**
- * What the next opened round will challenge: the state as it stands now. A bad proof that was reported is handed over to
- * that round, and so is answered once.
+ * Begins a boundary; no other is under way.
+ *
+ * @param through - the last round that is over with it
+ * @param late - nobody could open the next round in time
  */
-export function freezeRound(state: LedgerState): Freeze {
-  const { money } = state.parameters
-  const deals = [...state.deals.values()]
-    .filter(deal => deal.leafCount > 0 && isChallengedIn(deal, state.round + 1))
-    .map(deal => ({
-      dealId: deal.id,
-      client: deal.client,
-      provider: deal.provider,
-      pieceCount: deal.pieces.length,
-      leafCount: deal.leafCount,
-      leavesPerRound: deal.leavesPerRound,
-      pricePerRound: priceOfDeal(money, deal),
-      mustOpen: deal.mustOpen
-    }))
-  for (const { dealId } of deals) state.deals.get(dealId)!.mustOpen = false
-  const verifiers = [...state.verifiers]
-    .map(([address, { stake }]) => ({ address, places: Number(stake / money.stakeUnit) }))
-    .sort((a, b) => (a.address < b.address ? -1 : 1))
-  return { madeInRound: state.round, deals, verifiers }
+function closeRound(state: LedgerState, through: number, late: boolean): LedgerEvent[] {
+  const round = state.open
+  if (round !== undefined && !late) state.countedRounds += 1
+  state.boundaries += 1
+  state.open = undefined
+  if (round !== undefined) state.closed.set(round.round, round)
+  const dealIds = [...state.liveDeals]
+  const closing: Closing = { boundary: state.boundaries, round, late, through, dealIds, cursor: 0 }
+  state.closing = closing
+  forgetClosed(state, through)
+  const verifiers = passVerifiers(state, closing)
+  const { results, events } = settleSlice(state, closing, SETTLE_DEALS_MAX)
+  const closed: LedgerEvent[] = round === undefined ? [] : [{ kind: 'roundClosed', round: round.round, late, results }]
+  return [...closed, ...verifiers, ...events]
 }
 
-function isChallengedIn(deal: Deal, round: number): boolean {
-  return deal.status === 'active' || (deal.status === 'ending' && round <= deal.endsAfterRound)
+/**
+ * The deals that an opening challenges, ascending, as they stand before the boundary to it. One that fails at that boundary
+ * keeps its place among them, so that who checks whom does not depend on how much of it has been settled.
+ */
+function challengedDeals(state: LedgerState, opening: number, round: number): readonly number[] {
+  const dealIds: number[] = []
+  for (const id of state.liveDeals) if (isDealChallenged(state.deals.get(id)!, opening, round)) dealIds.push(id)
+  // The same list as the round before, when it says the same: rounds that are kept for disputes then share one.
+  const known = state.open?.dealIds
+  const isSame = known?.length === dealIds.length && dealIds.every((id, index) => id === known[index])
+  return isSame ? known : dealIds
 }
 
-function settle(state: LedgerState, open: OpenRound, frozen: FrozenDeal, deal: Deal, late: boolean): DealResult {
-  const { proving } = state.parameters
-  const verifiers = assignmentOf(state, open).get(deal.id) ?? []
-  const verdicts = verifiers.map(verifier => open.verdicts.get(verifier)?.get(deal.id))
-  const outcome = decideOutcome({
-    verdicts,
-    quorum: proving.quorum,
-    selfProved: open.selfProved.has(deal.id),
-    mustOpen: mustBeOpened(open.seed, frozen, proving.openingOneIn),
-    closedLate: late
-  })
-  const challenges = challengesOf(
-    open.seed,
-    frozen,
-    deal.pieces.map(piece => piece.leafCount)
-  )
-  if (outcome.kind === 'fault')
-    deal.docket = enterLeaves(deal.docket, challenges, state.countedRounds, proving.docketLeavesMax)
-  // A fault needs no second opening: only a self-proof takes its leaves off the docket.
-  if (verdicts.includes('bad proof') || (frozen.mustOpen && outcome.kind === 'void')) deal.mustOpen = true
-  deal.rounds[outcome.kind === 'proved' ? 'proved' : outcome.kind === 'fault' ? 'faulted' : 'void'] += 1
-  const paidVerifiers = verifiers.filter((_, index) => earnsFee(verdicts[index], outcome))
-  const fees = payVerifiers(state, deal, frozen, paidVerifiers)
-  const { paid, withheld } = payProvider(state, deal, frozen, outcome)
+/** Settles the next deals of the boundary, if one is not passed yet. */
+export function settleNext(state: LedgerState, count: number): LedgerEvent[] {
+  const { closing } = state
+  if (closing === undefined) return []
+  const { results, events } = settleSlice(state, closing, count)
+  return [...settledEvents(closing, results), ...events]
+}
+
+function settleSlice(state: LedgerState, closing: Closing, count: number) {
+  const { dealIds } = closing
+  const end = Math.min(dealIds.length, closing.cursor + count)
+  const results: DealResult[] = []
+  const events: LedgerEvent[] = []
+  for (let index = closing.cursor; index < end; index += 1) {
+    const deal = state.deals.get(dealIds[index]!)!
+    if (hasPassed(deal, closing)) continue
+    const settled = settleOne(state, closing, deal)
+    results.push(...settled.results)
+    events.push(...settled.events)
+    dropIfOver(state, deal)
+  }
+  closing.cursor = end
+  if (end === dealIds.length) state.closing = undefined
+  return { results, events }
+}
+
+function hasPassed(deal: Deal, closing: Closing): boolean {
+  return deal.settledBoundary >= closing.boundary || !isLive(deal)
+}
+
+function settleOne(state: LedgerState, closing: Closing, deal: Deal) {
+  deal.settledBoundary = closing.boundary
+  const { round } = closing
+  const isChallenged = round !== undefined && isRunning(deal) && rankOf(round.dealIds, deal.id) !== -1
+  const settled = isChallenged ? settleDeal(state, round, deal, closing.late) : undefined
   return {
-    dealId: deal.id,
-    client: deal.client,
-    provider: deal.provider,
-    leavesAsked: countLeaves(challenges),
-    outcome,
-    paid,
-    withheld,
-    fees,
-    docketLeaves: deal.docket.length
+    results: settled === undefined ? [] : [settled.result],
+    events: [...(settled?.events ?? []), ...passBoundary(state, deal, closing)]
   }
 }
 
-/** Yes and no are paid the same, silence about a provider only when nobody else heard it either. A void round pays nobody. */
-function earnsFee(verdict: string | undefined, outcome: Outcome): boolean {
-  if (outcome.kind === 'void') return false
-  if (verdict === 'pass' || verdict === 'bad proof') return true
-  return verdict === 'no answer' && outcome.kind === 'fault'
+function settledEvents({ round, late }: Closing, results: readonly DealResult[]): LedgerEvent[] {
+  return round === undefined || results.length === 0
+    ? []
+    : [{ kind: 'dealsSettled', round: round.round, late, results }]
 }
 
-function payVerifiers(state: LedgerState, deal: Deal, frozen: FrozenDeal, verifiers: readonly Address[]): bigint {
-  const { money, proving } = state.parameters
-  const fee = feePerVerifier(money, frozen.pricePerRound, proving.verifiersPerDeal)
-  for (const verifier of verifiers) openAccount(state, verifier).free += fee
-  const fees = fee * BigInt(verifiers.length)
-  deal.escrow -= fees
-  deal.totals.paidToVerifiers += fees
-  return fees
+/** A deal that was settled for the sake of a command; one of the two must be called. */
+export interface TouchedDeal {
+  readonly events: readonly LedgerEvent[]
+  commit(): void
+  /** The command was refused, and a refusal changes nothing. */
+  undo(): void
 }
 
-/** A deal earns only for a proved round, and only while it owes nothing. */
-function payProvider(
-  state: LedgerState,
-  deal: Deal,
-  frozen: FrozenDeal,
-  outcome: Outcome
-): { paid: bigint; withheld: bigint } {
-  if (outcome.kind !== 'proved' || deal.docket.length > 0) return { paid: 0n, withheld: 0n }
-  const { money, proving } = state.parameters
-  const fees = feePerVerifier(money, frozen.pricePerRound, proving.verifiersPerDeal) * BigInt(proving.verifiersPerDeal)
-  const pay = frozen.pricePerRound - fees
-  const split = splitPay(money, pay, deal.collateral, collateralTarget(money, frozen.pricePerRound))
-  deal.escrow -= pay
-  deal.totals.paidToProvider += pay
-  deal.collateral += split.withheld
-  openAccount(state, deal.provider).free += split.paid
-  return split
+/** Lets a deal pass the boundary before a command looks at it. @returns undefined when there is nothing to do */
+export function settleTouched(state: LedgerState, dealId: number): TouchedDeal | undefined {
+  const { closing } = state
+  const deal = state.deals.get(dealId)
+  if (closing === undefined || deal === undefined || hasPassed(deal, closing)) return undefined
+  const dealBefore = { ...deal, totals: { ...deal.totals }, rounds: { ...deal.rounds } }
+  const { burned } = state
+  const verifiers = closing.round === undefined ? [] : verifiersOfDeal(assignmentOf(state, closing.round), dealId)
+  const accountsBefore = [deal.client, deal.provider, ...verifiers].map(address => {
+    const account = state.accounts.get(address)
+    return { address, account: account && { ...account } }
+  })
+  const { results, events } = settleOne(state, closing, deal)
+  return {
+    events: [...settledEvents(closing, results), ...events],
+    commit: () => dropIfOver(state, deal),
+    undo() {
+      Object.assign(deal, dealBefore)
+      state.burned = burned
+      for (const { address, account } of accountsBefore.reverse()) {
+        if (account === undefined) state.accounts.delete(address)
+        else Object.assign(state.accounts.get(address)!, account)
+      }
+    }
+  }
 }
 
-/** What happens to a deal between two rounds, whether or not it was challenged. */
-function passBoundary(state: LedgerState, deal: Deal): LedgerEvent[] {
-  if (deal.status === 'failed') return burnUnused(state, deal)
-  if (deal.status === 'ended') return []
-  if (isOverdue(deal.docket, state.countedRounds, state.parameters.proving.cureRounds)) return [fail(state, deal)]
-  if (deal.status === 'ending')
-    return state.round >= deal.endsAfterRound && deal.docket.length === 0 ? [end(state, deal)] : []
-  const { money } = state.parameters
-  const price = priceOfDeal(money, deal)
-  // One more paid round would eat into the notice period, so the notice begins while all of it is still there.
-  if (deal.escrow >= price * BigInt(money.noticeRounds + 1)) return []
-  return [{ kind: 'dealEnding', dealId: deal.id, endsAfterRound: giveNotice(state, deal), reason: 'empty escrow' }]
+function freezeVerifiers(state: LedgerState): FrozenVerifier[] {
+  const { stakeUnit } = state.parameters.money
+  return [...state.verifiers]
+    .map(([address, { stake, operator }]) => ({ address, operator, places: unitsIn(stake, stakeUnit) }))
+    .filter(({ places }) => places > 0)
+    .sort((a, b) => (a.address < b.address ? -1 : 1))
 }
 
-function refundEscrow(state: LedgerState, deal: Deal): bigint {
-  const refunded = deal.escrow
-  deal.escrow = 0n
-  deal.totals.refunded += refunded
-  openAccount(state, deal.client).free += refunded
-  return refunded
-}
-
-function end(state: LedgerState, deal: Deal): LedgerEvent {
-  const collateralReturned = deal.collateral
-  deal.collateral = 0n
-  openAccount(state, deal.provider).free += collateralReturned
-  deal.status = 'ended'
-  return { kind: 'dealEnded', dealId: deal.id, refunded: refundEscrow(state, deal), collateralReturned }
-}
-
-function fail(state: LedgerState, deal: Deal): LedgerEvent {
-  const forfeited = deal.collateral
-  deal.collateral = 0n
-  deal.repairBudget += forfeited
-  deal.repairUntilRound = state.round + state.parameters.money.repairRounds
-  deal.docket = []
-  deal.status = 'failed'
-  return { kind: 'dealFailed', dealId: deal.id, forfeited, refunded: refundEscrow(state, deal) }
-}
-
-/** Forfeits never go to the client, who could otherwise gain from a failure. */
-function burnUnused(state: LedgerState, deal: Deal): LedgerEvent[] {
-  if (deal.repairBudget === 0n || state.round <= deal.repairUntilRound) return []
-  const amount = deal.repairBudget
-  deal.repairBudget = 0n
-  state.burned += amount
-  return [{ kind: 'burned', dealId: deal.id, amount }]
+/** Rounds stay for as long as they can be disputed, and for as long as somebody disputes them. */
+function forgetClosed(state: LedgerState, through: number): void {
+  const { disputeRounds } = state.parameters.proving
+  const disputed = new Set(
+    [...state.disputes.values()].filter(({ status }) => status === 'open').map(({ round }) => round)
+  )
+  const forgotten = new Set<number>()
+  for (const round of state.closed.keys()) {
+    if (round + disputeRounds >= through) break
+    if (disputed.has(round)) continue
+    state.closed.delete(round)
+    forgotten.add(round)
+  }
+  if (forgotten.size === 0) return
+  for (const { verifier, round, dealId } of state.disputes.values())
+    if (forgotten.has(round)) state.disputes.delete(disputeKey(verifier, round, dealId))
 }

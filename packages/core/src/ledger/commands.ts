@@ -12,6 +12,12 @@ export const ENTRY_SIZE_BYTES_MAX = 256 * 1024
 /** What one leaf adds to a proof at most: itself, 25 siblings, and the fields of a piece that nothing else was drawn in. */
 export const LEAF_PROOF_SIZE_BYTES_MAX = 1024
 
+/**
+ * Encoded proofs of a deal in a round that a verifier looks at. Honest ones stay below whatever was drawn; those that it
+ * looked at must fit one entry beside their transcript, or it could not answer for them.
+ */
+export const PROOFS_SIZE_BYTES_MAX = 248 * 1024
+
 /** Leaves of one proof: more are several slices. */
 export const LEAVES_PER_PROOF_MAX = 1024
 
@@ -19,7 +25,8 @@ export const signatureSchema = bytesOfLength(SIGNATURE_SIZE_BYTES)
 
 /** The multi-proof of some leaves of one piece of a deal. */
 export const pieceProofSchema = z.strictObject({
-  pieceIndex: naturalSchema,
+  /** The piece's number in its deal. */
+  pieceId: naturalSchema,
   leafIndices: z.array(naturalSchema).min(1).max(LEAVES_PER_PROOF_MAX),
   /** The leaves, 32 bytes each, in the order of their indices. */
   leaves: bytesUpTo(LEAVES_PER_PROOF_MAX * 32),
@@ -28,6 +35,14 @@ export const pieceProofSchema = z.strictObject({
 })
 export type PieceProof = z.output<typeof pieceProofSchema>
 export const pieceProofsSchema = z.array(pieceProofSchema).min(1).max(LEAVES_PER_PROOF_MAX)
+
+/** A bound on the encoded size of proofs that needs no encoding: 64 bytes a proof and 9 a leaf cover names and numbers. */
+export function boundOfProofs(proofs: readonly PieceProof[]): number {
+  return proofs.reduce(
+    (sum, { leafIndices, leaves, nodes }) => sum + 64 + 9 * leafIndices.length + leaves.length + nodes.length,
+    16
+  )
+}
 
 /** What a statement about proofs commits to: SHA-256 of their canonical dag-cbor. */
 export function digestOfProofs(proofs: readonly PieceProof[]): Uint8Array {
@@ -44,10 +59,15 @@ export const commandSchema = z.discriminatedUnion('kind', [
   plain('VerifierStake'),
   plain('DealOrder').extend({ acceptance: signatureSchema }),
   plain('PiecesOrder').extend({ acceptance: signatureSchema }),
+  plain('RemovePieces'),
   plain('TopUp'),
   plain('EndDeal'),
   plain('Attestation'),
-  plain('SelfProof').extend({ proofs: pieceProofsSchema })
+  plain('SelfProof').extend({ proofs: pieceProofsSchema }),
+  plain('DemandOpening'),
+  /** Reserved, so that no other meaning takes their names: known, signed, and always refused. */
+  plain('KeyChange'),
+  plain('ParameterChange')
 ])
 export type Command = z.output<typeof commandSchema>
 export type CommandKind = Command['kind']

@@ -1,17 +1,17 @@
-/** Rules about deals: opening, adding pieces, funding, giving notice. */
-import { decodePieceCid, leafCountOf, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
-import type { CID } from 'multiformats/cid'
+/** Rules about deals: opening, funding, giving notice, demanding an opening. */
+import { firstOpeningToAnswer, lastRoundOfNotice } from '../rounds/boundaries.ts'
 import type { Address } from '../schema.ts'
 import { refuseOverdraft } from './account-rules.ts'
-import { collateralTarget, escrowNeeded, priceOfDeal, pricePerRound } from './price.ts'
+import { askOf } from './asks.ts'
+import { enterDeal, isRunning } from './live-deals.ts'
 import { type Refused, refuse } from './refusal.ts'
 import { applied, type Rule } from './rules.ts'
-import { type Deal, type DealPiece, type LedgerState, openAccount } from './state.ts'
+import { type Deal, type LedgerState, openAccount } from './state.ts'
 
 export const openDeal: Rule<'DealOrder'> = (state, { statement }) => {
-  const { client, provider, pricePerLeafRound, leavesPerRound, escrow } = statement
-  if (!state.asks.has(provider))
-    return refuse('NO_ASK', `${provider} has no ask on this ledger, so nobody would find it`, { provider })
+  const { client, provider, leavesPerRound, escrow } = statement
+  const ask = askOf(state, provider)
+  if (ask === undefined) return refuseNoAsk(provider)
   const { leavesPerRoundMax } = state.parameters.proving
   if (leavesPerRound < 1 || leavesPerRound > leavesPerRoundMax) {
     return refuse(
@@ -22,62 +22,53 @@ export const openDeal: Rule<'DealOrder'> = (state, { statement }) => {
   }
   const overdraft = refuseOverdraft(state, client, escrow)
   if (overdraft !== undefined) return overdraft
-  const id = state.nextDealId
-  state.nextDealId += 1
   openAccount(state, client).free -= escrow
-  state.deals.set(id, {
-    id,
-    orderId: statement.id,
+  const deal = newDeal(state, { ...statement, orderId: statement.id, operator: ask.operator })
+  deal.escrow = escrow
+  deal.totals.funded = escrow
+  return applied({ kind: 'dealOpened', dealId: deal.id, client, provider })
+}
+
+export type DealTerms = Pick<
+  Deal,
+  'orderId' | 'client' | 'provider' | 'operator' | 'pricePerLeafRound' | 'leavesPerRound'
+>
+
+/** Enters an active deal without pieces and without money under the next number. */
+export function newDeal(state: LedgerState, terms: DealTerms): Deal {
+  const { orderId, client, provider, operator, pricePerLeafRound, leavesPerRound } = terms
+  const deal: Deal = {
+    id: state.nextDealId,
+    orderId,
     client,
     provider,
+    operator,
     pricePerLeafRound,
     leavesPerRound,
     status: 'active',
     endsAfterRound: 0,
     pieces: [],
+    nextPieceId: 0,
     leafCount: 0,
-    escrow,
+    rawSize: 0,
+    escrow: 0n,
+    escrowFromRepair: 0n,
     collateral: 0n,
+    repairReward: 0n,
     repairBudget: 0n,
     repairUntilRound: 0,
+    takeOver: undefined,
+    successor: undefined,
     docket: [],
-    mustOpen: false,
-    totals: { funded: escrow, paidToProvider: 0n, paidToVerifiers: 0n, refunded: 0n },
+    mustOpenFrom: undefined,
+    demand: undefined,
+    settledBoundary: state.boundaries,
+    totals: { funded: 0n, paidToProvider: 0n, paidToVerifiers: 0n, refunded: 0n, burned: 0n },
     rounds: { proved: 0, faulted: 0, void: 0 }
-  })
-  return applied({ kind: 'dealOpened', dealId: id, client, provider })
-}
-
-export const addPieces: Rule<'PiecesOrder'> = (state, { statement: { client, dealId, root, pieces, deposit } }) => {
-  const found = findActiveDeal(state, dealId, client)
-  if ('refusal' in found) return found
-  const { deal } = found
-  const read = readPieces(deal, root, pieces)
-  if ('refusal' in read) return read
-  const overdraft = refuseOverdraft(state, client, deposit)
-  if (overdraft !== undefined) return overdraft
-  const { money } = state.parameters
-  const leafCount = read.pieces.reduce((sum, piece) => sum + piece.leafCount, deal.leafCount)
-  const price = pricePerRound(money, deal.pricePerLeafRound, leafCount)
-  const needed = escrowNeeded(money, price)
-  if (deal.escrow + deposit < needed) {
-    return refuse(
-      'ESCROW_TOO_SMALL',
-      `these pieces need ${needed} atto in escrow, and the deal would have ${deal.escrow + deposit}`,
-      {
-        needed: `${needed}`,
-        escrow: `${deal.escrow + deposit}`
-      }
-    )
   }
-  const capped = refuseUncollateralised(state, deal, read.pieces)
-  if (capped !== undefined) return capped
-  openAccount(state, client).free -= deposit
-  deal.escrow += deposit
-  deal.totals.funded += deposit
-  deal.pieces = [...deal.pieces, ...read.pieces]
-  deal.leafCount = leafCount
-  return applied({ kind: 'piecesAdded', dealId, pieces: read.pieces.length, pricePerRound: price })
+  state.nextDealId += 1
+  enterDeal(state, deal)
+  return deal
 }
 
 export const topUp: Rule<'TopUp'> = (state, { statement: { client, dealId, amount } }) => {
@@ -96,18 +87,46 @@ export const endDeal: Rule<'EndDeal'> = (state, { statement: { party, dealId } }
   if (deal === undefined) return refuseNoDeal(dealId)
   if (party !== deal.client && party !== deal.provider) return refuseStranger(dealId, party)
   if (deal.status !== 'active') return refuseInactive(deal)
-  const endsAfterRound = giveNotice(state, deal)
+  const endsAfterRound = giveNotice(state, deal, state.round)
   return applied({ kind: 'dealEnding', dealId, endsAfterRound, reason: 'notice' })
 }
 
-/** Starts the notice period; @returns the last round in which the deal is challenged and paid. */
-export function giveNotice(state: LedgerState, deal: Deal): number {
+/**
+ * Starts the notice period.
+ *
+ * @param round - in which notice is given
+ * @returns the last round in which the deal is challenged and paid
+ */
+export function giveNotice(state: LedgerState, deal: Deal, round: number): number {
   deal.status = 'ending'
-  deal.endsAfterRound = state.round + state.parameters.money.noticeRounds
+  deal.endsAfterRound = lastRoundOfNotice(round, state.parameters.money.noticeRounds, deal.leafCount)
   return deal.endsAfterRound
 }
 
-function findActiveDeal(state: LedgerState, dealId: number, client: Address): { deal: Deal } | Refused {
+/** One demand at a time; the bond is the provider's if it answers, and comes back if it does not or if the deal is over. */
+export const demandOpening: Rule<'DemandOpening'> = (state, { statement: { client, dealId, bond } }) => {
+  const deal = state.deals.get(dealId)
+  if (deal === undefined) return refuseNoDeal(dealId)
+  if (deal.client !== client) return refuseStranger(dealId, client)
+  if (!isRunning(deal)) return refuseInactive(deal)
+  if (deal.demand !== undefined)
+    return refuse('ALREADY_DEMANDED', `an opening of deal ${dealId} is demanded already`, { dealId })
+  const { openingBond } = state.parameters.money
+  if (bond < openingBond)
+    return refuse('BOND_TOO_SMALL', `a demand for an opening needs a bond of ${openingBond} atto`, {
+      bond: `${bond}`,
+      needed: `${openingBond}`
+    })
+  const overdraft = refuseOverdraft(state, client, bond)
+  if (overdraft !== undefined) return overdraft
+  openAccount(state, client).free -= bond
+  const fromOpening = firstOpeningToAnswer(state.openings)
+  deal.demand = { bond, fromOpening }
+  return applied({ kind: 'openingDemanded', dealId, bond, fromOpening })
+}
+
+/** The deal of a client, if it is active. */
+export function findActiveDeal(state: LedgerState, dealId: number, client: Address): { deal: Deal } | Refused {
   const deal = state.deals.get(dealId)
   if (deal === undefined) return refuseNoDeal(dealId)
   if (deal.client !== client) return refuseStranger(dealId, client)
@@ -118,61 +137,19 @@ export function refuseNoDeal(dealId: number): Refused {
   return refuse('NO_DEAL', `there is no deal ${dealId}`, { dealId })
 }
 
+export function refuseNoAsk(provider: Address): Refused {
+  return refuse('NO_ASK', `${provider} has no ask in force on this ledger; a new one is from the next round on`, {
+    provider
+  })
+}
+
 export function refuseStranger(dealId: number, address: Address): Refused {
   return refuse('NOT_A_PARTY', `${address} cannot do this in deal ${dealId}`, { dealId, address })
 }
 
-function refuseInactive(deal: Deal): Refused {
+export function refuseInactive(deal: Deal): Refused {
   return refuse('DEAL_NOT_ACTIVE', `deal ${deal.id} is ${deal.status}; open another one`, {
     dealId: deal.id,
     status: deal.status
   })
-}
-
-function readPieces(deal: Deal, root: CID, cids: readonly CID[]): { pieces: DealPiece[] } | Refused {
-  const known = new Set(deal.pieces.map(piece => piece.cid.toString()))
-  const pieces: DealPiece[] = []
-  for (const cid of cids) {
-    const text = cid.toString()
-    const decoded = decodePieceCid(cid)
-    if (!decoded.ok)
-      return refuse('BAD_PIECE', `${text} is no piece: ${decoded.reason}`, { cid: text, reason: decoded.reason })
-    const { rawSize } = decoded.commitment
-    if (rawSize < 1 || rawSize > PIECE_SIZE_BYTES_MAX) {
-      return refuse('BAD_PIECE', `a piece has 1 to ${PIECE_SIZE_BYTES_MAX} bytes, ${text} has ${rawSize}`, {
-        cid: text,
-        rawSize
-      })
-    }
-    if (known.has(text))
-      return refuse('PIECE_ALREADY_IN_DEAL', `${text} is already in deal ${deal.id}`, { cid: text, dealId: deal.id })
-    known.add(text)
-    pieces.push({ cid, root, rawSize, leafCount: leafCountOf(rawSize) })
-  }
-  return { pieces }
-}
-
-/** A provider without collateral may hold only so many bytes: what it could run away from stays small. */
-function refuseUncollateralised(state: LedgerState, deal: Deal, added: readonly DealPiece[]): Refused | undefined {
-  const { money } = state.parameters
-  let bytes = sizeOf(added)
-  for (const other of state.deals.values()) {
-    const live = other.status === 'active' || other.status === 'ending'
-    if (!live || other.provider !== deal.provider) continue
-    if (other.id === deal.id || other.collateral < collateralTarget(money, priceOfDeal(money, other)))
-      bytes += sizeOf(other.pieces)
-  }
-  if (bytes <= money.uncollateralisedBytesMax) return undefined
-  return refuse(
-    'UNCOLLATERALISED_CAP',
-    `${deal.provider} would hold ${bytes} bytes without full collateral; the network allows ${money.uncollateralisedBytesMax}`,
-    {
-      bytes,
-      allowed: money.uncollateralisedBytesMax
-    }
-  )
-}
-
-function sizeOf(pieces: readonly DealPiece[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.rawSize, 0)
 }

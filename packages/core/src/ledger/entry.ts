@@ -7,6 +7,9 @@ import { commandSchema } from './commands.ts'
 
 const roundSchema = naturalSchema.min(1)
 
+/** Deals that one entry settles at most. */
+export const SETTLE_COUNT_MAX = 1024
+
 export const entryBodySchema = z.discriminatedUnion('kind', [
   /** First of a log: ties it to its network. */
   z.strictObject({ kind: z.literal('genesis'), networkId: bytesOfLength(32) }),
@@ -18,6 +21,8 @@ export const entryBodySchema = z.discriminatedUnion('kind', [
   }),
   /** Closes the open round late and passes over rounds that nobody opened. */
   z.strictObject({ kind: z.literal('voidRounds'), from: roundSchema, to: roundSchema }),
+  /** Settles the next so many deals of the round that closed last: keeps every entry short, whatever their number. */
+  z.strictObject({ kind: z.literal('settle'), count: naturalSchema.min(1).max(SETTLE_COUNT_MAX) }),
   z.strictObject({ kind: z.literal('command'), command: commandSchema })
 ])
 export type EntryBody = z.output<typeof entryBodySchema>

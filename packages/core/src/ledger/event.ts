@@ -7,7 +7,7 @@ export interface DealResult {
   readonly dealId: number
   readonly client: Address
   readonly provider: Address
-  /** Distinct leaves that the round asked for. */
+  /** Leaves that the round drew, those that it drew twice included. */
   readonly leavesAsked: number
   readonly outcome: Outcome
   /** Pay of the provider: credited at once, and withheld as collateral until that is full. */
@@ -15,24 +15,45 @@ export interface DealResult {
   readonly withheld: bigint
   /** Fees of the verifiers together. */
   readonly fees: bigint
+  /** A reward for having taken the deal over, earned with its first proved round. */
+  readonly reward: bigint
   /** Leaves that the deal owes after this round. */
   readonly docketLeaves: number
 }
 
 export type LedgerEvent =
   | { readonly kind: 'roundOpened'; readonly round: number }
+  /** A round has closed; `results` are those of the first deals, the others follow as `dealsSettled`. */
   | {
       readonly kind: 'roundClosed'
       readonly round: number
       readonly late: boolean
       readonly results: readonly DealResult[]
     }
+  | {
+      readonly kind: 'dealsSettled'
+      readonly round: number
+      readonly late: boolean
+      readonly results: readonly DealResult[]
+    }
   | { readonly kind: 'roundsVoided'; readonly from: number; readonly to: number }
   | { readonly kind: 'transferred'; readonly from: Address; readonly to: Address; readonly amount: bigint }
-  | { readonly kind: 'askSet'; readonly provider: Address }
+  | { readonly kind: 'askSet'; readonly provider: Address; readonly fromOpening: number }
   | { readonly kind: 'staked'; readonly verifier: Address; readonly stake: bigint }
+  | { readonly kind: 'stakeReleased'; readonly verifier: Address; readonly amount: bigint }
+  /** A verifier was assigned deals of a round and did not attest. */
+  | { readonly kind: 'silent'; readonly verifier: Address; readonly round: number; readonly penalty: bigint }
   | { readonly kind: 'dealOpened'; readonly dealId: number; readonly client: Address; readonly provider: Address }
   | { readonly kind: 'piecesAdded'; readonly dealId: number; readonly pieces: number; readonly pricePerRound: bigint }
+  | {
+      readonly kind: 'piecesRemoved'
+      readonly dealId: number
+      readonly pieceIds: readonly number[]
+      /** The last opening that challenges them. */
+      readonly untilOpening: number
+    }
+  /** Removed pieces that nothing challenges any more: their bytes may go. */
+  | { readonly kind: 'piecesGone'; readonly dealId: number; readonly pieceIds: readonly number[] }
   | { readonly kind: 'toppedUp'; readonly dealId: number; readonly amount: bigint }
   | {
       readonly kind: 'dealEnding'
@@ -54,4 +75,17 @@ export type LedgerEvent =
       readonly round: number
       readonly docketLeavesCleared: number
     }
+  | {
+      readonly kind: 'openingDemanded'
+      readonly dealId: number
+      readonly bond: bigint
+      readonly fromOpening: number
+    }
+  /** A demand for an opening is over; the bond went to this account. */
+  | { readonly kind: 'bondPaid'; readonly dealId: number; readonly bond: bigint; readonly to: Address }
   | { readonly kind: 'burned'; readonly dealId: number; readonly amount: bigint }
+
+/** The results of deals that an event tells of: all of a round's are in its `roundClosed` and in what follows it. */
+export function resultsIn(event: LedgerEvent): readonly DealResult[] {
+  return event.kind === 'roundClosed' || event.kind === 'dealsSettled' ? event.results : []
+}

@@ -1,5 +1,6 @@
 /** What storing costs: the one place where prices are computed. All amounts in atto, every division rounds down. */
 import type { NetworkParameters } from '../network.ts'
+import { leafCountIn } from '../rounds/freeze.ts'
 import type { Deal } from './state.ts'
 
 const PPM = 1_000_000n
@@ -41,7 +42,17 @@ export function splitPay(
   return { paid: pay - withheld, withheld }
 }
 
-/** Price of a round of a deal as it stands now. */
+/** What one opening of a deal costs. */
+export function priceOfOpening(money: MoneyParameters, deal: Deal, opening: number): bigint {
+  return pricePerRound(money, deal.pricePerLeafRound, leafCountIn(deal.pieces, opening))
+}
+
+/** Whole units in an amount: how many places a stake has. */
+export function unitsIn(amount: bigint, unit: bigint): number {
+  return Number(amount / unit)
+}
+
+/** Price of a round of a deal with all pieces that joined it and are not gone: what its escrow has to cover. */
 export function priceOfDeal(money: MoneyParameters, deal: Deal): bigint {
   return pricePerRound(money, deal.pricePerLeafRound, deal.leafCount)
 }

@@ -1,53 +1,56 @@
 /** Rules about proofs: what verifiers attest, and what providers prove to the ledger itself. */
 import { decodePieceCid, type NodeHasher, verifyLeaves } from '@holdfast/proofs'
 import { equalBytes } from '@noble/curves/utils.js'
-import { type Assignment, assignVerifiers, dealsAssignedTo } from '../rounds/assignment.ts'
+import { type Assignment, assignVerifiers, countAssignedTo, dealsAssignedTo, rankOf } from '../rounds/assignment.ts'
+import { firstOpeningToAnswer } from '../rounds/boundaries.ts'
 import { challengesOf, type PieceChallenge } from '../rounds/challenge.ts'
 import { clearLeaves } from '../rounds/docket.ts'
-import { decodeVerdicts } from '../rounds/verdicts.ts'
+import { frozenDealOf } from '../rounds/freeze.ts'
+import { areVerdicts, badProofsIn } from '../rounds/verdicts.ts'
 import { digestOfProofs, type PieceProof } from './commands.ts'
 import { refuseNoDeal, refuseStranger } from './deal-rules.ts'
+import { isRunning } from './live-deals.ts'
 import { type Refused, refuse } from './refusal.ts'
 import { applied, type Rule } from './rules.ts'
 import type { Deal, DealPiece, LedgerState, OpenRound } from './state.ts'
 
 const assignments = new WeakMap<OpenRound, Assignment>()
 
-/** Who checks whom in the open round. Worked out once a round; every peer gets the same. */
-export function assignmentOf(state: LedgerState, open: OpenRound): Assignment {
-  const known = assignments.get(open)
+/** Who checks whom in a round, open or closed. Worked out once; every peer gets the same. */
+export function assignmentOf(state: LedgerState, round: OpenRound): Assignment {
+  const known = assignments.get(round)
   if (known !== undefined) return known
-  const assignment = assignVerifiers(open.seed, open.freeze, state.parameters.proving.verifiersPerDeal)
-  assignments.set(open, assignment)
+  const assignment = assignVerifiers({
+    seed: round.seed,
+    verifiers: round.verifiers,
+    dealIds: round.dealIds,
+    partiesOf: dealId => state.deals.get(dealId)!,
+    verifiersPerDeal: state.parameters.proving.verifiersPerDeal
+  })
+  assignments.set(round, assignment)
   return assignment
 }
 
-/** The leaves that the open round asks of a deal; undefined when the round does not challenge it. */
-export function openChallengesOf(open: OpenRound, deal: Deal): PieceChallenge[] | undefined {
-  const frozen = open.freeze.deals.find(({ dealId }) => dealId === deal.id)
-  return frozen === undefined
-    ? undefined
-    : challengesOf(
-        open.seed,
-        frozen,
-        deal.pieces.map(piece => piece.leafCount)
-      )
+/** The leaves that a round, open or closed, asks of a deal; undefined when it does not challenge it. */
+export function openChallengesOf(round: OpenRound, deal: Deal): PieceChallenge[] | undefined {
+  return rankOf(round.dealIds, deal.id) === -1 ? undefined : challengesOf(round.seed, frozenDealOf(deal, round.opening))
 }
 
-export const attest: Rule<'Attestation'> = (state, { statement: { verifier, round, verdicts } }) => {
-  if (state.open === undefined || round !== state.round) return refuseWrongRound(state, round)
-  if (state.open.verdicts.has(verifier))
+export const attest: Rule<'Attestation'> = (state, { statement: { verifier, round, verdicts, transcripts } }) => {
+  const { open } = state
+  if (open === undefined || round !== state.round) return refuseWrongRound(state, round)
+  if (open.attestations.has(verifier))
     return refuse('ALREADY_ATTESTED', `${verifier} has attested round ${round}`, { verifier, round })
-  const dealIds = dealsAssignedTo(assignmentOf(state, state.open), verifier)
-  if (dealIds.length === 0)
-    return refuse('NOT_ASSIGNED', `${verifier} checks no deal in round ${round}`, { verifier, round })
-  const decoded = decodeVerdicts(verdicts, dealIds.length)
-  if (decoded === undefined)
-    return refuse('BAD_VERDICTS', `expected ${dealIds.length} verdicts of two bits`, {
-      expected: dealIds.length,
-      sizeBytes: verdicts.length
-    })
-  state.open.verdicts.set(verifier, new Map(dealIds.map((dealId, index) => [dealId, decoded[index]!])))
+  const assignment = assignmentOf(state, open)
+  const expected = countAssignedTo(assignment, verifier)
+  if (expected === 0) return refuse('NOT_ASSIGNED', `${verifier} checks no deal in round ${round}`, { verifier, round })
+  if (!areVerdicts(verdicts, expected))
+    return refuse('BAD_VERDICTS', `expected ${expected} verdicts of two bits`, { expected, sizeBytes: verdicts.length })
+  open.attestations.set(verifier, { verdicts, transcripts })
+  const bad = badProofsIn(verdicts)
+  const dealIds = bad.length === 0 ? [] : dealsAssignedTo(assignment, verifier)
+  // A debt that is older stands: closing its round enters this one after it.
+  for (const position of bad) state.deals.get(dealIds[position]!)!.mustOpenFrom ??= firstOpeningToAnswer(open.opening)
   return applied({ kind: 'attested', verifier, round })
 }
 
@@ -64,25 +67,26 @@ export const proveToLedger: Rule<'SelfProof'> = (state, { statement, proofs }, {
 }
 
 function proveRound(state: LedgerState, deal: Deal, proofs: readonly PieceProof[], nodeHasher: NodeHasher) {
-  const challenges = state.open === undefined ? undefined : openChallengesOf(state.open, deal)
-  if (state.open === undefined || challenges === undefined) {
+  const { open } = state
+  const challenges = open === undefined || !isRunning(deal) ? undefined : openChallengesOf(open, deal)
+  if (open === undefined || challenges === undefined) {
     return refuse('NOT_CHALLENGED', `round ${state.round} does not challenge deal ${deal.id}`, {
       dealId: deal.id,
       round: state.round
     })
   }
-  if (state.open.selfProved.has(deal.id))
+  if (open.selfProved.has(deal.id))
     return refuse('ALREADY_PROVED', `deal ${deal.id} is proved in round ${state.round}`, { dealId: deal.id })
   if (!sameLeaves(challenges, proofs)) return refuseLeaves(deal, 'the leaves that the round asks for')
   const bad = checkProofs(deal.pieces, proofs, nodeHasher)
   if (bad !== undefined) return refuseProof(deal, bad)
-  state.open.selfProved.add(deal.id)
+  open.selfProved.add(deal.id)
   return applied({ kind: 'selfProved', dealId: deal.id, round: state.round, docketLeavesCleared: 0 })
 }
 
 function clearDocket(deal: Deal, proofs: readonly PieceProof[], round: number, nodeHasher: NodeHasher) {
-  const owed = new Set(deal.docket.map(leaf => `${leaf.pieceIndex}/${leaf.leafIndex}`))
-  const allOwed = proofs.every(proof => proof.leafIndices.every(leaf => owed.has(`${proof.pieceIndex}/${leaf}`)))
+  const owed = new Set(deal.docket.map(leaf => `${leaf.pieceId}/${leaf.leafIndex}`))
+  const allOwed = proofs.every(proof => proof.leafIndices.every(leaf => owed.has(`${proof.pieceId}/${leaf}`)))
   if (!allOwed) return refuseLeaves(deal, 'leaves of its docket only')
   const bad = checkProofs(deal.pieces, proofs, nodeHasher)
   if (bad !== undefined) return refuseProof(deal, bad)
@@ -95,10 +99,10 @@ function clearDocket(deal: Deal, proofs: readonly PieceProof[], round: number, n
 export function sameLeaves(challenges: readonly PieceChallenge[], proofs: readonly PieceProof[]): boolean {
   return (
     challenges.length === proofs.length &&
-    challenges.every(({ pieceIndex, leafIndices }, index) => {
+    challenges.every(({ pieceId, leafIndices }, index) => {
       const proof = proofs[index]!
       return (
-        proof.pieceIndex === pieceIndex &&
+        proof.pieceId === pieceId &&
         proof.leafIndices.length === leafIndices.length &&
         leafIndices.every((leaf, position) => proof.leafIndices[position] === leaf)
       )
@@ -112,13 +116,27 @@ export function checkProofs(
   proofs: readonly PieceProof[],
   nodeHasher: NodeHasher
 ): string | undefined {
-  for (const { pieceIndex, leafIndices, leaves, nodes } of proofs) {
-    const piece = pieces[pieceIndex]
-    if (piece === undefined) return `there is no piece ${pieceIndex}`
+  for (const { pieceId, leafIndices, leaves, nodes } of proofs) {
+    const piece = findPiece(pieces, pieceId)
+    if (piece === undefined) return `there is no piece ${pieceId}`
     const decoded = decodePieceCid(piece.cid)
     if (!decoded.ok) return decoded.reason
     const verdict = verifyLeaves({ commitment: decoded.commitment, leafIndices, proof: { leaves, nodes }, nodeHasher })
-    if (!verdict.ok) return `${verdict.reason} in piece ${pieceIndex}`
+    if (!verdict.ok) return `${verdict.reason} in piece ${pieceId}`
+  }
+  return undefined
+}
+
+/** The piece of that number in a deal, if it is still known. */
+export function findPiece(pieces: readonly DealPiece[], pieceId: number): DealPiece | undefined {
+  let low = 0
+  let high = pieces.length - 1
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    const piece = pieces[middle]!
+    if (piece.id === pieceId) return piece
+    if (piece.id < pieceId) low = middle + 1
+    else high = middle - 1
   }
   return undefined
 }

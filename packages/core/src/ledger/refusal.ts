@@ -24,6 +24,8 @@ export type RefusalCode =
   | 'DEAL_NOT_ACTIVE'
   | 'TOO_MANY_LEAVES'
   | 'BAD_PIECE'
+  | 'WRONG_LABELS'
+  | 'NO_PIECE'
   | 'PIECE_ALREADY_IN_DEAL'
   | 'UNCOLLATERALISED_CAP'
   | 'STAKE_TOO_SMALL'
@@ -34,6 +36,10 @@ export type RefusalCode =
   | 'ALREADY_PROVED'
   | 'WRONG_LEAVES'
   | 'BAD_PROOF'
+  | 'BOND_TOO_SMALL'
+  | 'ALREADY_DEMANDED'
+  | 'NOTHING_TO_SETTLE'
+  | 'RESERVED'
 
 export interface Refusal {
   readonly code: RefusalCode

@@ -1,8 +1,9 @@
 /** The signatures of a command, for whoever recovers their signers beforehand, on other threads. */
-import { statementDigestOf } from './apply.ts'
+
 import type { Command } from './commands.ts'
 import type { LedgerState } from './state.ts'
 import type { Statement } from './statements.ts'
+import { statementDigestOf } from './statements.ts'
 
 /** What a signature is over, and the signature. */
 export interface SignedDigest {

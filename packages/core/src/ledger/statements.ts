@@ -12,6 +12,7 @@ import {
   addressesSchema,
   addressSchema,
   amountSchema,
+  bytesBetween,
   bytesOfLength,
   bytesUpTo,
   cidSchema,
@@ -22,6 +23,12 @@ import { compileTypedData, hashDomain } from './typed-data.ts'
 /** Pieces in one order: keeps an `addPieces` entry far below the entry limit. */
 export const PIECES_PER_ORDER_MAX = 1024
 
+/** Label of a piece: the root CID of a public object, or the opaque tag of a private one. */
+export const LABEL_SIZE_BYTES_MAX = 64
+
+/** Regions that a take-over order names at most. */
+export const REGIONS_MAX = 16
+
 /** A unique 128-bit id, 32 hex digits. */
 export const statementIdSchema = z.string().regex(/^[0-9a-f]{32}$/, '128 bits in hex')
 
@@ -30,17 +37,21 @@ const amount = { solidity: 'uint128', schema: amountSchema }
 const natural = { solidity: 'uint64', schema: naturalSchema }
 const digest = { solidity: 'bytes32', schema: bytesOfLength(32) }
 const id = { solidity: 'bytes16', schema: statementIdSchema }
-const cid = { solidity: 'bytes', schema: cidSchema }
 const cids = { solidity: 'bytes[]', schema: z.array(cidSchema).min(1).max(PIECES_PER_ORDER_MAX) }
 const addresses = { solidity: 'string[]', schema: addressesSchema }
-const flag = { solidity: 'bool', schema: z.boolean() }
-const region = {
-  solidity: 'string',
-  schema: z
-    .string()
-    .max(64)
-    .regex(/^[\x20-\x7e]*$/)
+/** Opaque bytes, one for each piece. */
+const labels = {
+  solidity: 'bytes[]',
+  schema: z.array(bytesBetween(1, LABEL_SIZE_BYTES_MAX)).min(1).max(PIECES_PER_ORDER_MAX)
 }
+const pieceIds = { solidity: 'uint64[]', schema: z.array(naturalSchema).min(1).max(PIECES_PER_ORDER_MAX) }
+const flag = { solidity: 'bool', schema: z.boolean() }
+const regionSchema = z
+  .string()
+  .max(64)
+  .regex(/^[\x20-\x7e]*$/)
+const region = { solidity: 'string', schema: regionSchema }
+const regions = { solidity: 'string[]', schema: z.array(regionSchema).max(REGIONS_MAX) }
 /** Two bits a deal: 16 KiB cover 65,536 deals a verifier and round. */
 const verdicts = { solidity: 'bytes', schema: bytesUpTo(16 * 1024) }
 
@@ -51,20 +62,31 @@ const SIGNERS = {
   VerifierStake: 'verifier',
   DealOrder: 'client',
   PiecesOrder: 'client',
+  RemovePieces: 'client',
   Acceptance: 'provider',
   TopUp: 'client',
   EndDeal: 'party',
   Attestation: 'verifier',
   SelfProof: 'provider',
   ProofPush: 'provider',
+  DemandOpening: 'client',
+  Unstake: 'verifier',
+  DemandTranscript: 'demander',
+  AnswerTranscript: 'verifier',
+  Refute: 'refuter',
+  TakeOverOrder: 'client',
+  HandOver: 'provider',
+  KeyChange: 'account',
+  ParameterChange: 'host',
   ReadPermission: 'label'
 } as const
 
 const FIELDS = {
   Transfer: { from: address, to: address, amount, nonce: natural },
-  /** What a provider offers; a later one replaces it. */
+  /** What a provider offers, and whose machine it is; a later one replaces it. */
   Ask: {
     provider: address,
+    operator: address,
     id,
     validUntilRound: natural,
     addresses,
@@ -72,8 +94,8 @@ const FIELDS = {
     pricePerLeafRound: amount,
     capacityBytes: natural
   },
-  /** Locks `amount` more as the verifier's stake, and says where it is reached. */
-  VerifierStake: { verifier: address, id, validUntilRound: natural, amount, addresses },
+  /** Locks `amount` more as the verifier's stake, and says where it is reached and whose machine it is. */
+  VerifierStake: { verifier: address, operator: address, id, validUntilRound: natural, amount, addresses },
   /** Opens a deal; counts only with the provider's Acceptance. */
   DealOrder: {
     client: address,
@@ -84,16 +106,18 @@ const FIELDS = {
     leavesPerRound: natural,
     escrow: amount
   },
-  /** Adds pieces of the object with the given root to a deal; counts only with the provider's Acceptance. */
+  /** Adds pieces to a deal, one label each; counts only with the provider's Acceptance. */
   PiecesOrder: {
     client: address,
     id,
     validUntilRound: natural,
     dealId: natural,
-    root: cid,
     pieces: cids,
+    labels,
     deposit: amount
   },
+  /** Takes pieces out of a deal, by their numbers in it. */
+  RemovePieces: { client: address, id, validUntilRound: natural, dealId: natural, pieceIds },
   /** The provider's word for an order, by the order's digest: it has what the order says and takes its price. */
   Acceptance: { provider: address, order: digest },
   TopUp: { client: address, id, validUntilRound: natural, dealId: natural, amount },
@@ -113,6 +137,55 @@ const FIELDS = {
   },
   /** Never on the ledger: signs the proofs that a provider pushes to one verifier, so that a bad one is evidence. */
   ProofPush: { provider: address, verifier: address, dealId: natural, round: natural, proofs: digest },
+  /** Demands that the deal be opened on the ledger in the next round, against a bond. */
+  DemandOpening: { client: address, id, validUntilRound: natural, dealId: natural, bond: amount },
+  /** Takes part of a verifier's stake back, or all of it. */
+  Unstake: { verifier: address, id, validUntilRound: natural, amount },
+  /** Demands the transcript under a verdict, against a bond. */
+  DemandTranscript: {
+    demander: address,
+    id,
+    validUntilRound: natural,
+    verifier: address,
+    round: natural,
+    dealId: natural,
+    bond: amount
+  },
+  /** A verifier's answer to such a demand, by the transcript's digest. */
+  AnswerTranscript: {
+    verifier: address,
+    id,
+    validUntilRound: natural,
+    round: natural,
+    dealId: natural,
+    transcript: digest
+  },
+  /** Shows that a transcript under a verifier's own root does not support its verdict. */
+  Refute: {
+    refuter: address,
+    id,
+    validUntilRound: natural,
+    verifier: address,
+    round: natural,
+    dealId: natural,
+    transcript: digest
+  },
+  /** Says beforehand who may take the deal's pieces over when its provider fails, and for what. */
+  TakeOverOrder: {
+    client: address,
+    id,
+    validUntilRound: natural,
+    dealId: natural,
+    pricePerLeafRoundMax: amount,
+    reward: amount,
+    regions
+  },
+  /** Takes a failed deal's pieces over under its take-over order. */
+  HandOver: { provider: address, id, validUntilRound: natural, dealId: natural, pricePerLeafRound: amount },
+  /** Reserved: another key for an account. */
+  KeyChange: { account: address, id, validUntilRound: natural, successor: address },
+  /** Reserved: other parameters for the network, by the digest of what they are, from an opening on. */
+  ParameterChange: { host: address, id, validUntilRound: natural, fromOpening: natural, parameters: digest },
   /** Never on the ledger: lets one peer read one private piece at one provider. Signed by the key of the piece's label. */
   ReadPermission: { label: address, provider: address, reader: address, validUntilRound: natural }
 } as const
@@ -163,6 +236,17 @@ export function createStatementDigest(networkId: Uint8Array): StatementDigest {
     digests.set(statement, digest)
     return digest
   }
+}
+
+const digests = new WeakMap<Uint8Array, StatementDigest>()
+
+/** What parties sign on a network; made once for each id that stands in a state. */
+export function statementDigestOf({ networkId }: { readonly networkId: Uint8Array }): StatementDigest {
+  const known = digests.get(networkId)
+  if (known !== undefined) return known
+  const digest = createStatementDigest(networkId)
+  digests.set(networkId, digest)
+  return digest
 }
 
 interface CompiledKind {

@@ -1,4 +1,5 @@
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
+import { CID } from 'multiformats/cid'
 import type { Address } from '../schema.ts'
 
 /** Bytes of the label of a private piece: an address. The label of a public piece is a CID, and longer. */
@@ -17,4 +18,14 @@ export function labelOfAddress(address: Address): Uint8Array {
 /** The address of the key behind a label, or `undefined` for the label of a public piece. */
 export function addressOfLabel(label: Uint8Array): Address | undefined {
   return isPrivateLabel(label) ? `0x${bytesToHex(label)}` : undefined
+}
+
+/** The root CID of the public object behind a label; undefined for a private label, and for one that is no CID. */
+export function rootOfLabel(label: Uint8Array): CID | undefined {
+  if (isPrivateLabel(label)) return undefined
+  try {
+    return CID.decode(label)
+  } catch {
+    return undefined
+  }
 }

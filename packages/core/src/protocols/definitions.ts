@@ -5,13 +5,15 @@
  */
 import { z } from 'zod'
 import { CONSISTENCY_PATH_NODES_MAX } from '../evidence/merkle-consistency.ts'
+import { transcriptPathSchema, transcriptSchema } from '../evidence/transcript.ts'
 import { commandSchema, ENTRY_SIZE_BYTES_MAX, pieceProofsSchema, signatureSchema } from '../ledger/commands.ts'
 import { HEAD_SIZE_BYTES_MAX } from '../ledger/log-head.ts'
-import { statementIdSchema, statementSchema } from '../ledger/statements.ts'
+import { LABEL_SIZE_BYTES_MAX, statementIdSchema, statementSchema } from '../ledger/statements.ts'
 import { readPermissionSchema } from '../pieces/read-permission.ts'
 import {
   addressesSchema,
   addressSchema,
+  bytesBetween,
   bytesOfLength,
   bytesUpTo,
   cidSchema,
@@ -95,7 +97,8 @@ export type Replica = z.output<typeof replicaSchema>
 /** Who holds an object: for readers that follow no ledger. A lie only sends them to somebody whose blocks do not match. */
 export const ledgerReplicas = {
   id: '/holdfast/ledger-replicas/1',
-  request: z.strictObject({ root: cidSchema }),
+  /** What the client calls the pieces: the bytes of the root CID of a public object. */
+  request: z.strictObject({ label: bytesBetween(1, LABEL_SIZE_BYTES_MAX) }),
   response: z.strictObject({ replicas: z.array(replicaSchema).max(REPLICAS_PER_ANSWER_MAX) }),
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
@@ -293,6 +296,24 @@ export const challenge = {
   timeoutMs: 15_000,
   streamsInboundMax: 8
 } satisfies Protocol<unknown, unknown>
+
+/** Asks a verifier by what it attested a deal in a round: anyone may, and may refute what does not bear it out. */
+export const readTranscript = {
+  id: '/holdfast/transcript/1',
+  request: z.strictObject({ round: naturalSchema, dealId: naturalSchema }),
+  response: z.strictObject({
+    transcript: transcriptSchema,
+    path: transcriptPathSchema,
+    /** What the provider pushed; null when nothing came. */
+    proofs: pieceProofsSchema.nullable()
+  }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: ENTRY_SIZE_BYTES_MAX,
+  timeoutMs: 10_000,
+  streamsInboundMax: 4
+} satisfies Protocol<unknown, unknown>
+
+export type TranscriptAnswer = z.output<typeof readTranscript.response>
 
 /** Stands for the network's id where a peer does not know it yet: in the envelopes of `network` alone. */
 export const ANY_NETWORK = new Uint8Array(32)

@@ -2,6 +2,7 @@
 import type { CID } from 'multiformats/cid'
 import type { LedgerState } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
+import { rootOfLabel } from '../pieces/label.ts'
 import { type Refusal, refuse } from '../protocols/protocol.ts'
 import { roundOpensMs } from '../rounds/schedule.ts'
 import type { Address } from '../schema.ts'
@@ -53,7 +54,8 @@ export function judgePiecesOrder(
     return refuse('NO_DEAL', `deal ${order.dealId} is not one of ${order.client} with me`)
   }
   if (deal.status !== 'active') return refuse('DEAL_NOT_ACTIVE', `deal ${order.dealId} is ${deal.status}`)
-  if ([order.root, ...order.pieces].some(cid => terms.denies?.(cid) === true))
+  const roots = order.labels.map(rootOfLabel).filter(root => root !== undefined)
+  if ([...roots, ...order.pieces].some(cid => terms.denies?.(cid) === true))
     return refuse('DENIED', 'I do not store this content')
   const missing = held.indexOf(undefined)
   if (missing !== -1)

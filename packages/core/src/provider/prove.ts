@@ -2,6 +2,7 @@
 import { type CachedLayer, type NodeHasher, proveLeaves } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import type { PieceProof } from '../ledger/commands.ts'
+import { findPiece } from '../ledger/proof-rules.ts'
 import type { DealPiece } from '../ledger/state.ts'
 import type { PieceChallenge } from '../rounds/challenge.ts'
 
@@ -26,13 +27,13 @@ export async function proveChallenges(
   signal: AbortSignal
 ): Promise<PieceProof[] | undefined> {
   const proofs: PieceProof[] = []
-  for (const { pieceIndex, leafIndices } of challenges) {
-    const { cid, rawSize } = pieces[pieceIndex]!
+  for (const { pieceId, leafIndices } of challenges) {
+    const { cid, rawSize } = findPiece(pieces, pieceId)!
     const layer = await reader.layer(cid)
     if (layer === undefined) return undefined
     const read = (offset: number, size: number) => reader.read(cid, offset, size)
     const proof = await proveLeaves({ read, commitment: { rawSize }, layer, nodeHasher, signal, leafIndices })
-    proofs.push({ pieceIndex, leafIndices: [...leafIndices], ...proof })
+    proofs.push({ pieceId, leafIndices: [...leafIndices], ...proof })
   }
   return proofs
 }

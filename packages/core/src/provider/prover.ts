@@ -9,18 +9,21 @@ import type { NodeHasher } from '@holdfast/proofs'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import type { Clock } from '../clock.ts'
 import type { Signer } from '../identity.ts'
-import { statementDigestOf } from '../ledger/apply.ts'
 import { digestOfProofs, type PieceProof } from '../ledger/commands.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { assignmentOf, openChallengesOf } from '../ledger/proof-rules.ts'
+import { verdictsOn } from '../ledger/settle-deal.ts'
 import type { Deal, OpenRound } from '../ledger/state.ts'
+import { statementDigestOf } from '../ledger/statements.ts'
 import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
 import { LEAVES_PER_ROUND_MAX } from '../network.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
 import { batchDeals } from '../protocols/proof-batches.ts'
 import type { Answer } from '../protocols/protocol.ts'
+import { rankOf, verifiersOfDeal } from '../rounds/assignment.ts'
 import { docketChallenges } from '../rounds/docket.ts'
 import { followRounds } from '../rounds/follow-rounds.ts'
+import { frozenDealOf } from '../rounds/freeze.ts'
 import { mustBeOpened } from '../rounds/opening.ts'
 import { selfProveFromMs } from '../rounds/schedule.ts'
 import type { Address } from '../schema.ts'
@@ -81,9 +84,9 @@ export function createProver(options: ProverOptions): Prover {
   const { state } = ledger
 
   function ownDeals(open: OpenRound): Deal[] {
-    return open.freeze.deals
-      .filter(({ provider }) => provider === signer.address)
-      .map(({ dealId }) => state.deals.get(dealId)!)
+    return [...(state.dealsByProvider.get(signer.address) ?? [])]
+      .filter(dealId => rankOf(open.dealIds, dealId) !== -1)
+      .map(dealId => state.deals.get(dealId)!)
   }
 
   async function prove(
@@ -114,10 +117,11 @@ export function createProver(options: ProverOptions): Prover {
     signal: AbortSignal
   ): Promise<void> {
     const dealsByVerifier = new Map<Address, Deal[]>()
-    for (const [dealId, verifiers] of assignmentOf(state, open)) {
-      if (!proofsByDeal.has(dealId)) continue
+    const assignment = assignmentOf(state, open)
+    for (const dealId of proofsByDeal.keys()) {
       const deal = state.deals.get(dealId)!
-      for (const verifier of verifiers) dealsByVerifier.set(verifier, [...(dealsByVerifier.get(verifier) ?? []), deal])
+      for (const verifier of verifiersOfDeal(assignment, dealId))
+        dealsByVerifier.set(verifier, [...(dealsByVerifier.get(verifier) ?? []), deal])
     }
     await Promise.all(
       [...dealsByVerifier].flatMap(([verifier, deals]) =>
@@ -183,12 +187,14 @@ export function createProver(options: ProverOptions): Prover {
   }
 
   function isPassed(open: OpenRound, dealId: number): boolean {
-    const passes = [...open.verdicts.values()].filter(verdicts => verdicts.get(dealId) === 'pass').length
+    const passes = verdictsOn(state, open, dealId).filter(({ verdict }) => verdict === 'pass').length
     return passes >= state.parameters.proving.quorum
   }
 
   async function serveRound(round: number, signal: AbortSignal): Promise<void> {
-    const owing = [...state.deals.values()].filter(deal => deal.provider === signer.address && deal.docket.length > 0)
+    const owing = [...(state.dealsByProvider.get(signer.address) ?? [])]
+      .map(dealId => state.deals.get(dealId)!)
+      .filter(({ docket }) => docket.length > 0)
     const { open } = state
     await Promise.all([
       ...owing.map(deal => clearDocket(deal, round, signal)),
@@ -204,7 +210,9 @@ export function createProver(options: ProverOptions): Prover {
       if (proofs !== undefined) proofsByDeal.set(deal.id, proofs)
     }
     const drawn = new Set(
-      open.freeze.deals.filter(deal => mustBeOpened(open.seed, deal, openingOneIn)).map(({ dealId }) => dealId)
+      ownDeals(open)
+        .filter(deal => mustBeOpened(open.seed, frozenDealOf(deal, open.opening), openingOneIn))
+        .map(({ id }) => id)
     )
     const toLedger = (wanted: (dealId: number) => boolean) =>
       Promise.all(
@@ -234,7 +242,7 @@ export function createProver(options: ProverOptions): Prover {
       if (open === undefined || round !== state.round) return []
       const items: PushedProof[] = []
       for (const deal of ownDeals(open).filter(({ id }) => dealIds.includes(id))) {
-        const isAssigned = assignmentOf(state, open).get(deal.id)?.includes(verifier) === true
+        const isAssigned = verifiersOfDeal(assignmentOf(state, open), deal.id).includes(verifier)
         const proofs = isAssigned ? await prove(deal, openChallengesOf(open, deal) ?? [], signal) : undefined
         if (proofs !== undefined) items.push(signPush(verifier, round, deal.id, proofs))
       }

@@ -1,48 +1,191 @@
 /**
- * Who checks whom: a pure function of the seed and the frozen state, so that every peer works it out alone.
+ * Who checks whom: a pure function of the seed and of what is frozen, so that every peer works it out alone.
  *
- * All places go through one shuffle; deals by ascending id take the next places in that order, skipping the deal's own
- * parties and operators that it already has. A verifier is its own operator until operators are registered.
+ * All places go through one shuffle, and the deal of rank k begins at place (k · v) mod P: where a deal's verifiers stand
+ * depends on no other deal. From there it takes the first place of each of the next v distinct operators, passing over
+ * those that are, or run, a party of the deal. Kept in typed arrays: a round has 100,000 deals and more.
  */
 import type { Address } from '../schema.ts'
-import { createDraw, shuffled } from './draw.ts'
-import type { Freeze, FrozenDeal } from './freeze.ts'
+import { createDraw, shuffle } from './draw.ts'
+import type { FrozenVerifier } from './freeze.ts'
 
-/** Verifiers of each deal in the order of their places; a deal without enough of them has none and needs a self-proof. */
-export type Assignment = ReadonlyMap<number, readonly Address[]>
-
-/** @param seed - 32 bytes of the round that the freeze is for */
-export function assignVerifiers(seed: Uint8Array, freeze: Freeze, verifiersPerDeal: number): Assignment {
-  const places = shuffled(
-    freeze.verifiers.flatMap(({ address, places }) => Array.from({ length: places }, () => address)),
-    createDraw(seed, 'holdfast/places')
-  )
-  const assignment = new Map<number, readonly Address[]>()
-  if (freeze.verifiers.length < verifiersPerDeal) {
-    for (const { dealId } of freeze.deals) assignment.set(dealId, [])
-    return assignment
-  }
-  let next = 0
-  for (const deal of freeze.deals) {
-    const { chosen, position } = takePlaces(places, next, deal, verifiersPerDeal)
-    next = position
-    assignment.set(deal.dealId, chosen.length === verifiersPerDeal ? chosen : [])
-  }
-  return assignment
+/** Who must not check a deal. */
+export interface Parties {
+  readonly client: Address
+  readonly provider: Address
+  /** Whose machine the provider is. */
+  readonly operator: Address
 }
 
-function takePlaces(places: readonly Address[], from: number, deal: FrozenDeal, wanted: number) {
-  const chosen: Address[] = []
-  let taken = 0
-  for (; taken < places.length && chosen.length < wanted; taken += 1) {
-    const address = places[(from + taken) % places.length]!
-    const isParty = address === deal.client || address === deal.provider
-    if (!isParty && !chosen.includes(address)) chosen.push(address)
+export interface AssignmentOptions {
+  /** 32 bytes of the round. */
+  readonly seed: Uint8Array
+  /** By ascending address. */
+  readonly verifiers: readonly FrozenVerifier[]
+  /** The challenged deals, ascending. */
+  readonly dealIds: readonly number[]
+  readonly partiesOf: (dealId: number) => Parties
+  readonly verifiersPerDeal: number
+}
+
+export interface Assignment {
+  readonly verifiersPerDeal: number
+  readonly dealIds: readonly number[]
+  readonly verifiers: readonly Address[]
+  readonly indexOfVerifier: ReadonlyMap<Address, number>
+  /** For each deal by rank `verifiersPerDeal` indices of verifiers in the order of their places; all `NOBODY` or none. */
+  readonly slots: Int32Array
+  /** For each slot the position of the deal among those of the verifier. */
+  readonly positions: Int32Array
+  /** The ranks of the deals of verifier i, ascending, are `ranks[offsets[i] … offsets[i + 1]]`. */
+  readonly offsets: Int32Array
+  readonly ranks: Int32Array
+}
+
+const NOBODY = -1
+/** A deal passes over at most three operators: those of its client, of its provider, and the provider's own. */
+const PARTIES = 3
+
+export function assignVerifiers(options: AssignmentOptions): Assignment {
+  const { verifiers, dealIds, verifiersPerDeal } = options
+  const slots = fillSlots(options)
+  const offsets = new Int32Array(verifiers.length + 1)
+  for (const slot of slots) if (slot !== NOBODY) offsets[slot + 1]! += 1
+  for (let index = 0; index < verifiers.length; index += 1) offsets[index + 1]! += offsets[index]!
+  const ranks = new Int32Array(offsets[verifiers.length]!)
+  const positions = new Int32Array(slots.length)
+  const filled = new Int32Array(verifiers.length)
+  for (let place = 0; place < slots.length; place += 1) {
+    const verifier = slots[place]!
+    if (verifier === NOBODY) continue
+    const position = filled[verifier]!
+    filled[verifier] = position + 1
+    positions[place] = position
+    ranks[offsets[verifier]! + position] = Math.floor(place / verifiersPerDeal)
   }
-  return { chosen, position: places.length === 0 ? 0 : (from + taken) % places.length }
+  return {
+    verifiersPerDeal,
+    dealIds,
+    verifiers: verifiers.map(({ address }) => address),
+    indexOfVerifier: new Map(verifiers.map(({ address }, index) => [address, index])),
+    slots,
+    positions,
+    offsets,
+    ranks
+  }
+}
+
+function fillSlots({ seed, verifiers, dealIds, partiesOf, verifiersPerDeal }: AssignmentOptions): Int32Array {
+  const slots = new Int32Array(dealIds.length * verifiersPerDeal).fill(NOBODY)
+  const operators = new Map<Address, number>()
+  for (const { operator } of verifiers) if (!operators.has(operator)) operators.set(operator, operators.size)
+  if (operators.size < verifiersPerDeal) return slots
+  const operatorOf = Int32Array.from(verifiers, ({ operator }) => operators.get(operator)!)
+  /** The operator behind an address: its own if it is a verifier, else the one of that name. */
+  const behind = new Map<Address, number>(operators)
+  for (const [index, { address }] of verifiers.entries()) behind.set(address, operatorOf[index]!)
+  const places = shufflePlaces(seed, verifiers)
+  const width = Math.min(operators.size, verifiersPerDeal + PARTIES)
+  const next = nextOfDistinctOperators(places, operatorOf, width)
+  for (let rank = 0; rank < dealIds.length; rank += 1) {
+    const { client, provider, operator } = partiesOf(dealIds[rank]!)
+    const [a, b, c] = [behind.get(client), behind.get(provider), behind.get(operator)]
+    const row = ((rank * verifiersPerDeal) % places.length) * width
+    let taken = 0
+    for (let step = 0; step < width && taken < verifiersPerDeal; step += 1) {
+      const verifier = next[row + step]!
+      const its = operatorOf[verifier]
+      if (its !== a && its !== b && its !== c) slots[rank * verifiersPerDeal + taken++] = verifier
+    }
+    if (taken < verifiersPerDeal) slots.fill(NOBODY, rank * verifiersPerDeal, rank * verifiersPerDeal + taken)
+  }
+  return slots
+}
+
+/** Indices of verifiers, one a place, shuffled. */
+function shufflePlaces(seed: Uint8Array, verifiers: readonly FrozenVerifier[]): Int32Array {
+  const places = new Int32Array(verifiers.reduce((sum, { places: count }) => sum + count, 0))
+  let filled = 0
+  for (const [index, { places: count }] of verifiers.entries()) {
+    places.fill(index, filled, filled + count)
+    filled += count
+  }
+  shuffle(places, createDraw(seed, 'holdfast/places'))
+  return places
+}
+
+/**
+ * For every place the first places, from it on and round the end, of `width` distinct operators: what any deal that begins
+ * there can take. Worked out backwards, each from the one after it, so that no deal walks over a rich operator's places.
+ *
+ * @returns `width` verifiers a place
+ */
+function nextOfDistinctOperators(places: Int32Array, operatorOf: Int32Array, width: number): Int32Array {
+  const next = new Int32Array(places.length * width)
+  const row = new Int32Array(width)
+  let known = 0
+  // Twice round: after the first time the row of the first place is complete, and so is every row before it.
+  for (let step = 2 * places.length - 1; step >= 0; step -= 1) {
+    const place = step % places.length
+    const verifier = places[place]!
+    let same = 0
+    while (same < known && operatorOf[row[same]!] !== operatorOf[verifier]) same += 1
+    if (same === known && known < width) known += 1
+    row.copyWithin(1, 0, Math.min(same, width - 1))
+    row[0] = verifier
+    if (step < places.length) next.set(row, place * width)
+  }
+  return next
+}
+
+/** The place of a deal among the challenged ones; -1 for one that is not challenged. */
+export function rankOf(dealIds: readonly number[], dealId: number): number {
+  let low = 0
+  let high = dealIds.length - 1
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    const found = dealIds[middle]!
+    if (found === dealId) return middle
+    if (found < dealId) low = middle + 1
+    else high = middle - 1
+  }
+  return -1
+}
+
+/** The verifiers of a deal in the order of their places; none for a deal without enough of them, which needs a self-proof. */
+export function verifiersOfDeal(assignment: Assignment, dealId: number): Address[] {
+  const { verifiersPerDeal, slots, verifiers } = assignment
+  const rank = rankOf(assignment.dealIds, dealId)
+  if (rank === -1 || slots[rank * verifiersPerDeal] === NOBODY) return []
+  return Array.from(
+    slots.subarray(rank * verifiersPerDeal, (rank + 1) * verifiersPerDeal),
+    verifier => verifiers[verifier]!
+  )
 }
 
 /** The deals that a verifier checks, ascending: the order of the verdicts in its attestation. */
-export function dealsAssignedTo(assignment: Assignment, verifier: Address): number[] {
-  return [...assignment].filter(([, verifiers]) => verifiers.includes(verifier)).map(([dealId]) => dealId)
+export function dealsAssignedTo({ dealIds, ranks, ...assignment }: Assignment, verifier: Address): number[] {
+  const { from, to } = spanOf(assignment, verifier)
+  return Array.from(ranks.subarray(from, to), rank => dealIds[rank]!)
+}
+
+/** How many deals a verifier checks. */
+export function countAssignedTo(assignment: Assignment, verifier: Address): number {
+  const { from, to } = spanOf(assignment, verifier)
+  return to - from
+}
+
+function spanOf({ indexOfVerifier, offsets }: Pick<Assignment, 'indexOfVerifier' | 'offsets'>, verifier: Address) {
+  const index = indexOfVerifier.get(verifier)
+  return index === undefined ? { from: 0, to: 0 } : { from: offsets[index]!, to: offsets[index + 1]! }
+}
+
+/** Where a deal stands among those that a verifier checks, and so its verdict; -1 when it does not check it. */
+export function positionOf(assignment: Assignment, verifier: Address, dealId: number): number {
+  const { verifiersPerDeal, slots, positions, indexOfVerifier } = assignment
+  const rank = rankOf(assignment.dealIds, dealId)
+  const index = indexOfVerifier.get(verifier)
+  if (rank === -1 || index === undefined) return -1
+  const slot = slots.subarray(rank * verifiersPerDeal, (rank + 1) * verifiersPerDeal).indexOf(index)
+  return slot === -1 ? -1 : positions[rank * verifiersPerDeal + slot]!
 }

@@ -1,10 +1,11 @@
 /** Which leaves a deal is asked for: PDP's derivation over the deal's pieces, gathered by piece. */
-import { deriveChallenges, locateLeaf, sumLeafCounts } from '@holdfast/proofs'
+import { deriveChallenges, locateLeaf } from '@holdfast/proofs'
 import type { FrozenDeal } from './freeze.ts'
 
 /** Distinct leaves of one piece, ascending: what one multi-proof covers. */
 export interface PieceChallenge {
-  readonly pieceIndex: number
+  /** The piece's number in its deal. */
+  readonly pieceId: number
   readonly leafIndices: readonly number[]
 }
 
@@ -12,11 +13,12 @@ export interface PieceChallenge {
  * Challenges are drawn with replacement, so that fewer distinct leaves than `leavesPerRound` may come out.
  *
  * @param seed - 32 bytes of the round
- * @param pieceLeafCounts - of all pieces of the deal in their order; those past the freeze are ignored
- * @returns by ascending piece index; pieces that were not hit are left out
+ * @returns by ascending piece; pieces that were not hit are left out
  */
-export function challengesOf(seed: Uint8Array, deal: FrozenDeal, pieceLeafCounts: readonly number[]): PieceChallenge[] {
-  const sums = sumLeafCounts(pieceLeafCounts.slice(0, deal.pieceCount))
+export function challengesOf(
+  seed: Uint8Array,
+  deal: Pick<FrozenDeal, 'dealId' | 'leafCount' | 'leavesPerRound' | 'pieceIds' | 'sums'>
+): PieceChallenge[] {
   const challenges = deriveChallenges({
     seed,
     dealId: BigInt(deal.dealId),
@@ -25,12 +27,15 @@ export function challengesOf(seed: Uint8Array, deal: FrozenDeal, pieceLeafCounts
   })
   const leavesByPiece = new Map<number, Set<number>>()
   for (const challenge of challenges) {
-    const { pieceIndex, leafIndex } = locateLeaf(sums, challenge)
+    const { pieceIndex, leafIndex } = locateLeaf(deal.sums, challenge)
     leavesByPiece.set(pieceIndex, (leavesByPiece.get(pieceIndex) ?? new Set()).add(leafIndex))
   }
   return [...leavesByPiece]
-    .map(([pieceIndex, leaves]) => ({ pieceIndex, leafIndices: [...leaves].sort((a, b) => a - b) }))
-    .sort((a, b) => a.pieceIndex - b.pieceIndex)
+    .sort(([a], [b]) => a - b)
+    .map(([pieceIndex, leaves]) => ({
+      pieceId: deal.pieceIds[pieceIndex]!,
+      leafIndices: [...leaves].sort((a, b) => a - b)
+    }))
 }
 
 /** How many distinct leaves a set of challenges asks for. */

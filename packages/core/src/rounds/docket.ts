@@ -5,14 +5,14 @@
 import type { PieceChallenge } from './challenge.ts'
 
 export interface DocketLeaf {
-  readonly pieceIndex: number
+  readonly pieceId: number
   readonly leafIndex: number
   /** Count of open, non-void rounds when the leaf was entered: its age needs no clock and no outage counts. */
   readonly sinceCountedRound: number
 }
 export type Docket = readonly DocketLeaf[]
 
-const keyOf = (pieceIndex: number, leafIndex: number) => `${pieceIndex}/${leafIndex}`
+const keyOf = (pieceId: number, leafIndex: number) => `${pieceId}/${leafIndex}`
 
 /**
  * Enters the leaves of a faulted round. A leaf that is already there keeps its age. Past `leavesMax` nothing is added:
@@ -24,36 +24,39 @@ export function enterLeaves(
   countedRound: number,
   leavesMax: number
 ): Docket {
-  const known = new Set(docket.map(leaf => keyOf(leaf.pieceIndex, leaf.leafIndex)))
+  const known = new Set(docket.map(leaf => keyOf(leaf.pieceId, leaf.leafIndex)))
   const added = challenges
-    .flatMap(({ pieceIndex, leafIndices }) =>
-      leafIndices.map(leafIndex => ({ pieceIndex, leafIndex, sinceCountedRound: countedRound }))
+    .flatMap(({ pieceId, leafIndices }) =>
+      leafIndices.map(leafIndex => ({ pieceId, leafIndex, sinceCountedRound: countedRound }))
     )
-    .filter(leaf => !known.has(keyOf(leaf.pieceIndex, leaf.leafIndex)))
+    .filter(leaf => !known.has(keyOf(leaf.pieceId, leaf.leafIndex)))
   return [...docket, ...added.slice(0, Math.max(0, leavesMax - docket.length))]
 }
 
 /** Takes proved leaves off; leaves that are not on the docket are ignored. */
 export function clearLeaves(docket: Docket, proved: readonly PieceChallenge[]): Docket {
-  const cleared = new Set(
-    proved.flatMap(({ pieceIndex, leafIndices }) => leafIndices.map(leaf => keyOf(pieceIndex, leaf)))
-  )
-  return docket.filter(leaf => !cleared.has(keyOf(leaf.pieceIndex, leaf.leafIndex)))
+  const cleared = new Set(proved.flatMap(({ pieceId, leafIndices }) => leafIndices.map(leaf => keyOf(pieceId, leaf))))
+  return docket.filter(leaf => !cleared.has(keyOf(leaf.pieceId, leaf.leafIndex)))
 }
 
 /** The docket as challenges, at most `leavesMax` of its oldest leaves: what one slice of self-proof answers. */
 export function docketChallenges(docket: Docket, leavesMax: number): PieceChallenge[] {
   const leavesByPiece = new Map<number, number[]>()
-  for (const { pieceIndex, leafIndex } of docket.slice(0, leavesMax)) {
-    leavesByPiece.set(pieceIndex, [...(leavesByPiece.get(pieceIndex) ?? []), leafIndex])
+  for (const { pieceId, leafIndex } of docket.slice(0, leavesMax)) {
+    leavesByPiece.set(pieceId, [...(leavesByPiece.get(pieceId) ?? []), leafIndex])
   }
   return [...leavesByPiece]
-    .map(([pieceIndex, leaves]) => ({ pieceIndex, leafIndices: leaves.sort((a, b) => a - b) }))
-    .sort((a, b) => a.pieceIndex - b.pieceIndex)
+    .map(([pieceId, leaves]) => ({ pieceId, leafIndices: leaves.sort((a, b) => a - b) }))
+    .sort((a, b) => a.pieceId - b.pieceId)
 }
 
 /** Says whether the oldest leaf has been owed for `cureRounds` open, non-void rounds: the only way to lose collateral. */
 export function isOverdue(docket: Docket, countedRound: number, cureRounds: number): boolean {
   const oldest = docket[0]
   return oldest !== undefined && countedRound - oldest.sinceCountedRound >= cureRounds
+}
+
+/** Drops the leaves of pieces that are gone: they are owed no more. */
+export function dropPieces(docket: Docket, gone: ReadonlySet<number>): Docket {
+  return docket.some(({ pieceId }) => gone.has(pieceId)) ? docket.filter(({ pieceId }) => !gone.has(pieceId)) : docket
 }

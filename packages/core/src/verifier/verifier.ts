@@ -3,45 +3,40 @@
  *
  * Providers push their proofs; those who did not come are asked. Three things are kept apart to the end: a pass, a bad
  * proof (with the provider's signature on it), and no answer. One attestation a round, as soon as every deal has
- * answered, and at the latest before the self-proofs begin.
+ * answered, and at the latest before the self-proofs begin; what it commits to is on disk before it is submitted, and
+ * is shown to whoever demands it on the ledger.
  */
 import type { NodeHasher } from '@holdfast/proofs'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import type { Clock } from '../clock.ts'
 import { merkleRoot } from '../evidence/merkle-root.ts'
-import { digestOfTranscript, type Transcript } from '../evidence/transcript.ts'
+import { digestOfTranscript } from '../evidence/transcript.ts'
 import type { SignatureVerifier, Signer } from '../identity.ts'
-import { statementDigestOf } from '../ledger/apply.ts'
-import { digestOfProofs } from '../ledger/commands.ts'
+import { newestAskOf } from '../ledger/asks.ts'
+import type { CommandOf } from '../ledger/commands.ts'
 import type { Ledger, Receipt } from '../ledger/ledger.ts'
-import { assignmentOf, checkProofs, openChallengesOf, sameLeaves } from '../ledger/proof-rules.ts'
 import type { OpenRound } from '../ledger/state.ts'
+import { statementDigestOf } from '../ledger/statements.ts'
 import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
 import { batchDeals } from '../protocols/proof-batches.ts'
 import type { Answer } from '../protocols/protocol.ts'
-import { dealsAssignedTo } from '../rounds/assignment.ts'
 import { awaitRound, followRounds } from '../rounds/follow-rounds.ts'
 import { attestFromMs, selfProveFromMs } from '../rounds/schedule.ts'
-import { encodeVerdicts } from '../rounds/verdicts.ts'
+import { decodeVerdicts, encodeVerdicts, type Verdict } from '../rounds/verdicts.ts'
 import type { Address } from '../schema.ts'
+import { type CheckedProof, createRoundChecks, type RoundChecks } from './round-checks.ts'
+import type { KeptTranscript, TranscriptStore } from './transcript-store.ts'
 
 /** How far this verifier's ledger may lag behind a provider's: the news of a round reaches them over different ways. */
 const ROUND_LAG_MS_MAX = 1_000
-
-/** What a pushed proof was found to be. `not asked`: this verifier did not want it, and it counts for nothing. */
-export interface CheckedProof {
-  readonly dealId: number
-  readonly verdict: 'pass' | 'bad proof' | 'not asked'
-  readonly reason: string
-}
 
 export type VerifierEvent =
   | { readonly kind: 'checked'; readonly round: number; readonly checked: CheckedProof }
   | {
       readonly kind: 'attested'
       readonly round: number
-      readonly transcripts: readonly Transcript[]
+      readonly verdicts: readonly { readonly dealId: number; readonly verdict: Verdict }[]
       readonly receipt: Receipt
     }
 
@@ -52,6 +47,8 @@ export interface VerifierOptions {
   readonly nodeHasher: NodeHasher
   readonly clock: Clock
   readonly random: (sizeBytes: number) => Uint8Array
+  /** This verifier's alone; outlives it and is not closed by it. */
+  readonly transcripts: TranscriptStore
   /** Asks a provider at its addresses on the ledger. */
   readonly ask: (
     addresses: readonly string[],
@@ -70,60 +67,18 @@ export interface Verifier extends AsyncDisposable {
 }
 
 export function createVerifier(options: VerifierOptions): Verifier {
-  const {
-    ledger,
-    signer,
-    signatures,
-    nodeHasher,
-    clock,
-    onEvent = () => undefined,
-    onError = () => undefined
-  } = options
+  const { ledger, signer, signatures, nodeHasher, clock, transcripts } = options
+  const { onEvent = () => undefined, onError = () => undefined } = options
   const { state } = ledger
-  let transcripts = new Map<number, Transcript>()
-  let transcriptsOf: OpenRound | undefined
+  let current: { readonly open: OpenRound; readonly checks: RoundChecks } | undefined
   let answered: (() => void) | undefined
 
-  function assignedDeals(open: OpenRound): number[] {
-    return dealsAssignedTo(assignmentOf(state, open), signer.address)
-  }
-
-  function transcriptsIn(open: OpenRound): Map<number, Transcript> {
-    if (transcriptsOf !== open) {
-      transcriptsOf = open
-      transcripts = new Map()
+  function checksOf(open: OpenRound, round: number): RoundChecks {
+    if (current?.open !== open) {
+      const { address: verifier } = signer
+      current = { open, checks: createRoundChecks({ state, open, round, verifier, signatures, nodeHasher }) }
     }
-    return transcripts
-  }
-
-  function check(open: OpenRound, round: number, item: PushedProof): CheckedProof {
-    const { dealId, proofs, signature } = item
-    const notAsked = (reason: string): CheckedProof => ({ dealId, verdict: 'not asked', reason })
-    const deal = state.deals.get(dealId)
-    const challenges = deal === undefined ? undefined : openChallengesOf(open, deal)
-    if (deal === undefined || challenges === undefined) return notAsked('this round does not challenge the deal')
-    if (!assignedDeals(open).includes(dealId)) return notAsked('the deal is not assigned to this verifier')
-    if (state.open !== open || open.verdicts.has(signer.address)) return notAsked('this verifier has attested already')
-    const known = transcriptsIn(open).get(dealId)
-    if (known !== undefined)
-      return { dealId, verdict: known.verdict === 'pass' ? 'pass' : 'bad proof', reason: known.reason }
-    const digest = digestOfProofs(proofs)
-    const statement = { provider: deal.provider, verifier: signer.address, dealId, round, proofs: digest }
-    if (signatures.recover(statementDigestOf(state)('ProofPush', statement), signature) !== deal.provider)
-      return notAsked('the provider did not sign this')
-    const bad = sameLeaves(challenges, proofs)
-      ? checkProofs(deal.pieces, proofs, nodeHasher)
-      : 'these are not the leaves that were asked for'
-    const verdict = bad === undefined ? 'pass' : 'bad proof'
-    transcriptsIn(open).set(dealId, {
-      round,
-      dealId,
-      verifier: signer.address,
-      verdict,
-      reason: bad ?? '',
-      push: { proofs: digest, signature }
-    })
-    return { dealId, verdict, reason: bad ?? '' }
+    return current.checks
   }
 
   async function receive(round: number, items: readonly PushedProof[]): Promise<CheckedProof[]> {
@@ -131,20 +86,31 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const { open } = state
     if (open === undefined || round !== state.round)
       return items.map(({ dealId }) => ({ dealId, verdict: 'not asked', reason: `round ${round} is not open here` }))
-    const checked = items.map(item => check(open, round, item))
-    for (const one of checked) onEvent({ kind: 'checked', round, checked: one })
-    if (unanswered(open).length === 0) answered?.()
-    return checked
+    const checks = checksOf(open, round)
+    const findings = items.map(item => checks.check(item))
+    const results = await Promise.all(
+      findings.map(({ checked, kept }) => (kept === undefined ? checked : keep(checks, checked, kept)))
+    )
+    for (const checked of results) onEvent({ kind: 'checked', round, checked })
+    if (checks.unanswered().length === 0) answered?.()
+    return results
   }
 
-  function unanswered(open: OpenRound): number[] {
-    const known = transcriptsIn(open)
-    return assignedDeals(open).filter(dealId => !known.has(dealId))
+  /** A verdict that could not be answered for is none. */
+  async function keep(checks: RoundChecks, checked: CheckedProof, kept: KeptTranscript): Promise<CheckedProof> {
+    try {
+      await transcripts.put(kept)
+      return checked
+    } catch (error) {
+      onError(error)
+      checks.forget(checked.dealId)
+      return { ...checked, verdict: 'not asked', reason: 'this verifier cannot keep the proof' }
+    }
   }
 
   /** Resolves when every assigned deal has answered, and at the latest at the given time. */
-  async function awaitAnswers(open: OpenRound, untilMs: number, signal: AbortSignal): Promise<void> {
-    if (unanswered(open).length === 0) return
+  async function awaitAnswers(checks: RoundChecks, untilMs: number, signal: AbortSignal): Promise<void> {
+    if (checks.unanswered().length === 0) return
     const all = new AbortController()
     const cut = () => all.abort()
     answered = cut
@@ -159,7 +125,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   async function askMissing(open: OpenRound, round: number, signal: AbortSignal): Promise<void> {
-    const deals = unanswered(open).map(dealId => state.deals.get(dealId)!)
+    const deals = checksOf(open, round)
+      .unanswered()
+      .map(dealId => state.deals.get(dealId)!)
     await Promise.all(
       [...Map.groupBy(deals, ({ provider }) => provider)].flatMap(([provider, owing]) =>
         batchDeals(owing).map(async batch => {
@@ -177,25 +145,16 @@ export function createVerifier(options: VerifierOptions): Verifier {
     signal: AbortSignal
   ): Promise<void> {
     try {
-      const answer = await options.ask(state.asks.get(provider)?.addresses ?? [], message, signal)
+      const answer = await options.ask(newestAskOf(state, provider)?.addresses ?? [], message, signal)
       if (answer.kind === 'answer' && state.open === open) await receive(message.round, answer.value.items)
     } catch (error) {
       if (!signal.aborted) onError(error)
     }
   }
 
-  async function attest(open: OpenRound, round: number, signal: AbortSignal): Promise<void> {
-    const seen = assignedDeals(open).map(
-      (dealId): Transcript =>
-        transcriptsIn(open).get(dealId) ?? {
-          round,
-          dealId,
-          verifier: signer.address,
-          verdict: 'no answer',
-          reason: '',
-          push: undefined
-        }
-    )
+  /** Seals what was seen. A proof that is still on its way to the disk is in front of the seal there. */
+  async function seal(checks: RoundChecks, round: number): Promise<CommandOf<'Attestation'>> {
+    const seen = checks.close()
     const statement = {
       verifier: signer.address,
       id: bytesToHex(options.random(16)),
@@ -205,16 +164,39 @@ export function createVerifier(options: VerifierOptions): Verifier {
       transcripts: merkleRoot(seen.map(digestOfTranscript))
     }
     const signature = signer.sign(statementDigestOf(state)('Attestation', statement))
-    const command = { kind: 'Attestation', statement, signature } as const
-    const receipt = await submitUntilAnswered(ledger, command, clock, signal)
-    onEvent({ kind: 'attested', round, transcripts: seen, receipt })
+    const attestation = { kind: 'Attestation', statement, signature } as const
+    await transcripts.seal(attestation, seen)
+    return attestation
+  }
+
+  async function submit(
+    attestation: CommandOf<'Attestation'>,
+    dealIds: readonly number[],
+    signal: AbortSignal
+  ): Promise<void> {
+    const receipt = await submitUntilAnswered(ledger, attestation, clock, signal)
+    const { round, verdicts } = attestation.statement
+    const said = decodeVerdicts(verdicts, dealIds.length) ?? []
+    onEvent({
+      kind: 'attested',
+      round,
+      verdicts: said.map((verdict, index) => ({ dealId: dealIds[index]!, verdict })),
+      receipt
+    })
   }
 
   async function serveRound(round: number, signal: AbortSignal): Promise<void> {
     const { open, parameters } = state
-    if (open === undefined || assignedDeals(open).length === 0 || open.verdicts.has(signer.address)) return
-    await awaitAnswers(open, attestFromMs(parameters, round), signal)
-    if (unanswered(open).length > 0) {
+    if (open === undefined || open.attestations.has(signer.address)) return
+    const checks = checksOf(open, round)
+    if (checks.dealIds.length === 0) return
+    const before = await transcripts.sealed(round)
+    if (before !== undefined) {
+      checks.close()
+      return await submit(before, checks.dealIds, signal)
+    }
+    await awaitAnswers(checks, attestFromMs(parameters, round), signal)
+    if (checks.unanswered().length > 0) {
       // Those who are asked get half of what is left before the self-proofs; the attestation must not miss its own time.
       const answerMs = Math.max(0, (selfProveFromMs(parameters, round) - clock.now()) / 2)
       const deadline = new AbortController()
@@ -228,7 +210,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       await asking
     }
     signal.throwIfAborted()
-    await attest(open, round, signal)
+    await submit(await seal(checks, round), checks.dealIds, signal)
   }
 
   const rounds = followRounds(ledger, clock, serveRound, onError)

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { digestOfTranscript, type Transcript } from '../../src/evidence/transcript.ts'
 
 const TRANSCRIPT: Transcript = {
+  version: 1,
   round: 3,
   dealId: 4,
   verifier: `0x${'11'.repeat(20)}`,
@@ -20,7 +21,7 @@ it('the digest of a transcript changes with each of its fields', () => {
     { verifier: `0x${'12'.repeat(20)}` },
     { verdict: 'bad proof' },
     { reason: 'wrong-root' },
-    { push: undefined },
+    { push: null },
     { push: { ...TRANSCRIPT.push!, proofs: new Uint8Array(32).fill(1) } },
     { push: { ...TRANSCRIPT.push!, signature: new Uint8Array(65).fill(1) } }
   ]
@@ -29,6 +30,6 @@ it('the digest of a transcript changes with each of its fields', () => {
 
 describe('silence', () => {
   it('has a digest too', () => {
-    expect(digestOfTranscript({ ...TRANSCRIPT, verdict: 'no answer', push: undefined })).toHaveLength(32)
+    expect(digestOfTranscript({ ...TRANSCRIPT, verdict: 'no answer', push: null })).toHaveLength(32)
   })
 })

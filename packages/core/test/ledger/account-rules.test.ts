@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { hashState } from '../../src/ledger/state.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
 import { CLIENT, CREDIT, PROVIDER, STRANGER, TestNetwork, VERIFIERS } from './network-fixture.ts'
 
 const [VERIFIER] = VERIFIERS as [(typeof VERIFIERS)[number]]

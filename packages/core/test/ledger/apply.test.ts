@@ -1,7 +1,8 @@
 import { hexToBytes } from '@noble/hashes/utils.js'
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../src/ledger/apply.ts'
-import { createLedgerState, hashState } from '../../src/ledger/state.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
+import { createLedgerState } from '../../src/ledger/state.ts'
 import { roundOpensMs } from '../../src/rounds/schedule.ts'
 import {
   BEACON,

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { CoreError } from '../../src/error.ts'
 import { type Entry, encodeEntry } from '../../src/ledger/entry.ts'
 import { createFollower, type Follower, type LedgerSource } from '../../src/ledger/follower.ts'
-import { hashState } from '../../src/ledger/state.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
 import { settled } from '../virtual-clock.ts'
 import { CLIENT, PROVIDER, STRANGER, TestNetwork, TOOLS } from './network-fixture.ts'
 

@@ -10,7 +10,8 @@ import {
   nothingIsNegative,
   noticeIsCovered
 } from '../../src/ledger/invariants.ts'
-import { type Deal, hashState, type LedgerState } from '../../src/ledger/state.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
+import type { Deal, LedgerState } from '../../src/ledger/state.ts'
 import type { Verdict } from '../../src/rounds/verdicts.ts'
 import { MemoryPieces, pieceOf } from './memory-pieces.ts'
 import { CLIENT, CREDIT, PROVIDER, PROVIDERS, STRANGER, TestNetwork, VERIFIERS } from './network-fixture.ts'

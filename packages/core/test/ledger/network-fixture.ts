@@ -9,13 +9,15 @@ import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 import { createBeaconOfOne, deriveBeaconKey } from '../../src/beacon/beacon.ts'
 import { createSigner, portableSignatureVerifier, type Signer } from '../../src/identity.ts'
 import { type Command, type CommandKind, type CommandOf, digestOfProofs } from '../../src/ledger/commands.ts'
-import type { LedgerEvent } from '../../src/ledger/event.ts'
+import { askOf } from '../../src/ledger/asks.ts'
+import { type LedgerEvent, resultsIn } from '../../src/ledger/event.ts'
 import type { AppliedEntry, Receipt } from '../../src/ledger/ledger.ts'
 import { createMemoryLedger, type MemoryLedger } from '../../src/ledger/memory-ledger.ts'
 import { assignmentOf, openChallengesOf } from '../../src/ledger/proof-rules.ts'
 import type { RefusalCode } from '../../src/ledger/refusal.ts'
 import type { LedgerTools } from '../../src/ledger/rules.ts'
-import { type Deal, hashState, type LedgerState } from '../../src/ledger/state.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
+import type { Deal, LedgerState } from '../../src/ledger/state.ts'
 import { createStatementDigest, type Statement, type StatementKind } from '../../src/ledger/statements.ts'
 import { type NetworkParameters, networkIdOf, networkParametersSchema } from '../../src/network.ts'
 import { proveChallenges } from '../../src/provider/prove.ts'
@@ -71,6 +73,8 @@ export const PARAMETERS: NetworkParameters = networkParametersSchema.decode({
     openingOneIn: 1_000_000,
     cureRounds: 3,
     docketLeavesMax: 64,
+    disputeRounds: 6,
+    answerRounds: 2,
     leavesPerRoundMax: 64,
     attestAtPermille: 500,
     selfProveAtPermille: 750
@@ -83,7 +87,12 @@ export const PARAMETERS: NetworkParameters = networkParametersSchema.decode({
     earnInPpm: 500_000,
     uncollateralisedBytesMax: 1_000_000,
     repairRounds: 2,
-    stakeUnit: `${10n * CREDIT}`
+    stakeUnit: `${10n * CREDIT}`,
+    openingBond: '5000',
+    transcriptBond: '7000',
+    silencePenalty: `${CREDIT}`,
+    refuterPpm: 250_000,
+    repairRewardPpm: 200_000
   },
   statementRoundsMax: 20
 })
@@ -177,6 +186,7 @@ export class TestNetwork {
   ask(provider: Signer, changes: Partial<Statement<'Ask'>> = {}): Command {
     return this.command('Ask', provider, {
       provider: provider.address,
+      operator: provider.address,
       addresses: [`/memory/${provider.address}`],
       region: 'eu',
       pricePerLeafRound: 100n,
@@ -185,11 +195,13 @@ export class TestNetwork {
     })
   }
 
-  stake(verifier: Signer, places = 1): Command {
+  stake(verifier: Signer, places = 1, changes: Partial<Statement<'VerifierStake'>> = {}): Command {
     return this.command('VerifierStake', verifier, {
       verifier: verifier.address,
+      operator: verifier.address,
       amount: this.parameters.money.stakeUnit * BigInt(places),
-      addresses: [`/memory/${verifier.address}`]
+      addresses: [`/memory/${verifier.address}`],
+      ...changes
     })
   }
 
@@ -216,14 +228,22 @@ export class TestNetwork {
       client: client.address,
       ...this.validity(),
       dealId,
-      root: rootOf('object'),
       pieces: pieces.map(({ cid }) => cid),
+      labels: pieces.map(() => LABEL),
       deposit: 10n * CREDIT,
       ...changes
     }
     return this.command('PiecesOrder', client, statement, {
       acceptance: this.accept(provider, 'PiecesOrder', statement)
     })
+  }
+
+  removePieces(client: Signer, dealId: number, pieceIds: number[]): Command {
+    return this.command('RemovePieces', client, { client: client.address, dealId, pieceIds })
+  }
+
+  demandOpening(client: Signer, dealId: number, bond = this.parameters.money.openingBond): Command {
+    return this.command('DemandOpening', client, { client: client.address, dealId, bond })
   }
 
   topUp(client: Signer, dealId: number, amount: bigint): Command {
@@ -326,7 +346,10 @@ export class TestNetwork {
   ): Promise<{ deal: Deal; pieces: MemoryPieces }> {
     const { provider = PROVIDER, client = CLIENT, deposit = 10n * CREDIT, leavesPerRound = 4 } = options
     const pieces = options.pieces ?? [pieceOf(`piece of ${provider.address}`)]
-    if (!this.state.asks.has(provider.address)) await this.take(this.ask(provider))
+    if (askOf(this.state, provider.address) === undefined) {
+      await this.take(this.ask(provider))
+      if (this.state.openings > 0) await this.openRound()
+    }
     const dealId = this.state.nextDealId
     await this.take(
       this.dealOrder(provider, { leavesPerRound }, client),
@@ -354,10 +377,13 @@ export class TestNetwork {
   }
 }
 
+/** What pieces are called where it does not matter. */
+export const LABEL = rootOf('object').bytes
+
 /** What a round did to one deal. */
 export function resultOf(events: readonly LedgerEvent[], dealId: number) {
   for (const event of events) {
-    const result = event.kind === 'roundClosed' ? event.results.find(one => one.dealId === dealId) : undefined
+    const result = resultsIn(event).find(one => one.dealId === dealId)
     if (result !== undefined) return result
   }
   throw new Error(`no result of deal ${dealId}`)

@@ -19,6 +19,7 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
   Transfer: { from: ALICE, to: BOB, amount: 2n ** 100n, nonce: 7 },
   Ask: {
     provider: ALICE,
+    operator: BOB,
     id: ID,
     validUntilRound: 9,
     addresses: ['/ip4/127.0.0.1/tcp/1', '/dns4/example.com/tcp/2'],
@@ -26,7 +27,7 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
     pricePerLeafRound: 3n,
     capacityBytes: 10 ** 12
   },
-  VerifierStake: { verifier: ALICE, id: ID, validUntilRound: 9, amount: 1n, addresses: [] },
+  VerifierStake: { verifier: ALICE, operator: BOB, id: ID, validUntilRound: 9, amount: 1n, addresses: [] },
   DealOrder: {
     client: ALICE,
     provider: BOB,
@@ -41,10 +42,11 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
     id: ID,
     validUntilRound: 9,
     dealId: 3,
-    root: rootOf('x'),
     pieces: [pieceOf('a').cid, pieceOf('b').cid],
+    labels: [Uint8Array.of(1, 2, 3), new Uint8Array(64).fill(7)],
     deposit: 6n
   },
+  RemovePieces: { client: ALICE, id: ID, validUntilRound: 9, dealId: 3, pieceIds: [0, 7, 2 ** 40] },
   Acceptance: { provider: BOB, order: DIGEST },
   TopUp: { client: ALICE, id: ID, validUntilRound: 9, dealId: 3, amount: 5n },
   EndDeal: { party: ALICE, id: ID, validUntilRound: 9, dealId: 3 },
@@ -58,6 +60,23 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
   },
   SelfProof: { provider: BOB, id: ID, validUntilRound: 9, dealId: 3, round: 9, docket: true, proofs: DIGEST },
   ProofPush: { provider: BOB, verifier: ALICE, dealId: 3, round: 9, proofs: DIGEST },
+  DemandOpening: { client: ALICE, id: ID, validUntilRound: 9, dealId: 3, bond: 5n },
+  Unstake: { verifier: ALICE, id: ID, validUntilRound: 9, amount: 5n },
+  DemandTranscript: { demander: ALICE, id: ID, validUntilRound: 9, verifier: BOB, round: 8, dealId: 3, bond: 5n },
+  AnswerTranscript: { verifier: ALICE, id: ID, validUntilRound: 9, round: 8, dealId: 3, transcript: DIGEST },
+  Refute: { refuter: ALICE, id: ID, validUntilRound: 9, verifier: BOB, round: 8, dealId: 3, transcript: DIGEST },
+  TakeOverOrder: {
+    client: ALICE,
+    id: ID,
+    validUntilRound: 9,
+    dealId: 3,
+    pricePerLeafRoundMax: 7n,
+    reward: 8n,
+    regions: ['eu', 'us']
+  },
+  HandOver: { provider: ALICE, id: ID, validUntilRound: 9, dealId: 3, pricePerLeafRound: 7n },
+  KeyChange: { account: ALICE, id: ID, validUntilRound: 9, successor: BOB },
+  ParameterChange: { host: ALICE, id: ID, validUntilRound: 9, fromOpening: 12, parameters: DIGEST },
   ReadPermission: { label: ALICE, provider: BOB, reader: ALICE, validUntilRound: 9 }
 }
 type Kind = keyof typeof STATEMENTS

@@ -3,12 +3,13 @@ import { CoreError } from '../../src/error.ts'
 import { merkleRoot } from '../../src/evidence/merkle-root.ts'
 import { digestOfTranscript } from '../../src/evidence/transcript.ts'
 import type { Signer } from '../../src/identity.ts'
-import { digestOfProofs } from '../../src/ledger/commands.ts'
+import { digestOfProofs, PROOFS_SIZE_BYTES_MAX } from '../../src/ledger/commands.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { assignmentOf } from '../../src/ledger/proof-rules.ts'
 import type { Deal } from '../../src/ledger/state.ts'
 import type { PushedProof } from '../../src/protocols/definitions.ts'
 import { attestFromMs, roundOpensMs } from '../../src/rounds/schedule.ts'
+import { createMemoryTranscriptStore } from '../../src/verifier/transcript-store.ts'
 import type { MemoryPieces } from '../ledger/memory-pieces.ts'
 import { OTHER_PROVIDER, PROVIDER, resultOf, STRANGER, TestNetwork, VERIFIERS } from '../ledger/network-fixture.ts'
 import { RoundPeers } from '../round-peers.ts'
@@ -52,6 +53,12 @@ async function pushFor(verifier: Signer, changes: { signer?: Signer; round?: num
 }
 
 const attestations = () => peers.events.filter(event => event.kind === 'attested')
+
+function lastAttestation() {
+  const { body } = network.applied.at(-1)!.entry
+  if (body.kind !== 'command' || body.command.kind !== 'Attestation') throw new Error('no attestation')
+  return body.command.statement
+}
 
 describe('what is pushed to a verifier', () => {
   it('is checked once: the first signed proof counts', async () => {
@@ -136,20 +143,83 @@ describe('what is pushed to a verifier', () => {
 })
 
 describe('an attestation', () => {
-  it('commits to the transcripts of all assigned deals', async () => {
+  it('commits to the transcripts of all assigned deals, which are kept with their proofs', async () => {
     await network.openRound()
     const [signer] = assigned().verifiers
     await using _ = peers
-    await peers.startVerifier(signer!).receive(2, [await pushFor(signer!)])
+    const transcripts = createMemoryTranscriptStore()
+    const push = await pushFor(signer!)
+    await peers.startVerifier(signer!, { transcripts }).receive(2, [push])
     await settled()
     const [event] = attestations()
-    expect(event!.receipt.ok).toBe(true)
-    expect(event!.transcripts).toMatchObject([
-      { round: 2, dealId: 1, verifier: signer!.address, verdict: 'pass', reason: '' }
+    expect(event).toMatchObject({ round: 2, verdicts: [{ dealId: 1, verdict: 'pass' }], receipt: { ok: true } })
+    const kept = (await transcripts.get(2, 1))!
+    expect(kept.transcript).toMatchObject({
+      round: 2,
+      dealId: 1,
+      verifier: signer!.address,
+      verdict: 'pass',
+      reason: ''
+    })
+    expect(kept.proofs).toEqual(push.proofs)
+    expect(lastAttestation().transcripts).toEqual(merkleRoot([digestOfTranscript(kept.transcript)]))
+  })
+
+  it('is on disk before it is submitted, and is the one that is submitted again after a crash', async () => {
+    await network.openRound()
+    const [signer] = assigned().verifiers
+    await using _ = peers
+    const transcripts = createMemoryTranscriptStore()
+    const lost: Ledger = {
+      state: network.ledger.state,
+      subscribe: listener => network.ledger.subscribe(listener),
+      async submit() {
+        expect(await transcripts.sealed(2)).toBeDefined()
+        throw new CoreError('LEDGER_UNREACHABLE', 'the power fails')
+      }
+    }
+    await peers.startVerifier(signer!, { ledger: lost, transcripts }).receive(2, [await pushFor(signer!)])
+    await settled()
+    await peers.stop(signer!)
+    expect(attestations()).toEqual([])
+    const restarted = peers.startVerifier(signer!, { transcripts })
+    await settled()
+    expect(await restarted.receive(2, [await pushFor(signer!)])).toMatchObject([{ verdict: 'not asked' }])
+    expect(attestations()).toMatchObject([{ verdicts: [{ dealId: 1, verdict: 'pass' }], receipt: { ok: true } }])
+    expect(lastAttestation()).toEqual((await transcripts.sealed(2))!.statement)
+  })
+
+  it('says “no answer” of a deal whose proof this verifier could not keep', async () => {
+    await network.openRound()
+    const [signer] = assigned().verifiers
+    await using _ = peers
+    const full = { ...createMemoryTranscriptStore(), put: async () => Promise.reject(new Error('the disk is full')) }
+    const verifier = peers.startVerifier(signer!, { transcripts: full })
+    expect(await verifier.receive(2, [await pushFor(signer!)])).toEqual([
+      { dealId: 1, verdict: 'not asked', reason: 'this verifier cannot keep the proof' }
     ])
-    const { body } = network.applied.at(-1)!.entry
-    if (body.kind !== 'command' || body.command.kind !== 'Attestation') throw new Error('no attestation')
-    expect(body.command.statement.transcripts).toEqual(merkleRoot(event!.transcripts.map(digestOfTranscript)))
+    await network.clock.advanceTo(attestFromMs(network.parameters, 2))
+    expect(attestations()).toMatchObject([{ verdicts: [{ dealId: 1, verdict: 'no answer' }] }])
+    expect(peers.errors).toMatchObject([{ message: 'the disk is full' }])
+  })
+
+  it('binds nobody by a proof that would not fit an answer on the ledger', async () => {
+    await network.openRound()
+    const [signer] = assigned().verifiers
+    await using _ = peers
+    const { proofs } = await network.selfProof(deal, PROVIDER, pieces)
+    const huge = proofs.map(proof => ({ ...proof, nodes: new Uint8Array(PROOFS_SIZE_BYTES_MAX) }))
+    const statement = {
+      provider: PROVIDER.address,
+      verifier: signer!.address,
+      dealId: 1,
+      round: 2,
+      proofs: digestOfProofs(huge)
+    }
+    const item = { dealId: 1, proofs: huge, signature: PROVIDER.sign(network.digestOf('ProofPush', statement)) }
+    const verifier = peers.startVerifier(signer!)
+    expect(await verifier.receive(2, [item])).toMatchObject([{ verdict: 'not asked' }])
+    expect(await verifier.receive(2, [await pushFor(signer!)])).toMatchObject([{ verdict: 'pass' }])
   })
 
   it('says “no answer” of a provider that neither came nor answered, before the self-proofs begin', async () => {
@@ -160,8 +230,7 @@ describe('an attestation', () => {
     expect(attestations()).toEqual([])
     await network.clock.advanceTo(attestFromMs(network.parameters, 2))
     expect(attestations()).toHaveLength(3)
-    for (const { transcripts } of attestations())
-      expect(transcripts).toMatchObject([{ verdict: 'no answer', push: undefined }])
+    for (const { verdicts } of attestations()) expect(verdicts).toEqual([{ dealId: 1, verdict: 'no answer' }])
     expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'no answer' })
   })
 
@@ -197,7 +266,7 @@ describe('an attestation', () => {
     }
     await network.openRound()
     await network.clock.advanceTo(attestFromMs(network.parameters, 3))
-    const verdicts = attestations().flatMap(({ transcripts }) => transcripts.map(one => `${one.dealId} ${one.verdict}`))
+    const verdicts = attestations().flatMap(event => event.verdicts.map(one => `${one.dealId} ${one.verdict}`))
     expect(new Set(verdicts)).toEqual(new Set(['1 no answer', '2 pass']))
     expect(peers.errors.length).toBeGreaterThan(0)
   })

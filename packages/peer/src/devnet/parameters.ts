@@ -44,6 +44,8 @@ export function devnetParameters(
       openingOneIn: 64,
       cureRounds: 24,
       docketLeavesMax: 4096,
+      disputeRounds: 24,
+      answerRounds: 8,
       leavesPerRoundMax: 256,
       attestAtPermille: 500,
       selfProveAtPermille: 750
@@ -56,7 +58,12 @@ export function devnetParameters(
       earnInPpm: 500_000,
       uncollateralisedBytesMax: 64 * 2 ** 30,
       repairRounds: 24,
-      stakeUnit: parseCredits('100')
+      stakeUnit: parseCredits('100'),
+      openingBond: parseCredits('0.01'),
+      transcriptBond: parseCredits('0.01'),
+      silencePenalty: parseCredits('0.1'),
+      refuterPpm: 250_000,
+      repairRewardPpm: 200_000
     },
     statementRoundsMax: 1_000
   }

@@ -1,5 +1,5 @@
 /** Waiting for what the ledger should show: ends with the event, never after a sleep. */
-import type { DealResult, Ledger } from '@holdfast/core'
+import { type DealResult, type Ledger, resultsIn } from '@holdfast/core'
 import { PeerError } from '../error.ts'
 
 /** Rounds that one thing may take to show: a fault, a docket proved, pay resumed each need two or three. */
@@ -25,7 +25,7 @@ export function nextRoundThat(
   const { promise, resolve, reject } = Promise.withResolvers<readonly DealResult[]>()
   const end = ledger.subscribe(({ events }) => {
     try {
-      for (const event of events) if (event.kind === 'roundClosed' && passes(event.results)) resolve(event.results)
+      for (const event of events) if (resultsIn(event).length > 0 && passes(resultsIn(event))) resolve(resultsIn(event))
     } catch (error) {
       reject(error) // and not at the ledger, which would end with it
     }

@@ -71,7 +71,7 @@ export async function serveLedger(
     await serve(
       node,
       ledgerReplicas,
-      async ({ root }) => ({ ok: true, value: { replicas: replicasOf(ledger.state, root) } }),
+      async ({ label }) => ({ ok: true, value: { replicas: replicasOf(ledger.state, label) } }),
       options
     )
   )

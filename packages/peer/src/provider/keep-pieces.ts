@@ -4,7 +4,7 @@
  * A piece is a lease until its order is on the ledger; then its deal keeps it; when the deal is over, it is a lease again
  * and swept when that runs out. The ledger is the truth: at start both are compared.
  */
-import type { Address, AppliedEntry, Deal, Ledger } from '@holdfast/core'
+import { type Address, type AppliedEntry, type Deal, type DealPiece, isPieceGone, type Ledger } from '@holdfast/core'
 import type { PieceStore } from '../storage/index.ts'
 import { publicRootOfPiece } from './piece-label.ts'
 
@@ -27,12 +27,25 @@ export function createPieceKeeper(
 
   const isLive = (deal: Deal) => deal.provider === provider && (deal.status === 'active' || deal.status === 'ending')
 
+  /** Nothing challenges it any more; one whose last round may still be open is kept. */
+  const isGone = (piece: DealPiece) => isPieceGone(piece, ledger.state.openings - 1)
+
   async function keepDeal(deal: Deal): Promise<void> {
-    for (const piece of deal.pieces) await store.keep(piece.cid, String(deal.id), publicRootOfPiece(piece))
+    for (const piece of deal.pieces) {
+      if (!isGone(piece)) await store.keep(piece.cid, String(deal.id), publicRootOfPiece(piece))
+    }
   }
 
   async function releaseDeal(dealId: number): Promise<void> {
     for (const { cid } of ledger.state.deals.get(dealId)?.pieces ?? []) await store.release(cid, String(dealId))
+  }
+
+  /** A piece that was removed and added again stays. */
+  async function releasePieces(dealId: number, pieceIds: ReadonlySet<number>): Promise<void> {
+    const pieces = ledger.state.deals.get(dealId)?.pieces ?? []
+    const kept = new Set(pieces.filter(piece => !isGone(piece)).map(({ cid }) => cid.toString()))
+    for (const { id, cid } of pieces)
+      if (pieceIds.has(id) && !kept.has(cid.toString())) await store.release(cid, String(dealId))
   }
 
   async function reconcile(): Promise<void> {
@@ -51,6 +64,7 @@ export function createPieceKeeper(
         const deal = ledger.state.deals.get(event.dealId)
         if (deal !== undefined && isLive(deal)) await keepDeal(deal)
       }
+      if (event.kind === 'piecesGone') await releasePieces(event.dealId, new Set(event.pieceIds))
       if (event.kind === 'dealEnded' || event.kind === 'dealFailed') await releaseDeal(event.dealId)
       if (event.kind === 'roundOpened') await store.sweep()
     }

@@ -2,6 +2,7 @@
 import {
   type Ledger,
   type LedgerState,
+  newestAskOf,
   type Receipt,
   type Signer,
   type Statement,
@@ -26,7 +27,7 @@ export async function announceAsk(
   offer: Pick<Statement<'Ask'>, 'addresses' | 'region' | 'pricePerLeafRound' | 'capacityBytes'>
 ): Promise<boolean> {
   const { state } = ledger
-  const known = state.asks.get(signer.address)
+  const known = newestAskOf(state, signer.address)
   const stands =
     known !== undefined &&
     known.region === offer.region &&
@@ -36,6 +37,7 @@ export async function announceAsk(
   if (stands) return false
   const statement = {
     provider: signer.address,
+    operator: signer.address,
     ...freshId(state, random),
     ...offer
   }
@@ -58,6 +60,7 @@ export async function announceStake(
   const amount = known === undefined ? state.parameters.money.stakeUnit : 0n
   const statement = {
     verifier: signer.address,
+    operator: signer.address,
     ...freshId(state, random),
     amount,
     addresses

@@ -1,6 +1,15 @@
-/** The role of a verifier: takes pushed proofs, asks those who did not come, attests. */
-import { challenge, createVerifier, type Ledger, pushProofs, serve } from '@holdfast/core'
+/** The role of a verifier: takes pushed proofs, asks those who did not come, attests, and shows by what it attested. */
+import {
+  challenge,
+  createVerifier,
+  type Ledger,
+  pushProofs,
+  readTranscript,
+  serve,
+  showTranscript
+} from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
+import { createTranscriptStore } from '../verifier/transcript-store.ts'
 import { announceStake } from './announce.ts'
 import { createRequester, type PeerComponents, random } from './components.ts'
 
@@ -9,7 +18,9 @@ export async function startVerifier(
   components: PeerComponents,
   ledger: Ledger
 ): Promise<void> {
-  const { signer, tools, clock, node, serveOptions, emit, signal } = components
+  const { directory, signer, tools, clock, node, serveOptions, emit, signal } = components
+  const transcripts = life.use(createTranscriptStore({ directory: directory.transcriptsDirectory }))
+  await transcripts.start()
   const verifier = life.use(
     createVerifier({
       ledger,
@@ -18,6 +29,7 @@ export async function startVerifier(
       nodeHasher: tools.nodeHasher,
       clock,
       random,
+      transcripts,
       ask: createRequester(components, challenge),
       onEvent: event => emit({ kind: 'verifier', event }),
       onError: error => emit({ kind: 'error', error })
@@ -29,6 +41,14 @@ export async function startVerifier(
       node.libp2p,
       pushProofs,
       async ({ round, items }) => ({ ok: true, value: { results: await verifier.receive(round, items) } }),
+      serveOptions
+    )
+  )
+  services.use(
+    await serve(
+      node.libp2p,
+      readTranscript,
+      async ({ round, dealId }) => await showTranscript(ledger.state, transcripts, round, dealId),
       serveOptions
     )
   )

@@ -1,0 +1,102 @@
+/**
+ * What one verifier finds in one round: a verdict for each of its deals, from the first proof that the provider signed for
+ * it. Decides and remembers; keeps nothing on disk and talks to nobody.
+ */
+import type { NodeHasher } from '@holdfast/proofs'
+import { faultOfProofs } from '../evidence/judge-transcript.ts'
+import type { Transcript } from '../evidence/transcript.ts'
+import type { SignatureVerifier } from '../identity.ts'
+import { boundOfProofs, digestOfProofs, PROOFS_SIZE_BYTES_MAX } from '../ledger/commands.ts'
+import { assignmentOf, openChallengesOf } from '../ledger/proof-rules.ts'
+import type { LedgerState, OpenRound } from '../ledger/state.ts'
+import { statementDigestOf } from '../ledger/statements.ts'
+import type { PushedProof } from '../protocols/definitions.ts'
+import { dealsAssignedTo } from '../rounds/assignment.ts'
+import type { Address } from '../schema.ts'
+import type { KeptTranscript } from './transcript-store.ts'
+
+/** What a pushed proof was found to be. `not asked`: this verifier did not want it, and it counts for nothing. */
+export interface CheckedProof {
+  readonly dealId: number
+  readonly verdict: 'pass' | 'bad proof' | 'not asked'
+  readonly reason: string
+}
+
+export interface RoundChecks {
+  /** The verifier's deals in the order of its verdicts. */
+  readonly dealIds: readonly number[]
+  /** Those that nothing which counts has come from. */
+  unanswered(): number[]
+  /** @returns what the proof is, and what to keep when it is the first that counts */
+  check(item: PushedProof): { readonly checked: CheckedProof; readonly kept?: KeptTranscript }
+  /** Takes a finding back that could not be kept. */
+  forget(dealId: number): void
+  /** What is attested: from here on nothing counts any more. */
+  close(): Transcript[]
+}
+
+export interface RoundChecksOptions {
+  readonly state: LedgerState
+  readonly open: OpenRound
+  readonly round: number
+  readonly verifier: Address
+  readonly signatures: SignatureVerifier
+  readonly nodeHasher: NodeHasher
+}
+
+export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
+  const { state, open, round, verifier, signatures, nodeHasher } = options
+  const dealIds = dealsAssignedTo(assignmentOf(state, open), verifier)
+  const assigned = new Set(dealIds)
+  const transcripts = new Map<number, Transcript>()
+  let closed = false
+
+  function check({ dealId, proofs, signature }: PushedProof): ReturnType<RoundChecks['check']> {
+    const notAsked = (reason: string) => ({ checked: { dealId, verdict: 'not asked', reason } }) as const
+    const deal = state.deals.get(dealId)
+    const challenges = deal === undefined ? undefined : openChallengesOf(open, deal)
+    if (deal === undefined || challenges === undefined) return notAsked('this round does not challenge the deal')
+    if (!assigned.has(dealId)) return notAsked('the deal is not assigned to this verifier')
+    if (closed || state.open !== open || open.attestations.has(verifier))
+      return notAsked('this verifier has attested already')
+    const known = transcripts.get(dealId)
+    if (known !== undefined) return { checked: findingOf(known) }
+    // Signed or not, what the verifier could not show on the ledger must not bind it.
+    if (boundOfProofs(proofs) > PROOFS_SIZE_BYTES_MAX) return notAsked('no honest proof is as large as this')
+    const digest = digestOfProofs(proofs)
+    const statement = { provider: deal.provider, verifier, dealId, round, proofs: digest }
+    if (signatures.recover(statementDigestOf(state)('ProofPush', statement), signature) !== deal.provider)
+      return notAsked('the provider did not sign this')
+    const fault = faultOfProofs({ challenges, pieces: deal.pieces }, proofs, nodeHasher)
+    const transcript: Transcript = {
+      version: 1,
+      round,
+      dealId,
+      verifier,
+      verdict: fault === undefined ? 'pass' : 'bad proof',
+      reason: fault ?? '',
+      push: { proofs: digest, signature }
+    }
+    transcripts.set(dealId, transcript)
+    return { checked: findingOf(transcript), kept: { transcript, proofs } }
+  }
+
+  return {
+    dealIds,
+    check,
+    unanswered: () => dealIds.filter(dealId => !transcripts.has(dealId)),
+    forget: dealId => transcripts.delete(dealId),
+    close() {
+      closed = true
+      return dealIds.map(dealId => transcripts.get(dealId) ?? silenceOf(round, dealId, verifier))
+    }
+  }
+}
+
+function findingOf({ dealId, verdict, reason }: Transcript): CheckedProof {
+  return { dealId, verdict: verdict === 'pass' ? 'pass' : 'bad proof', reason }
+}
+
+function silenceOf(round: number, dealId: number, verifier: Address): Transcript {
+  return { version: 1, round, dealId, verifier, verdict: 'no answer', reason: '', push: null }
+}
