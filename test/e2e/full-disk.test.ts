@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { StoredReplica, StoreEvent } from '@holdfast/core'
+import { newestAskOf, type StoredReplica, type StoreEvent } from '@holdfast/core'
 import { dataDirectoryPaths } from '@holdfast/peer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DevnetPeer } from '../../packages/peer/dist/devnet/devnet.js'
@@ -119,7 +119,7 @@ describe('a provider without room', () => {
     await devnet.kill(small)
     await writeFile(configFile, config.replace(/^allocateBytes = .*$/m, `allocateBytes = ${capacityBytes}`))
     await devnet.restart(small)
-    await expect.poll(() => ledger.state.asks.get(small.address)?.capacityBytes).toBe(capacityBytes)
+    await expect.poll(() => newestAskOf(ledger.state, small.address)?.capacityBytes).toBe(capacityBytes)
     const first = await client.put(await writeContent('first.bin', 1.5 * MIB), { replicas: REPLICAS })
     expect(first.replicas.map(({ provider }) => provider)).toContain(small.address)
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { withBitswap } from '@helia/bitswap'
 import { withLibp2pLight } from '@helia/libp2p'
 import { unixfs } from '@helia/unixfs'
+import { newestAskOf } from '@holdfast/core'
 import { identify } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
@@ -58,7 +59,7 @@ describe('a plain Helia node', () => {
     const { client, directory, ledger } = net
     const tree = await writeSampleTree(directory)
     const { root, replicas } = await client.put(tree, { replicas: 1 })
-    const { addresses } = ledger.state.asks.get(replicas[0]!.provider)!
+    const { addresses } = newestAskOf(ledger.state, replicas[0]!.provider)!
     for (const path of [join('nested', 'blocks.bin'), join('nested', 'deeper', 'letter.txt')]) {
       const bytes = await readOverBitswap(addresses, root.toString(), path, signal)
       expect(bytes.equals(await readFile(join(tree, path)))).toBe(true)

@@ -5,6 +5,7 @@ import * as transcript from '../src/evidence/transcript.ts'
 import * as identity from '../src/identity.ts'
 import * as commands from '../src/ledger/commands.ts'
 import * as statements from '../src/ledger/statements.ts'
+import * as verifierRules from '../src/ledger/verifier-rules.ts'
 import * as network from '../src/network.ts'
 import * as definitions from '../src/protocols/definitions.ts'
 import * as limits from '../src/protocols/limits.ts'
@@ -15,7 +16,18 @@ import { STATEMENT_TYPES } from './ledger/statement-types.ts'
 
 const DOCUMENT = await readFile(new URL('../PROTOCOLS.md', import.meta.url), 'utf8')
 const SOURCE = new URL('../src/', import.meta.url)
-const MODULES = [beacon, identity, commands, statements, network, definitions, limits, schema, transcript]
+const MODULES = [
+  beacon,
+  identity,
+  commands,
+  statements,
+  network,
+  definitions,
+  limits,
+  schema,
+  transcript,
+  verifierRules
+]
 
 const isProtocol = (value: unknown): value is ProtocolTerms & { idleTimeoutMs?: number } =>
   typeof value === 'object' && value !== null && 'id' in value && 'timeoutMs' in value

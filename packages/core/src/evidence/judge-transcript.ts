@@ -11,20 +11,17 @@ import { equalBytes } from '@noble/curves/utils.js'
 import type { SignatureVerifier } from '../identity.ts'
 import { digestOfProofs, type PieceProof } from '../ledger/commands.ts'
 import { checkProofs, sameLeaves } from '../ledger/proof-rules.ts'
-import type { DealPiece } from '../ledger/state.ts'
 import type { StatementDigest } from '../ledger/statements.ts'
 import type { PieceChallenge } from '../rounds/challenge.ts'
 import type { Verdict } from '../rounds/verdicts.ts'
 import type { Address } from '../schema.ts'
 import { verifyMerklePath } from './merkle-path.ts'
 import { hashMerkleLeaf } from './merkle-root.ts'
-import { digestOfTranscript, type Transcript } from './transcript.ts'
+import { type AskedPieces, digestOfAsked, digestOfTranscript, type Transcript } from './transcript.ts'
 
 /** What a round asked of a deal. */
-export interface AskedLeaves {
+export interface AskedLeaves extends AskedPieces {
   readonly challenges: readonly PieceChallenge[]
-  /** The deal's pieces as the round saw them. */
-  readonly pieces: readonly DealPiece[]
 }
 
 /** One verifier, one deal, one round: what the ledger knows about the verdict. */
@@ -81,7 +78,7 @@ export function judgeTranscript(
 
 /** Why proofs are not what a round asked for; undefined when they are: the one check of verifiers and of their judges. */
 export function faultOfProofs(
-  { challenges, pieces }: AskedLeaves,
+  { challenges, pieces }: Pick<AskedLeaves, 'challenges' | 'pieces'>,
   proofs: readonly PieceProof[],
   nodeHasher: NodeHasher
 ): string | undefined {
@@ -102,6 +99,7 @@ function judgeOwn(attested: AttestedVerdict, shown: ShownTranscript, tools: Judg
   if (transcript.round !== round) return refuted(`it is about round ${transcript.round}`)
   if (transcript.dealId !== dealId) return refuted(`it is about deal ${transcript.dealId}`)
   if (transcript.verifier !== verifier) return refuted(`it is ${transcript.verifier}’s`)
+  if (!equalBytes(transcript.asked, digestOfAsked(attested))) return refuted('it is about other pieces')
   if (transcript.verdict !== verdict) return refuted(`it says “${transcript.verdict}”`)
   return verdict === 'no answer' ? supports : judgePush(attested, shown, tools)
 }

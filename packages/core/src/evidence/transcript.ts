@@ -5,6 +5,7 @@
  */
 import { encode } from '@ipld/dag-cbor'
 import { sha256 } from '@noble/hashes/sha2.js'
+import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { SIGNATURE_SIZE_BYTES } from '../identity.ts'
 import { VERDICTS } from '../rounds/verdicts.ts'
@@ -22,6 +23,8 @@ export const transcriptSchema = z.strictObject({
   dealId: naturalSchema,
   /** Part of the digest, so that a copied transcript shows. */
   verifier: addressSchema,
+  /** `digestOfAsked` of what the round asked: a transcript says what its verdict is about. */
+  asked: bytesOfLength(32),
   verdict: z.enum(VERDICTS),
   /** Why a bad proof did not verify; empty otherwise. A remark: nothing is decided by it. */
   reason: z.string().max(TRANSCRIPT_REASON_LENGTH_MAX),
@@ -32,6 +35,18 @@ export type Transcript = z.output<typeof transcriptSchema>
 
 /** The way from a transcript's digest to the root that its verifier attested. */
 export const transcriptPathSchema = z.array(bytesOfLength(32)).max(TRANSCRIPT_PATH_NODES_MAX)
+
+/** What a round challenges of a deal: from it and from the seed everybody derives the leaves. */
+export interface AskedPieces {
+  readonly leavesPerRound: number
+  /** Those that the round challenges, ascending by number. */
+  readonly pieces: readonly { readonly id: number; readonly cid: CID }[]
+}
+
+/** SHA-256 of the canonical dag-cbor of the leaves to draw and of each piece’s number and CID. */
+export function digestOfAsked({ leavesPerRound, pieces }: AskedPieces): Uint8Array {
+  return sha256(encode([leavesPerRound, ...pieces.map(({ id, cid }) => [id, cid])]))
+}
 
 /** SHA-256 of the canonical dag-cbor. */
 export function digestOfTranscript(transcript: Transcript): Uint8Array {

@@ -1,4 +1,4 @@
-/** Rules about accounts, asks and stakes. */
+/** Rules about accounts and asks. */
 
 import { firstOpeningOfAsk } from '../rounds/boundaries.ts'
 import type { Address } from '../schema.ts'
@@ -43,22 +43,4 @@ export const setAsk: Rule<'Ask'> = (state, { statement }) => {
       : { current: askOf(state, provider), next: { ask: statement, fromOpening } }
   )
   return applied({ kind: 'askSet', provider, fromOpening })
-}
-
-/** A stake of amount 0 only renews addresses and operator of a verifier that already has a place. */
-export const stakeVerifier: Rule<'VerifierStake'> = (state, { statement }) => {
-  const { verifier, amount, addresses, operator } = statement
-  const overdraft = refuseOverdraft(state, verifier, amount)
-  if (overdraft !== undefined) return overdraft
-  const known = state.verifiers.get(verifier)
-  const stake = (known?.stake ?? 0n) + amount
-  const { stakeUnit } = state.parameters.money
-  if (stake < stakeUnit)
-    return refuse('STAKE_TOO_SMALL', `a place needs a stake of ${stakeUnit} atto`, {
-      stake: `${stake}`,
-      needed: `${stakeUnit}`
-    })
-  openAccount(state, verifier).free -= amount
-  state.verifiers.set(verifier, { stake, leaving: known?.leaving ?? [], addresses, operator })
-  return applied({ kind: 'staked', verifier, stake })
 }

@@ -1,9 +1,11 @@
 /** Applies one command: its id, its validity and its signatures first, then the rule of its kind. */
 import { bytesToHex } from '@noble/hashes/utils.js'
-import { setAsk, stakeVerifier, transfer } from './account-rules.ts'
+import { setAsk, transfer } from './account-rules.ts'
 import { settleTouched } from './close-round.ts'
 import type { Command, CommandKind } from './commands.ts'
 import { demandOpening, endDeal, openDeal, topUp } from './deal-rules.ts'
+import { answerTranscript, demandTranscript, refute } from './dispute-rules.ts'
+import { handOver, orderTakeOver } from './hand-over-rules.ts'
 import { addPieces, removePieces } from './piece-rules.ts'
 import { attest, proveToLedger } from './proof-rules.ts'
 import { type Refused, refuse } from './refusal.ts'
@@ -11,6 +13,7 @@ import { type Applied, applied, type LedgerTools, type Rule } from './rules.ts'
 import { accountOf, type LedgerState, openAccount } from './state.ts'
 import { type Statement, signerOf, statementDigestOf } from './statements.ts'
 import { findUsedId, rememberId } from './used-ids.ts'
+import { stakeVerifier, unstake } from './verifier-rules.ts'
 
 const reserved = () => refuse('RESERVED', 'this network does not know this command yet; its name is kept for it')
 
@@ -26,6 +29,12 @@ const RULES: { [Kind in CommandKind]: Rule<Kind> } = {
   Attestation: attest,
   SelfProof: proveToLedger,
   DemandOpening: demandOpening,
+  Unstake: unstake,
+  DemandTranscript: demandTranscript,
+  AnswerTranscript: answerTranscript,
+  Refute: refute,
+  TakeOverOrder: orderTakeOver,
+  HandOver: handOver,
   KeyChange: reserved,
   ParameterChange: reserved
 }

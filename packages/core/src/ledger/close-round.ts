@@ -7,8 +7,9 @@
  */
 
 import { rankOf, verifiersOfDeal } from '../rounds/assignment.ts'
-import { isDealChallenged } from '../rounds/boundaries.ts'
+import { isDealChallenged, isDisputable } from '../rounds/boundaries.ts'
 import type { FrozenVerifier } from '../rounds/freeze.ts'
+import { isOpen } from './dispute-rules.ts'
 import type { DealResult, LedgerEvent } from './event.ts'
 import { dropIfOver, isLive, isRunning } from './live-deals.ts'
 import { passBoundary } from './pass-boundary.ts'
@@ -64,7 +65,7 @@ function closeRound(state: LedgerState, through: number, late: boolean): LedgerE
   const dealIds = [...state.liveDeals]
   const closing: Closing = { boundary: state.boundaries, round, late, through, dealIds, cursor: 0 }
   state.closing = closing
-  forgetClosed(state, through)
+  forgetClosed(state)
   const verifiers = passVerifiers(state, closing)
   const { results, events } = settleSlice(state, closing, SETTLE_DEALS_MAX)
   const closed: LedgerEvent[] = round === undefined ? [] : [{ kind: 'roundClosed', round: round.round, late, results }]
@@ -175,14 +176,12 @@ function freezeVerifiers(state: LedgerState): FrozenVerifier[] {
 }
 
 /** Rounds stay for as long as they can be disputed, and for as long as somebody disputes them. */
-function forgetClosed(state: LedgerState, through: number): void {
+function forgetClosed(state: LedgerState): void {
   const { disputeRounds } = state.parameters.proving
-  const disputed = new Set(
-    [...state.disputes.values()].filter(({ status }) => status === 'open').map(({ round }) => round)
-  )
+  const disputed = new Set([...state.disputes.values()].filter(isOpen).map(({ round }) => round))
   const forgotten = new Set<number>()
-  for (const round of state.closed.keys()) {
-    if (round + disputeRounds >= through) break
+  for (const [round, { opening }] of state.closed) {
+    if (isDisputable(opening, state.openings, disputeRounds)) break
     if (disputed.has(round)) continue
     state.closed.delete(round)
     forgotten.add(round)

@@ -2,6 +2,7 @@
 import { encode } from '@ipld/dag-cbor'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { z } from 'zod'
+import { transcriptPathSchema, transcriptSchema } from '../evidence/transcript.ts'
 import { SIGNATURE_SIZE_BYTES } from '../identity.ts'
 import { bytesOfLength, bytesUpTo, naturalSchema } from '../schema.ts'
 import { type StatementKind, statementSchema } from './statements.ts'
@@ -65,6 +66,21 @@ export const commandSchema = z.discriminatedUnion('kind', [
   plain('Attestation'),
   plain('SelfProof').extend({ proofs: pieceProofsSchema }),
   plain('DemandOpening'),
+  plain('Unstake'),
+  plain('DemandTranscript'),
+  plain('AnswerTranscript').extend({
+    transcript: transcriptSchema,
+    path: transcriptPathSchema,
+    proofs: pieceProofsSchema
+  }),
+  plain('Refute').extend({
+    transcript: transcriptSchema,
+    path: transcriptPathSchema,
+    /** Where they decide. */
+    proofs: pieceProofsSchema.optional()
+  }),
+  plain('TakeOverOrder'),
+  plain('HandOver'),
   /** Reserved, so that no other meaning takes their names: known, signed, and always refused. */
   plain('KeyChange'),
   plain('ParameterChange')

@@ -21,6 +21,13 @@ export interface DealResult {
   readonly docketLeaves: number
 }
 
+/** Which verdict an event about a dispute is about. */
+export interface DisputedVerdict {
+  readonly verifier: Address
+  readonly round: number
+  readonly dealId: number
+}
+
 export type LedgerEvent =
   | { readonly kind: 'roundOpened'; readonly round: number }
   /** A round has closed; `results` are those of the first deals, the others follow as `dealsSettled`. */
@@ -40,7 +47,26 @@ export type LedgerEvent =
   | { readonly kind: 'transferred'; readonly from: Address; readonly to: Address; readonly amount: bigint }
   | { readonly kind: 'askSet'; readonly provider: Address; readonly fromOpening: number }
   | { readonly kind: 'staked'; readonly verifier: Address; readonly stake: bigint }
+  | {
+      readonly kind: 'unstaked'
+      readonly verifier: Address
+      readonly amount: bigint
+      readonly releaseOpening: number
+    }
   | { readonly kind: 'stakeReleased'; readonly verifier: Address; readonly amount: bigint }
+  | ({ readonly kind: 'transcriptDemanded'; readonly demander: Address; readonly bond: bigint } & DisputedVerdict)
+  /** The transcript bears the verdict out; the bond went to the verifier. */
+  | ({ readonly kind: 'transcriptAnswered'; readonly bond: bigint } & DisputedVerdict)
+  /** A verifier lost stake: `reward` of it to the refuter, the rest burned. A demander's bond went back. */
+  | ({
+      readonly kind: 'refuted'
+      readonly refuter: Address
+      /** Why the verdict does not stand; `no answer` to a demand is one. */
+      readonly reason: string
+      readonly lost: bigint
+      readonly reward: bigint
+      readonly bond: bigint
+    } & DisputedVerdict)
   /** A verifier was assigned deals of a round and did not attest. */
   | { readonly kind: 'silent'; readonly verifier: Address; readonly round: number; readonly penalty: bigint }
   | { readonly kind: 'dealOpened'; readonly dealId: number; readonly client: Address; readonly provider: Address }
@@ -83,6 +109,16 @@ export type LedgerEvent =
     }
   /** A demand for an opening is over; the bond went to this account. */
   | { readonly kind: 'bondPaid'; readonly dealId: number; readonly bond: bigint; readonly to: Address }
+  | { readonly kind: 'takeOverOrdered'; readonly dealId: number }
+  /** Another provider goes on with a failed deal; escrow and reward came from its repair budget. */
+  | {
+      readonly kind: 'handedOver'
+      readonly dealId: number
+      readonly successor: number
+      readonly provider: Address
+      readonly escrow: bigint
+      readonly reward: bigint
+    }
   | { readonly kind: 'burned'; readonly dealId: number; readonly amount: bigint }
 
 /** The results of deals that an event tells of: all of a round's are in its `roundClosed` and in what follows it. */

@@ -112,7 +112,7 @@ export function sameLeaves(challenges: readonly PieceChallenge[], proofs: readon
 
 /** @returns why the first bad proof does not verify, or undefined when all do */
 export function checkProofs(
-  pieces: readonly DealPiece[],
+  pieces: readonly Pick<DealPiece, 'id' | 'cid'>[],
   proofs: readonly PieceProof[],
   nodeHasher: NodeHasher
 ): string | undefined {
@@ -128,7 +128,10 @@ export function checkProofs(
 }
 
 /** The piece of that number in a deal, if it is still known. */
-export function findPiece(pieces: readonly DealPiece[], pieceId: number): DealPiece | undefined {
+export function findPiece<Piece extends Pick<DealPiece, 'id'>>(
+  pieces: readonly Piece[],
+  pieceId: number
+): Piece | undefined {
   let low = 0
   let high = pieces.length - 1
   while (low <= high) {

@@ -29,8 +29,8 @@ export interface AskRecord {
 /** Stake that its verifier has taken back: it can still be lost until it is released. */
 export interface LeavingStake {
   readonly amount: bigint
-  /** It is credited at the first boundary that this round has passed. */
-  readonly releaseRound: number
+  /** It is credited when this opening is made, if nobody holds its verifier to its word then. */
+  readonly releaseOpening: number
 }
 
 export interface VerifierRecord {

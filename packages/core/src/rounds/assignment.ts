@@ -43,8 +43,8 @@ export interface Assignment {
 }
 
 const NOBODY = -1
-/** A deal passes over at most three operators: those of its client, of its provider, and the provider's own. */
-const PARTIES = 3
+/** A deal passes over at most so many operators: its three parties, and those who run them. */
+const PARTIES = 6
 
 export function assignVerifiers(options: AssignmentOptions): Assignment {
   const { verifiers, dealIds, verifiersPerDeal } = options
@@ -81,21 +81,22 @@ function fillSlots({ seed, verifiers, dealIds, partiesOf, verifiersPerDeal }: As
   for (const { operator } of verifiers) if (!operators.has(operator)) operators.set(operator, operators.size)
   if (operators.size < verifiersPerDeal) return slots
   const operatorOf = Int32Array.from(verifiers, ({ operator }) => operators.get(operator)!)
-  /** The operator behind an address: its own if it is a verifier, else the one of that name. */
-  const behind = new Map<Address, number>(operators)
-  for (const [index, { address }] of verifiers.entries()) behind.set(address, operatorOf[index]!)
+  /** The operators that an address is, and that run it. */
+  const behind = new Map<Address, readonly number[]>()
+  for (const [operator, index] of operators) behind.set(operator, [index])
+  for (const [index, { address }] of verifiers.entries())
+    behind.set(address, [...(behind.get(address) ?? []), operatorOf[index]!])
   const places = shufflePlaces(seed, verifiers)
   const width = Math.min(operators.size, verifiersPerDeal + PARTIES)
   const next = nextOfDistinctOperators(places, operatorOf, width)
   for (let rank = 0; rank < dealIds.length; rank += 1) {
     const { client, provider, operator } = partiesOf(dealIds[rank]!)
-    const [a, b, c] = [behind.get(client), behind.get(provider), behind.get(operator)]
+    const parties = [client, provider, operator].flatMap(party => behind.get(party) ?? [])
     const row = ((rank * verifiersPerDeal) % places.length) * width
     let taken = 0
     for (let step = 0; step < width && taken < verifiersPerDeal; step += 1) {
       const verifier = next[row + step]!
-      const its = operatorOf[verifier]
-      if (its !== a && its !== b && its !== c) slots[rank * verifiersPerDeal + taken++] = verifier
+      if (!parties.includes(operatorOf[verifier]!)) slots[rank * verifiersPerDeal + taken++] = verifier
     }
     if (taken < verifiersPerDeal) slots.fill(NOBODY, rank * verifiersPerDeal, rank * verifiersPerDeal + taken)
   }

@@ -45,6 +45,22 @@ export function firstOpeningToAnswer(opening: number): number {
 }
 
 /**
+ * Stake that is taken back while opening n is the newest is released from here on: the verifier may still be drawn in
+ * opening n + 1, which can be disputed and answered for that long.
+ */
+export function firstOpeningToRelease(
+  opening: number,
+  { disputeRounds, answerRounds }: { readonly disputeRounds: number; readonly answerRounds: number }
+): number {
+  return opening + disputeRounds + answerRounds + 2
+}
+
+/** Says whether what was said in an opening can still be disputed. */
+export function isDisputable(opening: number, newestOpening: number, disputeRounds: number): boolean {
+  return newestOpening - opening <= disputeRounds
+}
+
+/**
  * The last round that challenges and pays a deal of which somebody gives notice. A deal that nothing can challenge any
  * more need not wait.
  */

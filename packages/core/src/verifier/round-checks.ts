@@ -4,10 +4,11 @@
  */
 import type { NodeHasher } from '@holdfast/proofs'
 import { faultOfProofs } from '../evidence/judge-transcript.ts'
-import type { Transcript } from '../evidence/transcript.ts'
+import { digestOfAsked, type Transcript } from '../evidence/transcript.ts'
 import type { SignatureVerifier } from '../identity.ts'
 import { boundOfProofs, digestOfProofs, PROOFS_SIZE_BYTES_MAX } from '../ledger/commands.ts'
-import { assignmentOf, openChallengesOf } from '../ledger/proof-rules.ts'
+import { assignmentOf } from '../ledger/proof-rules.ts'
+import { askedPiecesOf, roundEvidenceOf } from '../ledger/round-evidence.ts'
 import type { LedgerState, OpenRound } from '../ledger/state.ts'
 import { statementDigestOf } from '../ledger/statements.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
@@ -53,9 +54,6 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
 
   function check({ dealId, proofs, signature }: PushedProof): ReturnType<RoundChecks['check']> {
     const notAsked = (reason: string) => ({ checked: { dealId, verdict: 'not asked', reason } }) as const
-    const deal = state.deals.get(dealId)
-    const challenges = deal === undefined ? undefined : openChallengesOf(open, deal)
-    if (deal === undefined || challenges === undefined) return notAsked('this round does not challenge the deal')
     if (!assigned.has(dealId)) return notAsked('the deal is not assigned to this verifier')
     if (closed || state.open !== open || open.attestations.has(verifier))
       return notAsked('this verifier has attested already')
@@ -63,22 +61,30 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
     if (known !== undefined) return { checked: findingOf(known) }
     // Signed or not, what the verifier could not show on the ledger must not bind it.
     if (boundOfProofs(proofs) > PROOFS_SIZE_BYTES_MAX) return notAsked('no honest proof is as large as this')
+    const { provider } = state.deals.get(dealId)!
     const digest = digestOfProofs(proofs)
-    const statement = { provider: deal.provider, verifier, dealId, round, proofs: digest }
-    if (signatures.recover(statementDigestOf(state)('ProofPush', statement), signature) !== deal.provider)
+    const statement = { provider, verifier, dealId, round, proofs: digest }
+    if (signatures.recover(statementDigestOf(state)('ProofPush', statement), signature) !== provider)
       return notAsked('the provider did not sign this')
-    const fault = faultOfProofs({ challenges, pieces: deal.pieces }, proofs, nodeHasher)
+    const asked = roundEvidenceOf(state, round, dealId)!
+    const fault = faultOfProofs(asked, proofs, nodeHasher)
     const transcript: Transcript = {
       version: 1,
       round,
       dealId,
       verifier,
+      asked: digestOfAsked(asked),
       verdict: fault === undefined ? 'pass' : 'bad proof',
       reason: fault ?? '',
       push: { proofs: digest, signature }
     }
     transcripts.set(dealId, transcript)
     return { checked: findingOf(transcript), kept: { transcript, proofs } }
+  }
+
+  function askedIn(dealId: number): Uint8Array {
+    const deal = state.deals.get(dealId)!
+    return digestOfAsked({ leavesPerRound: deal.leavesPerRound, pieces: askedPiecesOf(deal, open.opening) })
   }
 
   return {
@@ -88,15 +94,23 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
     forget: dealId => transcripts.delete(dealId),
     close() {
       closed = true
-      return dealIds.map(dealId => transcripts.get(dealId) ?? silenceOf(round, dealId, verifier))
+      return dealIds.map(
+        dealId =>
+          transcripts.get(dealId) ?? {
+            version: 1,
+            round,
+            dealId,
+            verifier,
+            asked: askedIn(dealId),
+            verdict: 'no answer',
+            reason: '',
+            push: null
+          }
+      )
     }
   }
 }
 
 function findingOf({ dealId, verdict, reason }: Transcript): CheckedProof {
   return { dealId, verdict: verdict === 'pass' ? 'pass' : 'bad proof', reason }
-}
-
-function silenceOf(round: number, dealId: number, verifier: Address): Transcript {
-  return { version: 1, round, dealId, verifier, verdict: 'no answer', reason: '', push: null }
 }

@@ -33,6 +33,8 @@ const sealedRoundSchema = z.strictObject({
       z.strictObject({
         dealId: naturalSchema,
         digest: bytesOfLength(32),
+        /** The transcript's; of a silent deal there is no other record. */
+        asked: bytesOfLength(32),
         /** Where the record of a pushed proof stands; null where nothing came. */
         record: z.strictObject({ offset: naturalSchema, sizeBytes: naturalSchema }).nullable()
       })

@@ -2,10 +2,15 @@ import { portableNodeHasher } from '@holdfast/proofs'
 import { sha256 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type AttestedVerdict, judgeTranscript, type ShownTranscript } from '../../src/evidence/judge-transcript.ts'
+import {
+  type AskedLeaves,
+  type AttestedVerdict,
+  judgeTranscript,
+  type ShownTranscript
+} from '../../src/evidence/judge-transcript.ts'
 import { merklePath } from '../../src/evidence/merkle-path.ts'
 import { merkleRoot } from '../../src/evidence/merkle-root.ts'
-import { digestOfTranscript, type Transcript } from '../../src/evidence/transcript.ts'
+import { digestOfAsked, digestOfTranscript, type Transcript } from '../../src/evidence/transcript.ts'
 import { portableSignatureVerifier, type Signer } from '../../src/identity.ts'
 import { digestOfProofs, type PieceProof } from '../../src/ledger/commands.ts'
 import type { Verdict } from '../../src/rounds/verdicts.ts'
@@ -17,7 +22,7 @@ const ROUND = 2
 const DEAL = 1
 
 let network: TestNetwork
-let asked: Pick<AttestedVerdict, 'challenges' | 'pieces'>
+let asked: AskedLeaves
 let good: PieceProof[]
 let bad: PieceProof[]
 /** Good proofs of leaves that another round asked for. */
@@ -50,7 +55,16 @@ function pushOf(proofs: readonly PieceProof[], changes: Signed = {}): Transcript
 }
 
 function transcriptOf(verdict: Verdict, push: Transcript['push']): Transcript {
-  return { version: 1, round: ROUND, dealId: DEAL, verifier: VERIFIER.address, verdict, reason: '', push }
+  return {
+    version: 1,
+    round: ROUND,
+    dealId: DEAL,
+    verifier: VERIFIER.address,
+    asked: digestOfAsked(asked),
+    verdict,
+    reason: '',
+    push
+  }
 }
 
 /** The verifier attests a verdict over a tree that holds this transcript; then it is shown. */
@@ -179,6 +193,7 @@ const mutations: Record<string, (transcript: Transcript, at: number) => Transcri
     ...transcript,
     verdict: (['no answer', 'pass', 'bad proof'] as const).filter(one => one !== transcript.verdict)[at % 2]!
   }),
+  asked: (transcript, at) => ({ ...transcript, asked: flipped(transcript.asked, at) }),
   push: transcript => ({ ...transcript, push: null }),
   proofs: (transcript, at) => ({
     ...transcript,

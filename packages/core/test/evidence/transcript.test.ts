@@ -6,6 +6,7 @@ const TRANSCRIPT: Transcript = {
   round: 3,
   dealId: 4,
   verifier: `0x${'11'.repeat(20)}`,
+  asked: new Uint8Array(32),
   verdict: 'pass',
   reason: '',
   push: { proofs: new Uint8Array(32), signature: new Uint8Array(65) }
@@ -19,6 +20,7 @@ it('the digest of a transcript changes with each of its fields', () => {
     { round: 4 },
     { dealId: 5 },
     { verifier: `0x${'12'.repeat(20)}` },
+    { asked: new Uint8Array(32).fill(1) },
     { verdict: 'bad proof' },
     { reason: 'wrong-root' },
     { push: null },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { askOf, asksInForce, newestAskOf } from '../../src/ledger/asks.ts'
 import { hashState } from '../../src/ledger/hash-state.ts'
 import { CLIENT, CREDIT, PROVIDER, STRANGER, TestNetwork, VERIFIERS } from './network-fixture.ts'
 
@@ -54,8 +55,40 @@ describe('asks', () => {
   it('replace the one before', async () => {
     const network = new TestNetwork()
     await network.take(network.ask(PROVIDER), network.ask(PROVIDER, { pricePerLeafRound: 7n }))
-    expect(network.state.asks.get(PROVIDER.address)!.pricePerLeafRound).toBe(7n)
-    expect(network.state.asks.size).toBe(1)
+    expect(askOf(network.state, PROVIDER.address)!.pricePerLeafRound).toBe(7n)
+    expect([...asksInForce(network.state)]).toHaveLength(1)
+  })
+})
+
+describe('an ask that is made while a round is open', () => {
+  it('is in force from the next opening on, and the newest of them', async () => {
+    const network = new TestNetwork()
+    await network.openRound()
+    const events = await network.take(network.ask(PROVIDER))
+    expect(events).toEqual([{ kind: 'askSet', provider: PROVIDER.address, fromOpening: 2 }])
+    expect(askOf(network.state, PROVIDER.address)).toBeUndefined()
+    expect([...asksInForce(network.state)]).toEqual([])
+    expect(newestAskOf(network.state, PROVIDER.address)!.pricePerLeafRound).toBe(100n)
+    expect(await network.refusalOf(network.dealOrder(PROVIDER))).toBe('NO_ASK')
+    await network.openRound()
+    expect(askOf(network.state, PROVIDER.address)!.pricePerLeafRound).toBe(100n)
+    await network.take(
+      network.ask(PROVIDER, { pricePerLeafRound: 7n }),
+      network.ask(PROVIDER, { pricePerLeafRound: 8n })
+    )
+    expect(askOf(network.state, PROVIDER.address)!.pricePerLeafRound).toBe(100n)
+    await network.openRound()
+    expect(askOf(network.state, PROVIDER.address)!.pricePerLeafRound).toBe(8n)
+  })
+
+  it('is not brought into force by void rounds', async () => {
+    const network = new TestNetwork()
+    await network.openRound()
+    await network.take(network.ask(PROVIDER))
+    network.voidRounds(5)
+    expect(askOf(network.state, PROVIDER.address)).toBeUndefined()
+    await network.openRound()
+    expect(askOf(network.state, PROVIDER.address)).toBeDefined()
   })
 })
 
@@ -69,15 +102,25 @@ describe('stakes', () => {
 
   it('renew addresses with an amount of zero, once there is a place', async () => {
     const network = new TestNetwork()
-    const renewal = { verifier: VERIFIER.address, amount: 0n, addresses: ['/memory/moved'] }
+    const renewal = {
+      verifier: VERIFIER.address,
+      operator: STRANGER.address,
+      amount: 0n,
+      addresses: ['/memory/moved']
+    }
     expect(await network.refusalOf(network.command('VerifierStake', VERIFIER, renewal))).toBe('STAKE_TOO_SMALL')
     await network.take(network.stake(VERIFIER), network.command('VerifierStake', VERIFIER, renewal))
-    expect(network.state.verifiers.get(VERIFIER.address)).toEqual({ stake: 10n * CREDIT, addresses: ['/memory/moved'] })
+    expect(network.state.verifiers.get(VERIFIER.address)).toEqual({
+      stake: 10n * CREDIT,
+      leaving: [],
+      operator: STRANGER.address,
+      addresses: ['/memory/moved']
+    })
   })
 
   it('below a place, or above the balance, are refused', async () => {
     const network = new TestNetwork()
-    const small = { verifier: VERIFIER.address, amount: 10n * CREDIT - 1n, addresses: [] }
+    const small = { verifier: VERIFIER.address, operator: VERIFIER.address, amount: 10n * CREDIT - 1n, addresses: [] }
     expect(await network.refusalOf(network.command('VerifierStake', VERIFIER, small))).toBe('STAKE_TOO_SMALL')
     expect(await network.refusalOf(network.stake(VERIFIER, 101))).toBe('BALANCE_TOO_SMALL')
   })

@@ -124,7 +124,13 @@ describe('signatures, ids and validity', () => {
     const network = new TestNetwork()
     await network.take(network.ask(PROVIDER, { id: 'ab'.repeat(16) }))
     expect(await network.refusalOf(network.ask(PROVIDER, { id: 'ab'.repeat(16), region: 'us' }))).toBe('ID_REUSED')
-    const stake = { verifier: PROVIDER.address, id: 'ab'.repeat(16), amount: 10n ** 19n, addresses: [] }
+    const stake = {
+      verifier: PROVIDER.address,
+      operator: PROVIDER.address,
+      id: 'ab'.repeat(16),
+      amount: 10n ** 19n,
+      addresses: []
+    }
     expect(await network.refusalOf(network.command('VerifierStake', PROVIDER, stake))).toBe('ID_REUSED')
     await network.take(network.ask(STRANGER, { id: 'ab'.repeat(16) }))
   })

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { checkInvariants } from '../../src/ledger/invariants.ts'
-import { assignmentOf } from '../../src/ledger/proof-rules.ts'
+import { assignmentOf, openChallengesOf } from '../../src/ledger/proof-rules.ts'
+import { verifiersOfDeal } from '../../src/rounds/assignment.ts'
+import { countLeaves } from '../../src/rounds/challenge.ts'
+import { frozenDealOf } from '../../src/rounds/freeze.ts'
 import { pieceOf } from './memory-pieces.ts'
 import { CLIENT, CREDIT, PROVIDER, resultOf, TestNetwork, VERIFIERS } from './network-fixture.ts'
 
@@ -13,27 +16,34 @@ async function challengedNetwork(...[changes]: ConstructorParameters<typeof Test
   return { network, ...opened, price: 100n * BigInt(opened.deal.leafCount) }
 }
 
+/** What the open round challenges: each deal with its pieces, leaves and whether it must be opened. */
+const challenged = ({ state }: TestNetwork) =>
+  state.open!.dealIds.map(dealId => {
+    const { pieceIds, leafCount, mustOpen } = frozenDealOf(state.deals.get(dealId)!, state.open!.opening)
+    return { dealId, pieceIds, leafCount, mustOpen }
+  })
+
 const assignedTo = (network: TestNetwork, dealId: number) =>
-  assignmentOf(network.state, network.state.open!)
-    .get(dealId)!
-    .map(address => VERIFIERS.find(verifier => verifier.address === address)!)
+  verifiersOfDeal(assignmentOf(network.state, network.state.open!), dealId).map(
+    address => VERIFIERS.find(verifier => verifier.address === address)!
+  )
 
 describe('boundaries', () => {
   it('challenges and pays what round r added from r+2 on', async () => {
     const network = new TestNetwork()
     await network.stakeAll()
+    await network.take(network.ask(PROVIDER))
     await network.openRound()
     const { deal } = await network.openDealWithPieces({ pieces: [pieceOf('first')] })
     await network.openRound()
-    expect(network.state.open!.freeze.deals).toEqual([])
+    expect(challenged(network)).toEqual([])
     await network.openRound()
-    const frozen = { dealId: 1, pieceCount: 1, leafCount: deal.leafCount, pricePerRound: 100n * BigInt(deal.leafCount) }
-    expect(network.state.open!.freeze.deals).toMatchObject([frozen])
+    const frozen = { dealId: 1, pieceIds: [0], leafCount: deal.leafCount, mustOpen: false }
+    expect(challenged(network)).toEqual([frozen])
     await network.take(network.piecesOrder(1, [pieceOf('second')]))
-    const { leafCount } = deal
-    const grown = { ...frozen, pieceCount: 2, leafCount, pricePerRound: 100n * BigInt(leafCount) }
+    const grown = { ...frozen, pieceIds: [0, 1], leafCount: deal.leafCount }
     for (const expected of [frozen, frozen, grown]) {
-      expect(network.state.open!.freeze.deals).toMatchObject([expected])
+      expect(challenged(network)).toEqual([expected])
       await network.attestAll(() => 'pass')
       const { paid, withheld, fees } = resultOf(await network.openRound(), 1)
       const price = 100n * BigInt(expected.leafCount)
@@ -46,9 +56,10 @@ describe('boundaries', () => {
     await network.openRound()
     await network.take(network.stake(VERIFIERS[0]!, 2))
     await network.openRound()
-    expect(network.state.open!.freeze.verifiers).toEqual([])
+    expect(network.state.open!.verifiers).toEqual([])
     await network.openRound()
-    expect(network.state.open!.freeze.verifiers).toEqual([{ address: VERIFIERS[0]!.address, places: 2 }])
+    const { address } = VERIFIERS[0]!
+    expect(network.state.open!.verifiers).toEqual([{ address, operator: address, places: 2 }])
   })
 
   it('challenges an ending deal in its last round, pays it, and returns all money after it', async () => {
@@ -59,7 +70,7 @@ describe('boundaries', () => {
       await network.attestAll(() => 'pass')
       expect(resultOf(await network.openRound(), 1).outcome.kind).toBe('proved')
     }
-    expect(network.state.open!.freeze.deals).toHaveLength(1)
+    expect(challenged(network)).toHaveLength(1)
     await network.attestAll(() => 'pass')
     const { escrow, collateral } = deal
     const events = await network.openRound()
@@ -72,7 +83,7 @@ describe('boundaries', () => {
       collateralReturned: collateral + withheld
     })
     expect(deal).toMatchObject({ status: 'ended', escrow: 0n, collateral: 0n })
-    expect(network.state.open!.freeze.deals).toEqual([])
+    expect(challenged(network)).toEqual([])
     expect(checkInvariants(network.state)).toEqual([])
   })
 })
@@ -189,10 +200,11 @@ describe('a fault', () => {
     await network.attestAll(() => 'pass')
     await network.openRound()
     const { collateral, escrow } = deal
+    const asked = openChallengesOf(network.state.open!, deal)!
     await network.attestAll(() => 'no answer')
     const fault = resultOf(await network.openRound(), 1)
     expect(fault).toMatchObject({ outcome: { kind: 'fault', reason: 'no answer' }, paid: 0n, withheld: 0n })
-    expect(fault.docketLeaves).toBe(fault.leavesAsked)
+    expect(fault.docketLeaves).toBe(countLeaves(asked))
     expect(deal.escrow).toBe(escrow - fault.fees)
     await network.attestAll(() => 'pass')
     const owing = resultOf(await network.openRound(), 1)
@@ -225,8 +237,9 @@ describe('a fault', () => {
     expect(network.freeOf(PROVIDER)).toBe(provider)
     await network.openRounds(2)
     expect(deal.repairBudget).toBe(collateral)
+    const silence = network.state.burned
     expect(await network.openRound()).toContainEqual({ kind: 'burned', dealId: 1, amount: collateral })
-    expect(network.state.burned).toBe(collateral)
+    expect(network.state.burned - silence).toBe(collateral)
     expect(network.freeOf(CLIENT)).toBe(client + escrow)
     expect(checkInvariants(network.state)).toEqual([])
   })
@@ -250,32 +263,103 @@ describe('a fault', () => {
 })
 
 describe('a bad proof', () => {
-  it('must be answered on the ledger, once, in the next round that is frozen after it', async () => {
+  it('must be answered on the ledger in the next opening, once', async () => {
     const { network, deal, pieces } = await challengedNetwork()
     await network.attestAll(() => 'bad proof')
     expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'bad proof' })
-    expect(network.state.open!.freeze.deals).toMatchObject([{ mustOpen: false }])
+    expect(challenged(network)).toMatchObject([{ mustOpen: true }])
     await network.take(await network.selfProof(deal, PROVIDER, pieces, { docket: true }))
-    await network.attestAll(() => 'pass')
-    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'proved', by: 'quorum' })
-    expect(network.state.open!.freeze.deals).toMatchObject([{ mustOpen: true }])
     await network.attestAll(() => 'pass')
     expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'not opened' })
     await network.take(await network.selfProof(deal, PROVIDER, pieces, { docket: true }))
     for (let round = 0; round < 2; round += 1) {
+      expect(challenged(network)).toMatchObject([{ mustOpen: false }])
       await network.attestAll(() => 'pass')
       expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'proved', by: 'quorum' })
     }
   })
 
-  it('is still to be answered after void rounds', async () => {
+  it('that is seen while another is being answered is answered after it', async () => {
+    const { network, deal, pieces } = await challengedNetwork()
+    await network.attestAll(() => 'bad proof')
+    await network.openRound()
+    await network.attestAll(() => 'bad proof')
+    await network.take(await network.selfProof(deal, PROVIDER, pieces))
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'proved', by: 'self-proof' })
+    expect(challenged(network)).toMatchObject([{ mustOpen: true }])
+    await network.take(await network.selfProof(deal, PROVIDER, pieces))
+    await network.openRound()
+    expect(challenged(network)).toMatchObject([{ mustOpen: false }])
+  })
+
+  it('is still to be answered after void rounds, and after a round that closes void', async () => {
     const { network } = await challengedNetwork()
     await network.attestAll(() => 'bad proof')
-    await network.openRounds(2)
-    expect(network.state.open!.freeze.deals).toMatchObject([{ mustOpen: true }])
     network.voidRounds(6)
-    await network.openRounds(2)
-    expect(network.state.open!.freeze.deals).toMatchObject([{ mustOpen: true }])
+    for (let opened = 0; opened < 2; opened += 1) {
+      await network.openRound()
+      expect(challenged(network)).toMatchObject([{ mustOpen: true }])
+      network.voidRounds(network.state.round + 1)
+    }
+  })
+})
+
+describe('a demanded opening', () => {
+  const bond = 5000n
+
+  it('takes nothing but a self-proof in the next opening, and the bond is the provider’s for it', async () => {
+    const { network, deal, pieces } = await challengedNetwork()
+    const client = network.freeOf(CLIENT)
+    expect(await network.take(network.demandOpening(CLIENT, 1))).toEqual([
+      { kind: 'openingDemanded', dealId: 1, bond, fromOpening: 3 }
+    ])
+    expect(network.freeOf(CLIENT)).toBe(client - bond)
+    expect(checkInvariants(network.state)).toEqual([])
+    await network.attestAll(() => 'pass')
+    expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'proved', by: 'quorum' })
+    expect(challenged(network)).toMatchObject([{ mustOpen: true }])
+    await network.take(await network.selfProof(deal, PROVIDER, pieces))
+    const provider = network.freeOf(PROVIDER)
+    const events = await network.openRound()
+    expect(events).toContainEqual({ kind: 'bondPaid', dealId: 1, bond, to: PROVIDER.address })
+    expect(network.freeOf(PROVIDER)).toBe(provider + bond + resultOf(events, 1).paid)
+    expect(deal.demand).toBeUndefined()
+    expect(challenged(network)).toMatchObject([{ mustOpen: false }])
+  })
+
+  it('gives the bond back when it is not answered, and waits over void rounds', async () => {
+    const { network, deal } = await challengedNetwork()
+    const client = network.freeOf(CLIENT)
+    await network.take(network.demandOpening(CLIENT, 1))
+    network.voidRounds(4)
+    await network.openRound()
+    network.voidRounds(7)
+    expect(deal.demand).toEqual({ bond, fromOpening: 3 })
+    await network.openRound()
+    await network.attestAll(() => 'pass')
+    const events = await network.openRound()
+    expect(resultOf(events, 1).outcome).toEqual({ kind: 'fault', reason: 'not opened' })
+    expect(events).toContainEqual({ kind: 'bondPaid', dealId: 1, bond, to: CLIENT.address })
+    expect(network.freeOf(CLIENT)).toBe(client)
+  })
+
+  it('gives the bond back when the deal is over first', async () => {
+    const network = new TestNetwork()
+    await network.take(network.ask(PROVIDER), network.dealOrder(PROVIDER))
+    await network.take(network.demandOpening(CLIENT, 1), network.endDeal(CLIENT, 1))
+    await network.openRound()
+    expect(network.state.deals.get(1)).toMatchObject({ status: 'ended', demand: undefined })
+    expect(network.freeOf(CLIENT)).toBe(1000n * CREDIT)
+  })
+
+  it('is the client’s, one at a time, with the bond that the network asks for', async () => {
+    const { network } = await challengedNetwork()
+    expect(await network.refusalOf(network.demandOpening(CLIENT, 9))).toBe('NO_DEAL')
+    expect(await network.refusalOf(network.demandOpening(PROVIDER, 1))).toBe('NOT_A_PARTY')
+    expect(await network.refusalOf(network.demandOpening(CLIENT, 1, bond - 1n))).toBe('BOND_TOO_SMALL')
+    expect(await network.refusalOf(network.demandOpening(CLIENT, 1, 1001n * CREDIT))).toBe('BALANCE_TOO_SMALL')
+    await network.take(network.demandOpening(CLIENT, 1))
+    expect(await network.refusalOf(network.demandOpening(CLIENT, 1))).toBe('ALREADY_DEMANDED')
   })
 })
 
@@ -305,7 +389,7 @@ describe('void rounds', () => {
     expect(deal).toMatchObject({ escrow, docket, collateral, status: 'active', rounds: { faulted: 1, void: 1 } })
     expect(network.state.countedRounds).toBe(countedRounds)
     await network.openRound()
-    expect(network.state.open!.freeze.deals).toHaveLength(1)
+    expect(challenged(network)).toHaveLength(1)
   })
 
   it('pay a deal that was proved before the host went away', async () => {
@@ -321,9 +405,9 @@ describe('void rounds', () => {
     await network.take(network.endDeal(CLIENT, 1))
     network.voidRounds(7)
     const events = await network.openRound()
-    expect(events).toEqual([{ kind: 'roundOpened', round: 8 }])
-    expect((await network.openRound()).map(({ kind }) => kind)).toContain('dealEnded')
     expect(deal.status).toBe('ended')
+    expect(events).toEqual([{ kind: 'roundOpened', round: 8 }])
+    expect(network.state.open!.dealIds).toEqual([])
   })
 })
 

@@ -1,8 +1,9 @@
 import { encodePieceCid, leafCountOf, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
+import { bytesToHex } from '@noble/hashes/utils.js'
 import { describe, expect, it } from 'vitest'
 import { escrowNeeded, pricePerRound } from '../../src/ledger/price.ts'
 import { pieceOf, rootOf } from './memory-pieces.ts'
-import { CLIENT, CREDIT, OTHER_PROVIDER, PROVIDER, STRANGER, TestNetwork } from './network-fixture.ts'
+import { CLIENT, CREDIT, LABEL, OTHER_PROVIDER, PROVIDER, STRANGER, TestNetwork } from './network-fixture.ts'
 
 async function networkWithDeal() {
   const network = new TestNetwork()
@@ -62,9 +63,11 @@ describe('adding pieces', () => {
     const events = await network.take(network.piecesOrder(1, [PIECE, pieceOf('b', 200)]))
     const leafCount = leafCountOf(3000) + leafCountOf(200)
     expect(deal.leafCount).toBe(leafCount)
+    const label = bytesToHex(LABEL)
+    const time = { fromOpening: 2, untilOpening: undefined }
     expect(deal.pieces).toEqual([
-      { cid: PIECE.cid, root: rootOf('object'), rawSize: 3000, leafCount: leafCountOf(3000) },
-      { cid: pieceOf('b', 200).cid, root: rootOf('object'), rawSize: 200, leafCount: leafCountOf(200) }
+      { id: 0, cid: PIECE.cid, label, rawSize: 3000, leafCount: leafCountOf(3000), ...time },
+      { id: 1, cid: pieceOf('b', 200).cid, label, rawSize: 200, leafCount: leafCountOf(200), ...time }
     ])
     expect(events).toEqual([{ kind: 'piecesAdded', dealId: 1, pieces: 2, pricePerRound: 100n * BigInt(leafCount) }])
     expect(deal.escrow).toBe(10n * CREDIT)
@@ -167,11 +170,20 @@ describe('ending', () => {
     ['provider', PROVIDER]
   ])('takes the notice of the %s, once', async (_, party) => {
     const { network, deal } = await networkWithDeal()
+    await network.take(network.piecesOrder(1, [PIECE]))
     await network.openRound()
     const events = await network.take(network.endDeal(party, 1))
     expect(events).toEqual([{ kind: 'dealEnding', dealId: 1, endsAfterRound: 5, reason: 'notice' }])
     expect(deal.status).toBe('ending')
     expect(await network.refusalOf(network.endDeal(party, 1))).toBe('DEAL_NOT_ACTIVE')
+  })
+
+  it('of a deal without pieces comes at the next boundary', async () => {
+    const { network, deal } = await networkWithDeal()
+    await network.openRound()
+    expect(await network.take(network.endDeal(CLIENT, 1))).toMatchObject([{ kind: 'dealEnding', endsAfterRound: 1 }])
+    await network.openRound()
+    expect(deal.status).toBe('ended')
   })
 
   it('is refused to strangers and for deals that are not there', async () => {

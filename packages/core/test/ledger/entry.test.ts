@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../src/ledger/apply.ts'
 import { type Command, ENTRY_SIZE_BYTES_MAX, LEAVES_PER_PROOF_MAX } from '../../src/ledger/commands.ts'
-import { decodeEntry, type Entry, encodeEntry } from '../../src/ledger/entry.ts'
+import { decodeEntry, type Entry, encodeEntry, SETTLE_COUNT_MAX } from '../../src/ledger/entry.ts'
 import { hashState } from '../../src/ledger/hash-state.ts'
 import { createLedgerState } from '../../src/ledger/state.ts'
 import { PIECES_PER_ORDER_MAX } from '../../src/ledger/statements.ts'
@@ -17,8 +17,13 @@ import { CLIENT, PARAMETERS, PROVIDER, STRANGER, TestNetwork, TOOLS } from './ne
 async function someEntries(): Promise<Entry[]> {
   const network = new TestNetwork()
   await network.stakeAll()
-  const { deal, pieces } = await network.openDealWithPieces()
-  await network.take(network.transfer(CLIENT, STRANGER, 1n), network.topUp(CLIENT, 1, 2n))
+  const { deal, pieces } = await network.openDealWithPieces({ pieces: [pieceOf('kept'), pieceOf('removed')] })
+  await network.take(
+    network.transfer(CLIENT, STRANGER, 1n),
+    network.topUp(CLIENT, 1, 2n),
+    network.demandOpening(CLIENT, 1),
+    network.removePieces(CLIENT, 1, [1])
+  )
   await network.openRounds(2)
   await network.attestAll(() => 'pass')
   await network.take(await network.selfProof(deal, PROVIDER, pieces), network.endDeal(CLIENT, 1))
@@ -32,8 +37,9 @@ const ENTRIES = await someEntries()
 describe('entries', () => {
   it('come back as they were, every kind of them', () => {
     const kinds = new Set(ENTRIES.map(({ body }) => (body.kind === 'command' ? body.command.kind : body.kind)))
-    expect(kinds.size).toBe(3 + 9)
-    for (const entry of ENTRIES) {
+    expect(kinds.size).toBe(3 + 11)
+    const settle: Entry = { version: 1, sequence: 7, timeMs: 8, body: { kind: 'settle', count: SETTLE_COUNT_MAX } }
+    for (const entry of [...ENTRIES, settle]) {
       const bytes = encodeEntry(entry)
       expect(decodeEntry(bytes)).toEqual(entry)
       expect(encodeEntry(decodeEntry(bytes)!)).toEqual(bytes)
@@ -105,8 +111,8 @@ describe('limits', () => {
   const worstHeightLeaf = multiProofSizeBytes({ rawSize: PIECE_SIZE_BYTES_MAX, leafIndices: [12_345_678] })
 
   function selfProofOf(leaves: number): Command {
-    const proofs = Array.from({ length: leaves }, (_, pieceIndex) => ({
-      pieceIndex: pieceIndex + 70_000,
+    const proofs = Array.from({ length: leaves }, (_, pieceId) => ({
+      pieceId: pieceId + 70_000,
       leafIndices: [12_345_678],
       leaves: new Uint8Array(32),
       nodes: new Uint8Array(worstHeightLeaf - 32)

@@ -1,16 +1,26 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Command } from '../../src/ledger/commands.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
+import * as invariants from '../../src/ledger/invariants.ts'
 import {
+  attestationsFit,
+  boundariesPassDeals,
   checkInvariants,
   closedDealsHoldNothing,
   creditsAreConserved,
   dealsBalance,
+  docketsAreBounded,
   INVARIANTS,
+  idsAreRemembered,
+  lockedMoneyHasAWayOut,
   nothingIsNegative,
-  noticeIsCovered
+  noticeIsCovered,
+  outcomesAreOneARound,
+  piecesAreCounted,
+  roundsAgree
 } from '../../src/ledger/invariants.ts'
-import { hashState } from '../../src/ledger/hash-state.ts'
+import { isPresent } from '../../src/ledger/piece-rules.ts'
 import type { Deal, LedgerState } from '../../src/ledger/state.ts'
 import type { Verdict } from '../../src/rounds/verdicts.ts'
 import { MemoryPieces, pieceOf } from './memory-pieces.ts'
@@ -20,6 +30,11 @@ describe('each invariant can fail', () => {
   type Breakage = (state: LedgerState, deal: Deal) => object
   const client = (state: LedgerState) => state.accounts.get(CLIENT.address)!
 
+  const verifier = (state: LedgerState) => state.verifiers.get(VERIFIERS[0]!.address)!
+  const firstPiece = (deal: Deal, changes: object) =>
+    Object.assign(deal, { pieces: [{ ...deal.pieces[0]!, ...changes }, ...deal.pieces.slice(1)] })
+  const leaf = (leafIndex: number, sinceCountedRound: number) => ({ pieceId: 0, leafIndex, sinceCountedRound })
+
   it.each<[(typeof INVARIANTS)[number], string, Breakage]>([
     [
       creditsAreConserved,
@@ -27,25 +42,124 @@ describe('each invariant can fail', () => {
       state => Object.assign(client(state), { free: client(state).free + 1n })
     ],
     [creditsAreConserved, 'a credit too few', state => Object.assign(client(state), { free: client(state).free - 1n })],
-    [creditsAreConserved, 'burned twice', state => Object.assign(state, { burned: 1n })],
+    [creditsAreConserved, 'burned twice', state => Object.assign(state, { burned: state.burned + 1n })],
+    [
+      creditsAreConserved,
+      'a bond from nowhere',
+      (_, deal) => Object.assign(deal, { demand: { bond: 1n, fromOpening: 1 } })
+    ],
     [nothingIsNegative, 'an overdraft', state => Object.assign(client(state), { free: -1n })],
     [nothingIsNegative, 'an overflow', state => Object.assign(client(state), { free: 2n ** 128n })],
-    [
-      nothingIsNegative,
-      'a negative stake',
-      state => Object.assign(state.verifiers.get(VERIFIERS[0]!.address)!, { stake: -1n })
-    ],
+    [nothingIsNegative, 'a negative stake', state => Object.assign(verifier(state), { stake: -1n })],
+    [nothingIsNegative, 'negative burning', state => Object.assign(state, { burned: -1n })],
     [nothingIsNegative, 'negative escrow', (_, deal) => Object.assign(deal, { escrow: -1n })],
     [nothingIsNegative, 'negative collateral', (_, deal) => Object.assign(deal, { collateral: -1n })],
     [nothingIsNegative, 'a negative repair budget', (_, deal) => Object.assign(deal, { repairBudget: -1n })],
-    [dealsBalance, 'pay from nowhere', (_, deal) => Object.assign(deal.totals, { paidToProvider: 1n })],
+    [
+      nothingIsNegative,
+      'more of a repair budget than the escrow holds',
+      (_, deal) => Object.assign(deal, { escrowFromRepair: deal.escrow + 1n })
+    ],
+    [
+      dealsBalance,
+      'pay from nowhere',
+      (_, deal) => Object.assign(deal.totals, { paidToProvider: deal.totals.paidToProvider + 1n })
+    ],
     [dealsBalance, 'a refund paid twice', (_, deal) => Object.assign(deal.totals, { refunded: 1n })],
     [closedDealsHoldNothing, 'escrow that is never freed', (_, deal) => Object.assign(deal, { status: 'ended' })],
-    [noticeIsCovered, 'a deal that cannot pay its notice', (_, deal) => Object.assign(deal, { escrow: 1n })]
+    [
+      closedDealsHoldNothing,
+      'a repair budget of a deal that runs',
+      (_, deal) => Object.assign(deal, { repairBudget: 1n })
+    ],
+    [noticeIsCovered, 'a deal that cannot pay its notice', (_, deal) => Object.assign(deal, { escrow: 1n })],
+    [
+      noticeIsCovered,
+      'a notice that cannot be paid',
+      (_, deal) => Object.assign(deal, { status: 'ending', endsAfterRound: 5, escrow: 1n })
+    ],
+    [boundariesPassDeals, 'a deal that no boundary looks at', state => ({ deleted: state.liveDeals.delete(1) })],
+    [boundariesPassDeals, 'a boundary that was not passed', (_, deal) => Object.assign(deal, { settledBoundary: 1 })],
+    [
+      boundariesPassDeals,
+      'a deal that its provider does not know of',
+      state => ({ gone: state.dealsByProvider.clear() })
+    ],
+    [roundsAgree, 'an opening that never was', state => Object.assign(state, { openings: 9 })],
+    [roundsAgree, 'another round open', state => Object.assign(state, { round: 4 })],
+    [roundsAgree, 'a closed round out of order', state => ({ set: state.closed.set(9, state.closed.get(2)!) })],
+    [roundsAgree, 'deals out of order', state => Object.assign(state.open!, { dealIds: [1, 1] })],
+    [outcomesAreOneARound, 'two outcomes of one round', (_, deal) => Object.assign(deal.rounds, { proved: 7 })],
+    [piecesAreCounted, 'a leaf too many', (_, deal) => Object.assign(deal, { leafCount: deal.leafCount + 1 })],
+    [piecesAreCounted, 'bytes too few', (_, deal) => Object.assign(deal, { rawSize: 1 })],
+    [piecesAreCounted, 'a piece that was gone', (_, deal) => firstPiece(deal, { untilOpening: 2 })],
+    [piecesAreCounted, 'a piece from too far ahead', (_, deal) => firstPiece(deal, { fromOpening: 6 })],
+    [piecesAreCounted, 'one number twice', (_, deal) => firstPiece(deal, { id: 1 })],
+    [
+      docketsAreBounded,
+      'a docket without bound',
+      (_, deal) => Object.assign(deal, { docket: Array.from({ length: 65 }, (_, i) => leaf(i, 2)) })
+    ],
+    [docketsAreBounded, 'a leaf owed twice', (_, deal) => Object.assign(deal, { docket: [leaf(1, 2), leaf(1, 2)] })],
+    [docketsAreBounded, 'a leaf that is not there', (_, deal) => Object.assign(deal, { docket: [leaf(95, 2)] })],
+    [docketsAreBounded, 'ages out of order', (_, deal) => Object.assign(deal, { docket: [leaf(1, 2), leaf(2, 1)] })],
+    [
+      docketsAreBounded,
+      'a debt that nobody collects',
+      (state, deal) => (Object.assign(state, { countedRounds: 3 }), Object.assign(deal, { docket: [leaf(1, 0)] }))
+    ],
+    [
+      lockedMoneyHasAWayOut,
+      'a notice without end',
+      (_, deal) => Object.assign(deal, { status: 'ending', endsAfterRound: 99 })
+    ],
+    [
+      lockedMoneyHasAWayOut,
+      'a budget that never burns',
+      (state, deal) => (Object.assign(state, { round: 50 }), Object.assign(deal, { repairBudget: 1n }))
+    ],
+    [
+      lockedMoneyHasAWayOut,
+      'stake that never leaves',
+      state => Object.assign(verifier(state), { leaving: [{ amount: 1n, releaseRound: 99 }] })
+    ],
+    [
+      lockedMoneyHasAWayOut,
+      'a dispute over a round that nobody knows',
+      state =>
+        state.disputes.set('x', {
+          verifier: CLIENT.address,
+          round: 77,
+          dealId: 1,
+          demander: CLIENT.address,
+          status: 'open',
+          bond: 0n,
+          sinceCountedRound: 0
+        })
+    ],
+    [
+      attestationsFit,
+      'a verdict of a stranger',
+      state =>
+        state.open!.attestations.set(STRANGER.address, { verdicts: Uint8Array.of(1), transcripts: new Uint8Array(32) })
+    ],
+    [
+      idsAreRemembered,
+      'an id that may be used again',
+      state => ({ deleted: state.usedIds.delete([...state.usedIds.keys()][0]!) })
+    ],
+    [
+      idsAreRemembered,
+      'an id for ever',
+      state => state.usedIds.set('x', { commandHash: '', sequence: 1, validUntilRound: 9 })
+    ]
   ])('%o: %s', async (invariant, _, breakIt) => {
     const network = new TestNetwork()
-    await network.take(network.stake(VERIFIERS[0]!))
-    const { deal } = await network.openDealWithPieces()
+    await network.stakeAll()
+    const { deal } = await network.openDealWithPieces({ pieces: [pieceOf('a'), pieceOf('b')] })
+    await network.openRounds(2)
+    await network.attestAll(() => 'pass')
+    await network.openRound()
     expect(checkInvariants(network.state)).toEqual([])
     breakIt(network.state, deal)
     expect(invariant(network.state)).toBeTypeOf('string')
@@ -53,13 +167,10 @@ describe('each invariant can fail', () => {
   })
 
   it('and each of them stands in the list', () => {
-    expect(INVARIANTS.map(({ name }) => name)).toEqual([
-      'creditsAreConserved',
-      'nothingIsNegative',
-      'dealsBalance',
-      'closedDealsHoldNothing',
-      'noticeIsCovered'
-    ])
+    const named = Object.entries(invariants).filter(
+      ([name, value]) => typeof value === 'function' && !['checkInvariants', 'sumOfCredits'].includes(name)
+    )
+    expect(INVARIANTS.map(({ name }) => name).sort()).toEqual(named.map(([name]) => name).sort())
   })
 })
 
@@ -67,7 +178,8 @@ describe('each invariant can fail', () => {
 type Step =
   | { readonly kind: 'transfer'; readonly amount: bigint }
   | { readonly kind: 'ask' | 'stake' | 'openDeal' | 'endDeal' | 'prove' | 'docket'; readonly who: number }
-  | { readonly kind: 'addPieces' | 'topUp'; readonly who: number; readonly amount: bigint }
+  | { readonly kind: 'removePieces'; readonly who: number }
+  | { readonly kind: 'addPieces' | 'topUp' | 'demand'; readonly who: number; readonly amount: bigint }
   | { readonly kind: 'attest'; readonly who: number; readonly verdict: Verdict }
   | { readonly kind: 'open' }
   | { readonly kind: 'void'; readonly rounds: number }
@@ -84,7 +196,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     })
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('prove' as const, 'docket' as const), who }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('addPieces' as const, 'topUp' as const), who, amount }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('removePieces' as const), who }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('addPieces' as const, 'topUp' as const, 'demand' as const),
+      who,
+      amount
+    })
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -121,6 +241,12 @@ async function commandOf(network: TestNetwork, one: Step): Promise<Command | und
   switch (one.kind) {
     case 'topUp':
       return network.topUp(CLIENT, deal.id, one.amount)
+    case 'demand':
+      return network.demandOpening(CLIENT, deal.id, one.amount)
+    case 'removePieces': {
+      const ids = deal.pieces.filter(isPresent).map(({ id }) => id)
+      return ids.length === 0 ? undefined : network.removePieces(CLIENT, deal.id, [ids[one.who % ids.length]!])
+    }
     case 'endDeal':
       return network.endDeal(one.who % 2 === 0 ? CLIENT : PROVIDER, deal.id)
     case 'addPieces':
@@ -128,9 +254,7 @@ async function commandOf(network: TestNetwork, one: Step): Promise<Command | und
     case 'docket':
       return deal.docket.length === 0 ? undefined : await network.selfProof(deal, provider, STORE, { docket: true })
     case 'prove':
-      return network.state.open?.freeze.deals.some(({ dealId }) => dealId === deal.id)
-        ? await network.selfProof(deal, provider, STORE)
-        : undefined
+      return network.state.open?.dealIds.includes(deal.id) ? await network.selfProof(deal, provider, STORE) : undefined
   }
 }
 
@@ -162,7 +286,8 @@ it('hold after every command of any sequence, and a refusal changes nothing', { 
   )
   // The sequences reach every rule and every end of a deal, or they show nothing.
   expect([...taken].sort()).toEqual(
-    ['Ask', 'Attestation', 'DealOrder', 'EndDeal', 'PiecesOrder', 'SelfProof', 'TopUp', 'Transfer', 'VerifierStake']
+    ['Ask', 'Attestation', 'DealOrder', 'DemandOpening', 'EndDeal', 'PiecesOrder', 'RemovePieces']
+      .concat('SelfProof', 'TopUp', 'Transfer', 'VerifierStake')
       .concat('active', 'ended', 'ending', 'failed')
       .sort()
   )

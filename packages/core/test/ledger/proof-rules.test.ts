@@ -129,9 +129,9 @@ describe('clearing the docket', () => {
     const proveDocket = (challenges: typeof slice) =>
       network.selfProof(deal, PROVIDER, pieces, { docket: true, challenges })
     const notOwed = Array.from({ length: 95 }, (_, leaf) => leaf).find(
-      leaf => !deal.docket.some(({ pieceIndex, leafIndex }) => pieceIndex === 0 && leafIndex === leaf)
+      leaf => !deal.docket.some(({ pieceId, leafIndex }) => pieceId === 0 && leafIndex === leaf)
     )!
-    expect(await network.refusalOf(await proveDocket([{ pieceIndex: 0, leafIndices: [notOwed] }]))).toBe('WRONG_LEAVES')
+    expect(await network.refusalOf(await proveDocket([{ pieceId: 0, leafIndices: [notOwed] }]))).toBe('WRONG_LEAVES')
     expect(await network.take(await proveDocket(slice))).toEqual([
       { kind: 'selfProved', dealId: 1, round: 3, docketLeavesCleared: 7 }
     ])

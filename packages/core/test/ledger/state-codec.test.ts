@@ -1,6 +1,7 @@
 import { fc, it as property } from '@fast-check/vitest'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createLedgerState, hashState, type LedgerState } from '../../src/ledger/state.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
+import { createLedgerState, type LedgerState } from '../../src/ledger/state.ts'
 import { decodeState, encodeState, STATE_RECORD_SIZE_BYTES_MAX } from '../../src/ledger/state-codec.ts'
 import { pieceOf, rootOf } from './memory-pieces.ts'
 import { CLIENT, PARAMETERS, PROVIDER, parametersWith, TestNetwork } from './network-fixture.ts'

@@ -4,7 +4,8 @@ import type { StatementKind } from '../../src/ledger/statements.ts'
 export const STATEMENT_TYPES: Record<StatementKind, string> = {
   Transfer: 'Transfer(address from,address to,uint128 amount,uint64 nonce)',
   Ask: 'Ask(address provider,address operator,bytes16 id,uint64 validUntilRound,string[] addresses,string region,uint128 pricePerLeafRound,uint64 capacityBytes)',
-  VerifierStake: 'VerifierStake(address verifier,address operator,bytes16 id,uint64 validUntilRound,uint128 amount,string[] addresses)',
+  VerifierStake:
+    'VerifierStake(address verifier,address operator,bytes16 id,uint64 validUntilRound,uint128 amount,string[] addresses)',
   DealOrder:
     'DealOrder(address client,address provider,bytes16 id,uint64 validUntilRound,uint128 pricePerLeafRound,uint64 leavesPerRound,uint128 escrow)',
   PiecesOrder:
@@ -30,6 +31,7 @@ export const STATEMENT_TYPES: Record<StatementKind, string> = {
     'TakeOverOrder(address client,bytes16 id,uint64 validUntilRound,uint64 dealId,uint128 pricePerLeafRoundMax,uint128 reward,string[] regions)',
   HandOver: 'HandOver(address provider,bytes16 id,uint64 validUntilRound,uint64 dealId,uint128 pricePerLeafRound)',
   KeyChange: 'KeyChange(address account,bytes16 id,uint64 validUntilRound,address successor)',
-  ParameterChange: 'ParameterChange(address host,bytes16 id,uint64 validUntilRound,uint64 fromOpening,bytes32 parameters)',
+  ParameterChange:
+    'ParameterChange(address host,bytes16 id,uint64 validUntilRound,uint64 fromOpening,bytes32 parameters)',
   ReadPermission: 'ReadPermission(address label,address provider,address reader,uint64 validUntilRound)'
 }

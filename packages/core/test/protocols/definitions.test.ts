@@ -18,7 +18,7 @@ function selfProofOf(nodesSizeBytes: number): Command {
     docket: true,
     proofs: new Uint8Array(32)
   }
-  const proof = { pieceIndex: 0, leafIndices: [0], leaves: new Uint8Array(32), nodes: new Uint8Array(100_000) }
+  const proof = { pieceId: 0, leafIndices: [0], leaves: new Uint8Array(32), nodes: new Uint8Array(100_000) }
   const proofs = [proof, { ...proof, nodes: new Uint8Array(nodesSizeBytes) }]
   return { kind: 'SelfProof', statement, signature: new Uint8Array(65), proofs }
 }

@@ -29,7 +29,7 @@ it.each([1, 20, LEAVES_PER_ROUND_MAX])(
   leavesPerRound => {
     const nodesSizeBytes = multiProofSizeBytes({ rawSize: PIECE_SIZE_BYTES_MAX, leafIndices: [12_345_678] }) - 32
     const proofs = Array.from({ length: leavesPerRound }, (_, index) => ({
-      pieceIndex: 4_000_000_000 + index,
+      pieceId: 4_000_000_000 + index,
       leafIndices: [12_345_678],
       leaves: new Uint8Array(32),
       nodes: new Uint8Array(nodesSizeBytes)

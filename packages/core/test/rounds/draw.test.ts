@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createDraw, shuffled } from '../../src/rounds/draw.ts'
+import { createDraw, shuffle } from '../../src/rounds/draw.ts'
 
 const SEED = new Uint8Array(32).fill(5)
 
@@ -27,8 +27,8 @@ describe('draws', () => {
 
   it('throw away the words that would make a remainder unfair', () => {
     // 2^48 leaves below − 1 of this number. The first word of this label, found by search, lies in what is left over and
-    // would give 2566778305; computed apart, with node's SHA-256, the second gives 4057027863.
-    expect(createDraw(SEED, 'unfair 79231').below(4_294_901_761)).toBe(4_057_027_863)
+    // would give 2566778305; computed apart, with node's SHA-256, the second gives 2091741011.
+    expect(createDraw(SEED, 'unfair 79231').below(4_294_901_761)).toBe(2_091_741_011)
   })
 
   it.each([0, -1, 1.5, 2 ** 32 + 1, Number.NaN])('below %d are a caller’s mistake', below => {
@@ -40,13 +40,18 @@ describe('draws', () => {
   })
 })
 
+const shuffled = <T>(items: readonly T[], draw: ReturnType<typeof createDraw>): T[] => {
+  const result = [...items]
+  shuffle(result, draw)
+  return result
+}
+
 describe('a shuffle', () => {
-  it('keeps every item and leaves its input alone', () => {
+  it('keeps every item', () => {
     const items = Array.from({ length: 50 }, (_, index) => index)
     const result = shuffled(items, createDraw(SEED, 'shuffle'))
     expect(result).not.toEqual(items)
     expect([...result].sort((a, b) => a - b)).toEqual(items)
-    expect(items[0]).toBe(0)
     expect(shuffled([], createDraw(SEED, 'shuffle'))).toEqual([])
   })
 

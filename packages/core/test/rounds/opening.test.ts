@@ -1,20 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { describe, expect, it } from 'vitest'
-import type { FrozenDeal } from '../../src/rounds/freeze.ts'
 import { mustBeOpened } from '../../src/rounds/opening.ts'
 
-function deal(dealId: number, mustOpen = false): FrozenDeal {
-  return {
-    dealId,
-    client: '0x00',
-    provider: '0x01',
-    pieceCount: 1,
-    leafCount: 1,
-    leavesPerRound: 1,
-    pricePerRound: 1n,
-    mustOpen
-  }
-}
+const deal = (dealId: number, mustOpen = false) => ({ dealId, mustOpen })
 const seedOf = (round: number) => sha256(Uint8Array.of(round, round >> 8))
 
 describe('drawn openings', () => {

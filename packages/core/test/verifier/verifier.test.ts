@@ -287,7 +287,7 @@ describe('an attestation', () => {
     }
     await peers.startVerifier(signer!, { ledger: flaky }).receive(2, [await pushFor(signer!)])
     await network.clock.advanceTo(network.clock.now() + 2000)
-    expect(network.state.open!.verdicts.has(signer!.address)).toBe(true)
+    expect(network.state.open!.attestations.has(signer!.address)).toBe(true)
     expect(peers.errors).toEqual([])
   })
 
@@ -302,7 +302,7 @@ describe('an attestation', () => {
     await network.openRound()
     peers.startProver(PROVIDER, pieces)
     await settled()
-    expect(network.state.open!.verdicts.size).toBe(3)
+    expect(network.state.open!.attestations.size).toBe(3)
   })
 })
 

@@ -138,6 +138,7 @@ class RoundFiles implements DiskTranscriptStore {
       const deals = transcripts.map(transcript => ({
         dealId: transcript.dealId,
         digest: digestOfTranscript(transcript),
+        asked: transcript.asked,
         record: recordOf(file, transcript)
       }))
       const index = encodeSealedRound({ version: 1, attestation, deals })
@@ -171,7 +172,7 @@ class RoundFiles implements DiskTranscriptStore {
         deals.map(({ digest }) => digest),
         index
       )
-      if (deal.record === null) return { transcript: silenceOf(attestation, dealId), path }
+      if (deal.record === null) return { transcript: silenceOf(attestation, deal), path }
       const { offset, sizeBytes } = deal.record
       const kept = decodeTranscriptRecord(await readAt(handle, offset, sizeBytes), deal.digest)
       if (kept === undefined) throw damaged(round, `the transcript of deal ${dealId}`)
@@ -246,8 +247,11 @@ function recordOf({ records }: OpenFile, { dealId, push }: Transcript) {
 }
 
 /** What was not pushed follows from the attestation. */
-function silenceOf({ statement: { round, verifier } }: CommandOf<'Attestation'>, dealId: number): Transcript {
-  return { version: 1, round, dealId, verifier, verdict: 'no answer', reason: '', push: null }
+function silenceOf(
+  { statement: { round, verifier } }: CommandOf<'Attestation'>,
+  { dealId, asked }: SealedRound['deals'][number]
+): Transcript {
+  return { version: 1, round, dealId, verifier, asked, verdict: 'no answer', reason: '', push: null }
 }
 
 async function readIndex(handle: FileHandle, round: number, sizeBytes: number): Promise<SealedRound> {

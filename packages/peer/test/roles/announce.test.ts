@@ -1,4 +1,4 @@
-import type { Ledger } from '@holdfast/core'
+import { type Ledger, newestAskOf } from '@holdfast/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { PROVIDER, STRANGER, TestNetwork, VERIFIERS } from '../../../core/test/ledger/network-fixture.ts'
 import { announceAsk, announceStake } from '../../src/roles/announce.ts'
@@ -21,7 +21,7 @@ function components(signer = PROVIDER, ledger: Ledger = network.ledger) {
 describe('an ask', () => {
   it('is made once, and again only when it says something else', async () => {
     expect(await announceAsk(components(), OFFER)).toBe(true)
-    expect(network.state.asks.get(PROVIDER.address)).toMatchObject(OFFER)
+    expect(newestAskOf(network.state, PROVIDER.address)).toMatchObject(OFFER)
     expect(await announceAsk(components(), OFFER)).toBe(false)
     const others = [
       { ...OFFER, addresses: ['/ip4/127.0.0.1/tcp/2'] },
@@ -32,14 +32,14 @@ describe('an ask', () => {
     ]
     for (const offer of others) {
       expect(await announceAsk(components(), offer)).toBe(true)
-      expect(network.state.asks.get(PROVIDER.address)).toMatchObject(offer)
+      expect(newestAskOf(network.state, PROVIDER.address)).toMatchObject(offer)
     }
   })
 
   it('is valid for no longer than the network allows', async () => {
     network = new TestNetwork({ statementRoundsMax: 3 })
     expect(await announceAsk(components(), OFFER)).toBe(true)
-    expect(network.state.asks.get(PROVIDER.address)?.validUntilRound).toBe(3)
+    expect(newestAskOf(network.state, PROVIDER.address)?.validUntilRound).toBe(3)
   })
 })
 
@@ -52,6 +52,8 @@ describe('a stake', () => {
     expect(await announceStake(components(VERIFIER), ['/ip4/127.0.0.1/tcp/2'])).toBe(true)
     expect(network.state.verifiers.get(VERIFIER!.address)).toEqual({
       stake: stakeUnit,
+      leaving: [],
+      operator: VERIFIER!.address,
       addresses: ['/ip4/127.0.0.1/tcp/2']
     })
     expect(network.freeOf(VERIFIER!)).toBe(before - stakeUnit)

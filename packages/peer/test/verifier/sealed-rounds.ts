@@ -23,18 +23,36 @@ const bytesOf = (name: string, sizeBytes: number) => {
 export function keptOf(round: number, dealId: number, nodes = 800): KeptTranscript {
   const name = `${round}/${dealId}`
   const proofs: PieceProof[] = [
-    { pieceIndex: 0, leafIndices: [dealId], leaves: bytesOf(name, 32), nodes: bytesOf(`${name}/nodes`, nodes) }
+    { pieceId: 0, leafIndices: [dealId], leaves: bytesOf(name, 32), nodes: bytesOf(`${name}/nodes`, nodes) }
   ]
   const push = { proofs: digestOfProofs(proofs), signature: bytesOf(`${name}/signature`, 65) }
   return {
-    transcript: { version: 1, round, dealId, verifier: VERIFIER, verdict: 'pass', reason: '', push },
+    transcript: {
+      version: 1,
+      round,
+      dealId,
+      verifier: VERIFIER,
+      asked: bytesOf(`${dealId}/asked`, 32),
+      verdict: 'pass',
+      reason: '',
+      push
+    },
     proofs
   }
 }
 
 /** Of a deal that nothing came from. */
 export function silenceOf(round: number, dealId: number): Transcript {
-  return { version: 1, round, dealId, verifier: VERIFIER, verdict: 'no answer', reason: '', push: null }
+  return {
+    version: 1,
+    round,
+    dealId,
+    verifier: VERIFIER,
+    asked: bytesOf(`${dealId}/asked`, 32),
+    verdict: 'no answer',
+    reason: '',
+    push: null
+  }
 }
 
 export function attestationOf(round: number, transcripts: readonly Transcript[]): CommandOf<'Attestation'> {
