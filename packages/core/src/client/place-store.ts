@@ -1,6 +1,7 @@
 /** Which providers the replicas go to that do not stand yet: the ledger's asks, and what the client knows of them. */
 import { CoreError } from '../error.ts'
 import type { Signer } from '../identity.ts'
+import { askOf, asksInForce } from '../ledger/asks.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { LedgerState } from '../ledger/state.ts'
 import type { Offer } from '../placement/failure-domains.ts'
@@ -50,8 +51,8 @@ export function placeStore(
     ...survey.standing.map(({ provider }) => [provider, 'has a replica'] as const),
     ...tried
   ])
-  const standing = survey.standing.flatMap(({ provider }) => state.asks.get(provider) ?? [])
-  const placement = selectProviders(state.asks.values(), {
+  const standing = survey.standing.flatMap(({ provider }) => askOf(state, provider) ?? [])
+  const placement = selectProviders(asksInForce(state), {
     ...needs,
     count,
     sizeBytes: needs.object.replica(0).reduce((sum, { rawSize }) => sum + rawSize, 0),

@@ -1,7 +1,8 @@
 /** What storing a replica with one provider still takes, and costs: one plan, for the quote as well as for doing it. */
+import { bytesToHex } from '@noble/hashes/utils.js'
 import { isPresent } from '../ledger/piece-rules.ts'
 import { quoteDeal } from '../ledger/price.ts'
-import type { Deal, DealPiece, LedgerState } from '../ledger/state.ts'
+import type { Deal, LedgerState } from '../ledger/state.ts'
 import type { Statement } from '../ledger/statements.ts'
 import type { Address } from '../schema.ts'
 import type { ReplicaPiece } from './components.ts'
@@ -58,10 +59,6 @@ export function findDeal(state: LedgerState, client: Address, provider: Address)
  * part of. By its label where that is the piece's own.
  */
 export function holds({ pieces }: Pick<Deal, 'pieces'>, { label, cid }: Pick<PlannedPiece, 'label' | 'cid'>): boolean {
-  return pieces.some(piece => (cid === undefined ? hasLabel(piece, label) : piece.cid.equals(cid)))
-}
-
-function hasLabel(piece: DealPiece, label: Uint8Array): boolean {
-  const own = piece.root.bytes
-  return own.length === label.length && own.every((byte, index) => byte === label[index])
+  const text = bytesToHex(label)
+  return pieces.filter(isPresent).some(piece => (cid === undefined ? piece.label === text : piece.cid.equals(cid)))
 }

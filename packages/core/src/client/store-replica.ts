@@ -5,7 +5,7 @@
  * that was sent in part goes on from there.
  */
 import { bytesToHex } from '@noble/hashes/utils.js'
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import type { z } from 'zod'
 import { machineClock } from '../clock.ts'
 import { CoreError } from '../error.ts'

@@ -5,6 +5,7 @@
  * What stands is read from the ledger, so that the same store goes on where it stopped, also in another process.
  */
 import { CoreError } from '../error.ts'
+import { askOf } from '../ledger/asks.ts'
 import type { Offer } from '../placement/failure-domains.ts'
 import type { ChosenProvider } from '../placement/select-providers.ts'
 import type { Address } from '../schema.ts'
@@ -65,7 +66,7 @@ class Store {
     this.#options = options
     this.#survey = surveyObject(state, components.signer.address, object, replicas)
     this.#stored = [...this.#survey.standing]
-    this.#sources = openPullSources(this.#stored.flatMap(({ provider }) => state.asks.get(provider) ?? []))
+    this.#sources = openPullSources(this.#stored.flatMap(({ provider }) => askOf(state, provider) ?? []))
   }
 
   async run(): Promise<StoredReplica[]> {

@@ -16,7 +16,8 @@ import { createLedgerMachine } from '../../src/ledger/ledger.ts'
 import { encodeHead, type HeadAuthority, hashHead, type SignedLogHead, verifyHead } from '../../src/ledger/log-head.ts'
 import type { LogProofSource } from '../../src/ledger/log-proofs.ts'
 import type { LedgerTools } from '../../src/ledger/rules.ts'
-import { hashState, type LedgerState } from '../../src/ledger/state.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
+import type { LedgerState } from '../../src/ledger/state.ts'
 import { type NetworkParameters, networkIdOf } from '../../src/network.ts'
 
 /** A log that a suite can drive. */
