@@ -68,11 +68,8 @@ export function forkProofOf(
   const contradiction = contradictionOf(a, b, path)
   if (contradiction === undefined) return undefined
   const [lower, higher] = inOrder(a, b)
-  return encode({
-    version: 1,
-    heads: [encodeHead(lower), encodeHead(higher)],
-    path: contradiction === 'begins otherwise' ? path : []
-  })
+  const heads = [encodeHead(lower), encodeHead(higher)]
+  return Uint8Array.from(encode({ version: 1, heads, path: contradiction === 'begins otherwise' ? path : [] }))
 }
 
 export type ForkVerdict =
