@@ -8,10 +8,22 @@ export * from './beacon/drand-beacon.ts'
 export * from './client/components.ts'
 export * from './client/fetch-blocks.ts'
 export * from './client/find-replicas.ts'
+export {
+  createPieceLocator,
+  type FindReplicas,
+  findPiece,
+  type LocateComponents,
+  type PieceAtProvider
+} from './client/locate-pieces.ts'
 export * from './client/measurements.ts'
+export * from './client/open-object.ts'
+export * from './client/pack-object.ts'
 export type { PlaceComponents, StoreNeeds } from './client/place-store.ts'
+export * from './client/private-object.ts'
 export * from './client/public-object.ts'
 export { quoteStore, type StoreQuote } from './client/quote-store.ts'
+export { type RangeComponents, type RangeRequest, readPieceRange } from './client/read-piece-range.ts'
+export * from './client/staging.ts'
 export * from './client/store.ts'
 export type { StoredReplica } from './client/survey.ts'
 export * from './client/transfer-terms.ts'

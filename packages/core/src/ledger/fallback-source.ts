@@ -16,14 +16,14 @@ const HOST_AGAIN_MS = 30_000
  * @throws {RangeError} for none
  */
 export function createFallbackSource(sources: readonly LedgerSource[], clock: Pick<Clock, 'now'>): LedgerSource {
-  const [host, ...followers] = sources
+  const host = sources[0]
   if (host === undefined) throw new RangeError('expected at least one source of the ledger, got none')
-  if (followers.length === 0) return host
+  if (sources.length === 1) return host
   let preferred = host
   let leftHostMs = 0
 
   async function first<T>(ask: (source: LedgerSource) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    if (preferred !== host && Math.abs(clock.now() - leftHostMs) >= HOST_AGAIN_MS) preferred = host
+    if (preferred !== host && Math.abs(clock.now() - leftHostMs) >= HOST_AGAIN_MS) prefer(sources[0]!)
     const begun = preferred
     let failure: unknown
     for (const source of [begun, ...sources.filter(one => one !== begun)]) {

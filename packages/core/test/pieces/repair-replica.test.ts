@@ -16,7 +16,7 @@ import { file, gather, text } from '../content/memory-content.ts'
 import { expectSame, join, noise, type PrivateFixture, packPrivateTree, SECRET } from './private-objects.ts'
 
 const WORDS = text('the quick brown fox jumps over the lazy dog; '.repeat(4000))
-const LARGE = text('the quick brown fox jumps over the lazy dog; '.repeat(50_000))
+const LARGE = text('the quick brown fox jumps over the lazy dog; '.repeat(60_000))
 
 let fixture: PrivateFixture
 beforeAll(async () => {

@@ -7,13 +7,14 @@
 import {
   type Clock,
   type Command,
-  type CoreError,
+  CoreError,
   createFollower,
   type Follower,
   type HeadExchange,
   type LedgerSource,
   type LedgerTools,
   type NetworkParameters,
+  type Receipt,
   type SignedLogHead,
   type Signer,
   signedDigestsOf,
@@ -25,6 +26,9 @@ import { recoverLedger } from './recover-ledger.ts'
 import type { ServedLedger } from './serve-ledger.ts'
 import type { SignaturePool } from './signature-pool.ts'
 import { createSnapshotKeeper, type SnapshotEvent } from './snapshot-keeper.ts'
+
+/** Below the time of a submission, so that the receipt still reaches whoever asked. */
+const RELAY_MS_MAX = 10_000
 
 export interface DurableFollower extends Follower {
   /** For `serveLedger`. */
@@ -125,6 +129,24 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
     ...(onDamage !== undefined && { onDamage }),
     ...(onUnreachable !== undefined && { onUnreachable })
   })
+  /** Gives up on the host in time to answer whoever asked. */
+  async function relay(command: Command, during: AbortSignal): Promise<Receipt> {
+    const deadline = new AbortController()
+    const answered = new AbortController()
+    const leave = () => deadline.abort(during.reason)
+    during.addEventListener('abort', leave, { once: true })
+    clock.sleep(RELAY_MS_MAX, answered.signal).then(
+      () => deadline.abort(new CoreError('LEDGER_UNREACHABLE', 'the ledger host did not answer in time')),
+      () => undefined
+    )
+    try {
+      return await made().host.submit(command, deadline.signal)
+    } finally {
+      answered.abort()
+      during.removeEventListener('abort', leave)
+    }
+  }
+
   async function stop(): Promise<void> {
     ended.abort()
     await follower.stop()
@@ -139,7 +161,7 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
     },
     entries: reader.entries,
     ...follower.proofs,
-    submit: (command, { signal: during }) => made().host.submit(command, during),
+    submit: (command, { signal: during }) => relay(command, during),
     seen: command =>
       signSeenReceipt(
         follower.state.networkId,

@@ -46,21 +46,6 @@ it('goes on with other pieces after one was given up', async () => {
   expect(`${(await digest()).cid}`).toBe(cidOf(bytes))
 })
 
-it('a piece that is too large is refused, and the thread lives on', async () => {
-  threads = createHashingThreads({ count: 1 })
-  const large = threads.createHasher()
-  const chunk = new Uint8Array(8 * 1024 * 1024)
-  await expect(
-    (async () => {
-      for (let i = 0; i < 140; i++) await large.update(chunk)
-      await large.digest()
-    })()
-  ).rejects.toThrow(RangeError)
-  const { update, digest } = threads.createHasher()
-  await update(chunk)
-  expect(`${(await digest()).cid}`).toBe(cidOf(chunk))
-})
-
 it('says that it was stopped to whoever still waits, and starts anew', async () => {
   threads = createHashingThreads({ count: 1 })
   const { update, digest } = threads.createHasher()

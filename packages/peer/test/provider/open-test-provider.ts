@@ -60,7 +60,7 @@ export async function openTestProvider(
       clock,
       prover,
       terms: { address: signer.address, pricePerLeafRoundMin: 100n, leavesPerRoundMax: 64 },
-      leaseLimits: { bytesMax: 1e9, bytesPerClientMax: 1e9 },
+      leaseLimits: { bytesMax: 100e9, bytesPerClientMax: 100e9 },
       budget,
       announced: () => node.addresses()
     },
