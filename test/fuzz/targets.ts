@@ -1,5 +1,6 @@
 import type { FuzzTarget } from './fuzz.ts'
+import { ledgerTargets } from './ledger.ts'
 import { proofsTargets } from './proofs.ts'
 
 /** Everything that is fuzzed, in all packages. */
-export const fuzzTargets: readonly FuzzTarget[] = [...proofsTargets]
+export const fuzzTargets: readonly FuzzTarget[] = [...proofsTargets, ...ledgerTargets]

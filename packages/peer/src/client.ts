@@ -11,6 +11,7 @@
  * Stores publicly: every replica is the same CAR, and anyone who knows the root CID can read it.
  */
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import {
   type Address,
   createBlockFetcher,
@@ -34,6 +35,7 @@ import {
 import { CID } from 'multiformats/cid'
 import { PeerError } from './error.ts'
 import { type WrittenTree, writeTree } from './files/index.ts'
+import { createHashingThreads } from './hashing/hashing-threads.ts'
 import { loadKey } from './key-file.ts'
 import { readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
@@ -47,6 +49,9 @@ const LEAVES_PER_ROUND_DEFAULT = 20
 const REPLICAS_DEFAULT = 3
 /** A month of hourly rounds. */
 const ROUNDS_DEFAULT = 30 * 24
+
+/** Pieces are committed to beside the main thread, which reads, encrypts and sends. */
+const HASHING_THREADS_MAX = Math.min(4, availableParallelism())
 
 export interface ClientOptions {
   /** A network description, or the path of one. */
@@ -94,6 +99,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   await using starting = new AsyncDisposableStack()
   const node = starting.use(await createNode({ privateKey, listen: [] }))
   await node.start()
+  const hashing = starting.use(createHashingThreads({ count: HASHING_THREADS_MAX }))
   const life = starting.move()
   const connection = {
     node: node.libp2p,
@@ -146,7 +152,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const client: Client = {
     address: signer.address,
     ledger,
-    pack: (path, wishes = {}) => packPath(path, nodeHasher, wishes),
+    pack: (path, wishes = {}) => packPath(path, { nodeHasher, createHasher: hashing.createHasher }, wishes),
     quote: async (object, wishes = {}) => quoteStore({ ledger: await ledger(), signer }, complete(object, wishes)),
     async store(object, wishes = {}) {
       if (options.key === undefined)

@@ -4,6 +4,7 @@
  * Strict: a key that nobody reads is refused with its line, because a misspelt limit would otherwise be no limit.
  * Knows shapes and ranges only; whether an address can be bound or a disk has the room, the peer finds out.
  */
+import { isAbsolute } from 'node:path'
 import { AMOUNT_MAX, QUICKNET_RELAYS } from '@holdfast/core'
 import { isMultiaddr, multiaddr } from '@multiformats/multiaddr'
 import { parse, TomlError } from 'smol-toml'
@@ -20,6 +21,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** A piece must fit; anything less than this donates nothing. */
 const ALLOCATE_BYTES_MIN = 2 ** 20
+
+/** One transfer must fit. */
+const TRANSFER_BYTES_MIN = 4 * 2 ** 20
 
 export interface PeerConfig {
   readonly roles: readonly Role[]
@@ -54,6 +58,18 @@ export interface ProviderConfig {
   readonly pricePerLeafRound: bigint
   /** Where the disk stands, as the operator names it; undefined when nobody said. */
   readonly region?: string
+  /** Where new pieces go, absolute paths; without any, the data directory. */
+  readonly directories?: readonly ProviderDirectory[]
+  /** Of the space, what is kept for clients who have not ordered yet; half of it when nobody said. */
+  readonly leaseBytes?: number
+  /** Memory for transfers of strangers; undefined for the built-in bound. */
+  readonly transferBytes?: number
+}
+
+export interface ProviderDirectory {
+  readonly path: string
+  /** Of the whole space; undefined for as much as its disk has. */
+  readonly allocateBytes?: number
 }
 
 /** About 2.5 credits for a TiB and month at rounds of an hour: what storage with proofs costs elsewhere. */
@@ -113,6 +129,11 @@ const regionSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, {
   error: 'expected up to 32 lower-case letters, digits and hyphens, such as "eu-west"'
 })
 
+const directorySchema = z.strictObject({
+  path: z.string().refine(isAbsolute, { error: 'expected an absolute path, such as "/mnt/disk2/holdfast"' }),
+  allocateBytes: sizeSchema.optional()
+})
+
 const apiListenSchema = z.string().refine(text => parseListen(text) !== undefined, {
   error: 'expected an address of this machine only, such as "127.0.0.1:4741" or "unix:/run/holdfast.sock"'
 })
@@ -143,7 +164,12 @@ const configSchema = z.strictObject({
     .strictObject({
       allocateBytes: sizeSchema.default(DEFAULT_CONFIG.provider.allocateBytes),
       pricePerLeafRound: amountSchema.default(DEFAULT_CONFIG.provider.pricePerLeafRound),
-      region: regionSchema.optional()
+      region: regionSchema.optional(),
+      directories: z.array(directorySchema).readonly().optional(),
+      leaseBytes: sizeSchema.optional(),
+      transferBytes: sizeSchema
+        .refine(bytes => bytes >= TRANSFER_BYTES_MIN, { error: 'expected at least 4MiB' })
+        .optional()
     })
     .default(DEFAULT_CONFIG.provider)
 })
@@ -226,6 +252,15 @@ pricePerLeafRound = "${provider.pricePerLeafRound}"
 # Where the disk stands, so that clients can spread their replicas.
 ${region}
 
+# Other disks for new pieces, each with its part of the space or with as much as it has.
+${formatDirectories(provider)}
+
+# How much of the space is kept for clients who have sent bytes and not ordered yet; half of it without this.
+${formatSizeKey('leaseBytes', provider.leaseBytes, '20GB')}
+
+# Memory for transfers; a client who comes when it is used up is told to come back later.
+${formatSizeKey('transferBytes', provider.transferBytes, '192MiB')}
+
 [verifier]
 # Credits that it stakes, in attoFIL, as a string: one place for each whole unit of the network; without it, one place.
 ${stake}
@@ -234,6 +269,19 @@ ${stake}
 # Where a host asks for the rounds of the public beacon; every answer is verified.
 beaconRelays = [${ledgerHost.beaconRelays.map(quote).join(', ')}]
 `
+}
+
+function formatDirectories({ directories = [] }: ProviderConfig): string {
+  if (directories.length === 0) return '# directories = [{ path = "/mnt/disk2/holdfast", allocateBytes = "2TB" }]'
+  const tables = directories.map(({ path, allocateBytes }) => {
+    const limit = allocateBytes === undefined ? '' : `, allocateBytes = ${allocateBytes}`
+    return `{ path = ${quote(path)}${limit} }`
+  })
+  return `directories = [${tables.join(', ')}]`
+}
+
+function formatSizeKey(key: string, bytes: number | undefined, example: string): string {
+  return bytes === undefined ? `# ${key} = "${example}"` : `${key} = ${bytes}`
 }
 
 function quote(text: string): string {

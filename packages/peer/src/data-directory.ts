@@ -7,6 +7,9 @@
  * config.toml    what the operator wants
  * network.json   the network description
  * pieces/        one file a piece
+ * index/         Level: where pieces and blocks are; rebuilt from the pieces
+ * reserve        room that is given up when the disk is full, so that ledger and index go on
+ * deny           content that this peer stores and serves for nobody, one CID a line
  * ledger/        segments of the log
  * transcripts/   what this verifier attested by, one file a round
  * api.json       where the local API listens while the daemon runs
@@ -33,6 +36,9 @@ export interface DataDirectoryPaths {
   readonly configFile: string
   readonly networkFile: string
   readonly piecesDirectory: string
+  readonly indexDirectory: string
+  readonly reserveFile: string
+  readonly denyFile: string
   readonly ledgerDirectory: string
   readonly transcriptsDirectory: string
   readonly stateDirectory: string
@@ -55,6 +61,9 @@ export function dataDirectoryPaths(path: string): DataDirectoryPaths {
     configFile: join(path, 'config.toml'),
     networkFile: join(path, 'network.json'),
     piecesDirectory: join(path, 'pieces'),
+    indexDirectory: join(path, 'index'),
+    reserveFile: join(path, 'reserve'),
+    denyFile: join(path, 'deny'),
     ledgerDirectory: join(path, 'ledger'),
     transcriptsDirectory: join(path, 'transcripts'),
     stateDirectory: join(path, 'state'),

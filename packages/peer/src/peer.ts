@@ -13,7 +13,6 @@ import {
   networkIdOf,
   portableSignatureVerifier
 } from '@holdfast/core'
-import type { NodeHasher } from '@holdfast/proofs'
 import { loadConfig, type Role } from './config.ts'
 import { dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
 import { loadOrCreateKey } from './key-file.ts'
@@ -24,7 +23,7 @@ import type { PeerComponents, PeerEvent } from './roles/components.ts'
 import { startFollowing, startHosting } from './roles/ledger-role.ts'
 import { startProvider } from './roles/provider-role.ts'
 import { startVerifier } from './roles/verifier-role.ts'
-import { createPieceBlockstore, createPieceStore, type PieceStore } from './storage/index.ts'
+import { createPieceBlockstore, openPeerStore } from './storage/index.ts'
 
 export type { PeerEvent } from './roles/components.ts'
 
@@ -73,9 +72,16 @@ export async function startPeer({
   )
   const onError = (error: unknown) => onEvent({ kind: 'error', error })
   const store = config.roles.includes('provider')
-    ? await openStore(starting, { directory, config, clock, emit: onEvent, signal }, nodeHasher)
+    ? await openPeerStore(starting, {
+        directory,
+        config: config.provider,
+        nodeHasher,
+        clock,
+        onEvent: event => onEvent({ kind: 'store', event }),
+        ...(signal !== undefined && { signal })
+      })
     : undefined
-  const blocks = store !== undefined && { blockstore: createPieceBlockstore(store) }
+  const blocks = store !== undefined && { blockstore: createPieceBlockstore(store.store) }
   const node = starting.use(await createNode({ privateKey, listen: [...config.listen], ...blocks }))
   await node.start()
   const components: PeerComponents = {
@@ -110,29 +116,4 @@ export async function startPeer({
     stop,
     [Symbol.asyncDispose]: stop
   }
-}
-
-async function openStore(
-  life: AsyncDisposableStack,
-  {
-    directory,
-    config,
-    clock,
-    emit,
-    signal
-  }: Pick<PeerComponents, 'directory' | 'config' | 'clock' | 'emit' | 'signal'>,
-  nodeHasher: NodeHasher
-): Promise<PieceStore> {
-  const store = createPieceStore({
-    directory: directory.piecesDirectory,
-    level: directory.state.sublevel('pieces'),
-    capacityBytes: config.provider.allocateBytes,
-    nodeHasher,
-    clock,
-    onEvent: event => emit({ kind: 'store', event })
-  })
-  life.use(store)
-  // Hashes again what the index has lost, which can take as long as the disk is large.
-  await store.start(signal === undefined ? {} : { signal })
-  return store
 }

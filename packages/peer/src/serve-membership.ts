@@ -21,13 +21,15 @@ export interface MembershipComponents {
   readonly node: PeerNode
   readonly network: () => NetworkDescription
   readonly clock: Pick<Clock, 'now'>
+  /** The newest round that this peer knows of. */
+  readonly round: () => number
   /** 32 fresh bytes: the key of the node that dials back, which must be another than the one they know. */
   readonly random: (sizeBytes: number) => Uint8Array
 }
 
 export async function serveMembership(
   life: AsyncDisposableStack,
-  { node, network, clock, random }: MembershipComponents,
+  { node, network, clock, round, random }: MembershipComponents,
   options: ServeOptions
 ): Promise<void> {
   life.use(
@@ -36,7 +38,7 @@ export async function serveMembership(
       networkInfo,
       async () => ({
         ok: true,
-        value: { description: formatNetworkDescription(network()), timeMs: clock.now() }
+        value: { description: formatNetworkDescription(network()), timeMs: clock.now(), round: round() }
       }),
       { ...options, networkId: ANY_NETWORK }
     )

@@ -7,7 +7,11 @@ import { Worker, type WorkerOptions } from 'node:worker_threads'
  * @param name - the file's name beside the caller, without its ending
  * @param caller - the caller's `import.meta.url`
  */
-export function startThread(name: string, caller: string, options: Pick<WorkerOptions, 'workerData'> = {}): Worker {
+export function startThread(
+  name: string,
+  caller: string,
+  options: Pick<WorkerOptions, 'workerData' | 'transferList'> = {}
+): Worker {
   const isSource = caller.endsWith('.ts')
   const file = new URL(`./${name}.${isSource ? 'ts' : 'js'}`, caller)
   const worker = new Worker(file, { ...options, ...(isSource && { execArgv: ['--conditions=source'] }) })

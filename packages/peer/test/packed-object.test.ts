@@ -34,10 +34,10 @@ async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
 
 it('waits on disk as the pieces it names, and is gone when it is disposed of', async () => {
   {
-    await using object = await packPath(source, nodeHasher, { stagingDirectory })
+    await using object = await packPath(source, { nodeHasher }, { stagingDirectory })
     expect(object).toMatchObject({ fileCount: 2, contentSizeBytes: 3 * MIB + 5 })
     const [piece] = object.pieces
-    const bytes = await bytesOf(object.readPiece(0, 0))
+    const bytes = await bytesOf(object.replica(0)[0]!.read(0))
     expect(bytes).toHaveLength(piece!.rawSize)
     const hasher = createPieceHasher({ nodeHasher })
     hasher.update(bytes)
@@ -45,14 +45,14 @@ it('waits on disk as the pieces it names, and is gone when it is disposed of', a
     expect(piece!.leafCount).toBe(leafCountOf(bytes.length))
     // From any offset on, as often as it takes.
     for (const offset of [1, MIB, bytes.length - 1, bytes.length])
-      expect(Buffer.compare(await bytesOf(object.readPiece(0, offset)), bytes.subarray(offset))).toBe(0)
+      expect(Buffer.compare(await bytesOf(object.replica(0)[0]!.read(offset)), bytes.subarray(offset))).toBe(0)
     expect(await readdir(stagingDirectory)).toHaveLength(1)
   }
   expect(await readdir(stagingDirectory)).toEqual([])
 })
 
 it('leaves out what is to be ignored', async () => {
-  await using object = await packPath(source, nodeHasher, { stagingDirectory, ignore: path => path === 'a.bin' })
+  await using object = await packPath(source, { nodeHasher }, { stagingDirectory, ignore: path => path === 'a.bin' })
   expect(object).toMatchObject({ fileCount: 1, contentSizeBytes: 5 })
 })
 
@@ -61,24 +61,28 @@ it.each([
   ['is an empty directory', 'empty', 'NOTHING_TO_STORE']
 ])('a path that %s leaves nothing behind', async (_, name, code) => {
   await mkdir(join(source, 'empty'))
-  await expect(packPath(join(source, name), nodeHasher, { stagingDirectory })).rejects.toMatchObject({ code })
+  await expect(packPath(join(source, name), { nodeHasher }, { stagingDirectory })).rejects.toMatchObject({ code })
   expect(await readdir(stagingDirectory)).toEqual([])
 })
 
 it('an abort leaves nothing behind', async () => {
   const leaving = new AbortController()
-  const packing = packPath(source, nodeHasher, {
-    stagingDirectory,
-    signal: leaving.signal,
-    onPackProgress: () => leaving.abort(new Error('enough'))
-  })
+  const packing = packPath(
+    source,
+    { nodeHasher },
+    {
+      stagingDirectory,
+      signal: leaving.signal,
+      onPackProgress: () => leaving.abort(new Error('enough'))
+    }
+  )
   await expect(packing).rejects.toThrow('enough')
   expect(await readdir(stagingDirectory)).toEqual([])
 })
 
 it('a directory for the pieces that is not there is named, with what to do', async () => {
   const nowhere = join(stagingDirectory, 'nowhere')
-  await expect(packPath(source, nodeHasher, { stagingDirectory: nowhere })).rejects.toMatchObject({
+  await expect(packPath(source, { nodeHasher }, { stagingDirectory: nowhere })).rejects.toMatchObject({
     code: 'STAGING_FAILED',
     message: expect.stringMatching(/nowhere cannot be written \(ENOENT\).*TMPDIR/),
     details: { path: nowhere }
@@ -98,7 +102,7 @@ function mountSmallDisk(path: string): boolean {
 
 it('a disk that is full is named, with what to do, and left as it was', async context => {
   if (!mountSmallDisk(stagingDirectory)) context.skip('mounting a small disk needs root')
-  await expect(packPath(source, nodeHasher, { stagingDirectory })).rejects.toMatchObject({
+  await expect(packPath(source, { nodeHasher }, { stagingDirectory })).rejects.toMatchObject({
     code: 'STAGING_FAILED',
     message: expect.stringMatching(/is full.*TMPDIR/)
   })

@@ -29,7 +29,11 @@ async function openMember() {
   const node = await openNode(['/ip4/127.0.0.1/tcp/0'])
   const life = new AsyncDisposableStack()
   onTestFinished(() => life.disposeAsync())
-  await serveMembership(life, { node, network: () => NETWORK, clock: { now: () => 1_234 }, random }, { networkId })
+  await serveMembership(
+    life,
+    { node, network: () => NETWORK, clock: { now: () => 1_234 }, round: () => 7, random },
+    { networkId }
+  )
   return parsePeerAddresses(node.addresses())
 }
 
@@ -38,7 +42,7 @@ describe('a member of a network', () => {
     const member = await openMember()
     const { libp2p } = await openNode([])
     const answer = await request(libp2p, member, networkInfo, {}, { networkId: ANY_NETWORK })
-    expect(answer).toMatchObject({ kind: 'answer', value: { timeMs: 1_234 } })
+    expect(answer).toMatchObject({ kind: 'answer', value: { timeMs: 1_234, round: 7 } })
     if (answer.kind === 'answer') expect(parseNetworkDescription(answer.value.description)).toEqual(NETWORK)
   })
 

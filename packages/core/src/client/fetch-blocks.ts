@@ -1,16 +1,22 @@
 /**
- * Fetches public blocks from the providers of an object: the first that answers well, and the next one when it does not.
+ * Fetches public blocks from the providers of an object: from the fastest that this client has measured, and from the
+ * next one when it does not answer, stalls or lies.
  *
- * The caller checks every block against its CID. A provider that failed once goes to the end of the line.
+ * Every block is checked against its CID before it is handed on, so that a change of provider in mid-stream shows in no
+ * byte. A provider that failed once goes to the end of the line.
  */
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
+import { machineClock } from '../clock.ts'
 import { BLOCK_SIZE_BYTES_MAX, checkBlock, type FetchBlocks } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import { readBlocks } from '../protocols/definitions.ts'
 import { download } from '../protocols/download.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import type { Address } from '../schema.ts'
+import { createMeasurements, type Measurements } from './measurements.ts'
+import { openStopwatch } from './stopwatch.ts'
+import { impatient, type Patience } from './transfer-terms.ts'
 
 export interface BlockProvider {
   readonly provider: Address
@@ -20,7 +26,12 @@ export interface BlockProvider {
 export interface FetchOptions {
   readonly node: Pick<Libp2p, 'dialProtocol'>
   readonly networkId: Uint8Array
+  /** In the order in which they are asked while nothing is measured. */
   readonly providers: readonly BlockProvider[]
+  readonly measurements?: Measurements
+  readonly patience?: Patience
+  /** Default the machine's. */
+  readonly now?: () => number
   /** Told whenever a provider is left for the next one, and why. */
   readonly onFailure?: (failure: { readonly provider: Address; readonly reason: string }) => void
 }
@@ -30,37 +41,50 @@ export function createBlockFetcher({
   node,
   networkId,
   providers,
+  measurements = createMeasurements(),
+  patience = {},
+  now = machineClock.now,
   onFailure = () => undefined
 }: FetchOptions): FetchBlocks {
-  const line = [...providers]
+  const protocol = impatient(readBlocks, patience)
+  const line = rankForReading(providers, measurements)
 
   async function* fetchFrom(
-    { addresses }: BlockProvider,
+    { provider, addresses }: BlockProvider,
     cids: readonly CID[],
     signal: AbortSignal | undefined
   ): AsyncGenerator<Uint8Array> {
     const peer = parsePeerAddresses(addresses)
+    const askedMs = now()
     const answer = await download(
       node,
       peer,
-      readBlocks,
+      protocol,
       { cids: [...cids] },
       { networkId, ...(signal !== undefined && { signal }) }
     )
     if (answer.kind !== 'answer')
       throw failed(answer.kind === 'refused' ? `${answer.message} (${answer.code})` : answer.reason)
+    measurements.record(provider, { kind: 'latency', ms: now() - askedMs })
     const { header, chunks } = answer.value
     const { sizesBytes } = header
     if (sizesBytes.length !== cids.length || sizesBytes.some(size => size > BLOCK_SIZE_BYTES_MAX)) {
       await chunks.return?.()
       throw failed('answered for other blocks')
     }
+    const watch = openStopwatch(now)
     let next = 0
-    for await (const block of cutBlocks(chunks, sizesBytes)) {
-      const cid = cids[next++]!
-      const verdict = await checkBlock(cid, block)
-      if (!verdict.ok) throw failed(`sent bytes that are not ${cid} (${verdict.reason})`)
-      yield block
+    let bytes = 0
+    try {
+      for await (const block of cutBlocks(watch.time(chunks), sizesBytes)) {
+        const cid = cids[next++]!
+        const verdict = await checkBlock(cid, block)
+        if (!verdict.ok) throw failed(`sent bytes that are not ${cid} (${verdict.reason})`)
+        bytes += block.length
+        yield block
+      }
+    } finally {
+      if (bytes > 0) measurements.record(provider, { kind: 'download', bytes, ms: watch.elapsedMs })
     }
     if (next < cids.length) throw failed(`sent ${next} of ${cids.length} blocks`)
   }
@@ -81,6 +105,7 @@ export function createBlockFetcher({
       } catch (error) {
         signal?.throwIfAborted()
         if (!(error instanceof CoreError)) throw error
+        measurements.record(provider.provider, { kind: 'failure' })
         onFailure({ provider: provider.provider, reason: error.message })
         failedNow.add(provider)
         line.push(...line.splice(line.indexOf(provider), 1))
@@ -96,6 +121,16 @@ export function createBlockFetcher({
       }
     )
   }
+}
+
+/** Those that fail come last, the fastest measured first; what is not measured keeps its order behind what is. */
+export function rankForReading<Ranked extends { readonly provider: Address }>(
+  providers: readonly Ranked[],
+  measurements: Pick<Measurements, 'of'>
+): Ranked[] {
+  const speedOf = ({ provider }: Ranked) => measurements.of(provider).downloadBytesPerSecond ?? 0
+  const failsNow = ({ provider }: Ranked) => Number(measurements.of(provider).failures > 0)
+  return [...providers].sort((a, b) => failsNow(a) - failsNow(b) || speedOf(b) - speedOf(a))
 }
 
 /** Cuts a stream of chunks into blocks of known sizes; a block that ends early is left out. */

@@ -1,165 +1,185 @@
 /**
  * Stores an object on n providers. Resolves only when all n replicas are on disk, countersigned and on the ledger; a
- * provider that fails on the way is replaced while there are others.
+ * provider that fails, stalls or fills up on the way is replaced while there are others.
+ *
+ * What stands is read from the ledger, so that the same store goes on where it stopped, also in another process.
  */
 import { CoreError } from '../error.ts'
-import type { Signer } from '../identity.ts'
-import { asksInForce } from '../ledger/asks.ts'
-import type { Ledger } from '../ledger/ledger.ts'
-import { isPresent } from '../ledger/piece-rules.ts'
-import type { LedgerState } from '../ledger/state.ts'
-import type { Statement } from '../ledger/statements.ts'
-import { selectProviders } from '../placement/select-providers.ts'
+import { askOf } from '../ledger/asks.ts'
+import type { Offer } from '../placement/failure-domains.ts'
+import type { ChosenProvider } from '../placement/select-providers.ts'
 import type { Address } from '../schema.ts'
-import type { StoreComponents, StoredObject } from './components.ts'
-import { planReplica } from './plan-replica.ts'
+import type { ReplicaPiece, StoreComponents } from './components.ts'
+import { placeStore, type StoreNeeds } from './place-store.ts'
+import { openPullSources } from './pull-sources.ts'
 import { storeReplica } from './store-replica.ts'
+import { type StoredReplica, surveyObject } from './survey.ts'
 
-export interface StoreOptions {
-  readonly object: StoredObject
-  readonly replicas: number
+export interface StoreOptions extends StoreNeeds {
   /** Leaves that each provider proves a round; see `samplesFor` for what that finds. */
   readonly leavesPerRound: number
-  /** Rounds to fund at least; never less than the notice period. */
-  readonly rounds: number
-  readonly pricePerLeafRoundMax?: bigint
   readonly signal?: AbortSignal | undefined
-  readonly onProgress?: (event: StoreEvent) => void
+  readonly onProgress?: ((event: StoreEvent) => void) | undefined
 }
 
 export type StoreEvent =
-  | { readonly kind: 'storing'; readonly provider: Address; readonly sizeBytes: number }
+  /** `why` says in words what spoke for this provider. */
+  | { readonly kind: 'storing'; readonly provider: Address; readonly sizeBytes: number; readonly why: string }
   | { readonly kind: 'progress'; readonly provider: Address; readonly storedBytes: number; readonly sizeBytes: number }
+  /** A provider could not fetch a piece from another one; it is uploaded from here. */
+  | { readonly kind: 'pullFailed'; readonly provider: Address; readonly from: Address; readonly reason: string }
   | { readonly kind: 'stored'; readonly provider: Address; readonly dealId: number }
   | { readonly kind: 'failed'; readonly provider: Address; readonly reason: string }
 
-export interface StoredReplica {
-  readonly provider: Address
-  readonly dealId: number
-}
-
-/** What storing an object on n providers costs, at the prices that they ask now, beside what the client pays them already. */
-export interface StoreQuote {
-  readonly providers: readonly Address[]
-  /** Of all replicas together, in atto. */
-  readonly pricePerRound: bigint
-  /** Moved to escrow at once; what is not used comes back. */
-  readonly escrow: bigint
-  readonly fundedRounds: number
-}
-
-type Needs = Pick<StoreOptions, 'object' | 'replicas' | 'rounds' | 'pricePerLeafRoundMax'>
-
-/** Whose store it is, and on which ledger. */
-export interface QuoteComponents {
-  readonly ledger: Pick<Ledger, 'state'>
-  readonly signer: Pick<Signer, 'address'>
-}
-
-/** @throws {CoreError} `NO_PLACEMENT` with the reason, when there are not enough providers that fit */
-export function quoteStore(components: QuoteComponents, needs: Needs): StoreQuote {
-  const { chosen } = place(components, needs, new Map(), needs.replicas)
-  const { ledger, signer } = components
-  const plans = chosen.map(ask => planReplica(ledger.state, signer.address, ask, needs.object, needs.rounds))
-  return {
-    providers: chosen.map(({ provider }) => provider),
-    pricePerRound: plans.reduce((sum, plan) => sum + plan.pricePerRound, 0n),
-    escrow: plans.reduce((sum, plan) => sum + plan.deposit, 0n),
-    fundedRounds: plans[0]!.fundedRounds
-  }
-}
+/** Below this a replica is uploaded at once: a pull would wait for another upload and for the ledger. */
+export const PULL_SIZE_BYTES_MIN = 1024 * 1024
 
 /**
  * @returns one entry for each replica
  * @throws {CoreError} `STORE_INCOMPLETE` when fewer than n providers could be found, or the ledger gave no answer; its
- * details name the replicas that stand, and the same call again uses them
+ * details name the replicas that stand (`stored`) of how many (`wanted`), and who failed and why (`failed`). The same
+ * call again uses what stands
  */
 export async function storeObject(components: StoreComponents, options: StoreOptions): Promise<StoredReplica[]> {
-  const { object, onProgress = () => undefined, signal } = options
-  const sizeBytes = sizeOf(object)
-  const excluded = new Map<Address, string>()
-  const stored: StoredReplica[] = []
+  options.signal?.throwIfAborted()
+  const store = new Store(components, options)
+  return await store.run()
+}
 
-  async function tryProvider(ask: Statement<'Ask'>): Promise<void> {
-    const { provider } = ask
-    excluded.set(provider, 'has a replica')
-    onProgress({ kind: 'storing', provider, sizeBytes })
+class Store {
+  readonly #components: StoreComponents
+  readonly #options: StoreOptions
+  readonly #survey: ReturnType<typeof surveyObject>
+  readonly #stored: StoredReplica[]
+  /** Whom this store has asked, and what came of it. */
+  readonly #tried = new Map<Address, string>()
+  readonly #failures: { readonly provider: Address; readonly reason: string }[] = []
+  /** Providers that have a replica of this store or are being sent one, with its number. */
+  readonly #taken = new Map<Offer, number>()
+  readonly #sources: ReturnType<typeof openPullSources>
+  #placementFailure: unknown
+
+  constructor(components: StoreComponents, options: StoreOptions) {
+    const { object, replicas } = options
+    const { state } = components.ledger
+    this.#components = components
+    this.#options = options
+    this.#survey = surveyObject(state, components.signer.address, object, replicas)
+    this.#stored = [...this.#survey.standing]
+    this.#sources = openPullSources(this.#stored.flatMap(({ provider }) => askOf(state, provider) ?? []))
+  }
+
+  async run(): Promise<StoredReplica[]> {
+    const { replicas, signal } = this.#options
+    const open = replicas - this.#stored.length
+    if (open === 0) return this.#stored
+    let chosen: readonly ChosenProvider[]
     try {
-      const report = (storedBytes: number) => onProgress({ kind: 'progress', provider, storedBytes, sizeBytes })
-      const { dealId } = await storeReplica(components, ask, { ...options, onProgress: report })
-      stored.push({ provider, dealId })
+      chosen = this.#place(open)
+    } catch (cause) {
+      throw this.#incomplete(cause)
+    }
+    const results = await Promise.allSettled(
+      chosen.map(async (provider, position) => this.#fill(provider, position === 0 && this.#stored.length === 0))
+    )
+    // Waited for all: nothing of this store may go on after it has rejected.
+    signal?.throwIfAborted()
+    for (const result of results) {
+      if (result.status === 'fulfilled') continue
+      throw result.reason instanceof CoreError ? this.#incomplete(result.reason) : result.reason
+    }
+    if (this.#stored.length < replicas) throw this.#incomplete(this.#placementFailure)
+    return this.#stored
+  }
+
+  /** Sees one replica stored, by one provider after the other. */
+  async #fill(first: ChosenProvider, isFirst: boolean): Promise<void> {
+    try {
+      for (let chosen: ChosenProvider | undefined = first; chosen !== undefined; chosen = this.#next()) {
+        if (await this.#try(chosen, isFirst)) return
+      }
+    } finally {
+      // Whoever uploads has given up, or is the only one left: the others must not wait for a source.
+      if (isFirst) this.#sources.giveUp()
+    }
+  }
+
+  /** @returns whether the replica stands */
+  async #try({ offer, why }: ChosenProvider, isFirst: boolean): Promise<boolean> {
+    const { object, onProgress = () => undefined } = this.#options
+    const { provider } = offer
+    this.#tried.set(provider, 'has a replica')
+    const index = this.#indexFor(provider)
+    this.#taken.set(offer, index)
+    const pieces = object.replica(index)
+    const sizeBytes = sizeOf(pieces)
+    const pulls = !isFirst && object.areReplicasIdentical && sizeBytes >= PULL_SIZE_BYTES_MIN
+    onProgress({ kind: 'storing', provider, sizeBytes, why })
+    try {
+      const { dealId } = await storeReplica(this.#components, offer, {
+        ...this.#options,
+        pieces,
+        source: async () => (pulls ? this.#sources.next() : undefined),
+        onProgress: storedBytes => onProgress({ kind: 'progress', provider, storedBytes, sizeBytes }),
+        onPullFailed: (from, reason) => onProgress({ kind: 'pullFailed', provider, from: from.provider, reason })
+      })
+      this.#stored.push({ provider, dealId, index })
+      this.#sources.add(offer)
       onProgress({ kind: 'stored', provider, dealId })
+      return true
     } catch (error) {
       if (!(error instanceof CoreError && error.code === 'REPLICA_FAILED')) throw error
       const reason = String(error.details.reason)
-      excluded.set(provider, `failed before (${reason})`)
+      this.#taken.delete(offer)
+      this.#tried.set(provider, `failed before (${reason})`)
+      this.#failures.push({ provider, reason })
+      this.#components.measurements?.record(provider, { kind: 'failure' })
       onProgress({ kind: 'failed', provider, reason })
+      return false
     }
   }
 
-  while (stored.length < options.replicas) {
-    signal?.throwIfAborted()
-    let chosen: readonly Statement<'Ask'>[]
+  #next(): ChosenProvider | undefined {
+    this.#options.signal?.throwIfAborted()
     try {
-      chosen = place(components, options, excluded, options.replicas - stored.length).chosen
+      return this.#place(1)[0]
     } catch (cause) {
-      throw incomplete(stored, options.replicas, cause)
-    }
-    try {
-      await settleAll(chosen.map(tryProvider))
-    } catch (cause) {
-      signal?.throwIfAborted()
-      throw cause instanceof CoreError ? incomplete(stored, options.replicas, cause) : cause
+      this.#placementFailure = cause
+      return undefined
     }
   }
-  return stored
+
+  #place(count: number): readonly ChosenProvider[] {
+    const context = { survey: this.#survey, tried: this.#tried, beside: [...this.#taken.keys()] }
+    return placeStore(this.#components, this.#options, context, count)
+  }
+
+  /** The replica that a provider has part of; else the first that nobody has or is being sent. */
+  #indexFor(provider: Address): number {
+    const { object } = this.#options
+    if (object.areReplicasIdentical) return 0
+    const partial = this.#survey.partial.get(provider)
+    if (partial !== undefined) return partial
+    const used = new Set([...this.#survey.used, ...this.#taken.values(), ...this.#stored.map(({ index }) => index)])
+    let index = 0
+    while (used.has(index)) index += 1
+    return index
+  }
+
+  #incomplete(cause: unknown): CoreError<'STORE_INCOMPLETE'> {
+    const { replicas: wanted } = this.#options
+    const stored = this.#stored
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const standing = stored.map(({ provider, dealId }) => `${provider} (deal ${dealId})`).join(', ')
+    return new CoreError(
+      'STORE_INCOMPLETE',
+      `${stored.length} of ${wanted} replicas stand${standing === '' ? '' : `: ${standing}`}. ${reason}. The same store again goes on from here.`,
+      { stored: [...stored], wanted, failed: [...this.#failures] },
+      { cause }
+    )
+  }
 }
 
-/** Waits for all, also when one fails: nothing of this store may go on after it has rejected. */
-async function settleAll(attempts: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(attempts)).find(result => result.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
-}
-
-function place(
-  { ledger, signer }: QuoteComponents,
-  { object, pricePerLeafRoundMax }: Needs,
-  excluded: ReadonlyMap<Address, string>,
-  count: number
-) {
-  const placement = selectProviders(asksInForce(ledger.state), {
-    count,
-    sizeBytes: sizeOf(object),
-    excluded,
-    preferred: providersWithPieces(ledger.state, signer.address, object),
-    ...(pricePerLeafRoundMax !== undefined && { pricePerLeafRoundMax })
-  })
-  if (!placement.ok) throw new CoreError('NO_PLACEMENT', placement.reason, { rejected: placement.rejected })
-  return placement
-}
-
-function providersWithPieces(state: LedgerState, client: Address, object: StoredObject): Set<Address> {
-  const wanted = new Set(object.pieces.map(({ cid }) => cid.toString()))
-  const holding = [...state.deals.values()].filter(
-    deal =>
-      deal.client === client &&
-      deal.status === 'active' &&
-      deal.pieces.some(piece => isPresent(piece) && wanted.has(piece.cid.toString()))
-  )
-  return new Set(holding.map(({ provider }) => provider))
-}
-
-function incomplete(stored: readonly StoredReplica[], wanted: number, cause: unknown): CoreError<'STORE_INCOMPLETE'> {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  const standing = stored.map(({ provider, dealId }) => `${provider} (deal ${dealId})`).join(', ')
-  return new CoreError(
-    'STORE_INCOMPLETE',
-    `${stored.length} of ${wanted} replicas stand${standing === '' ? '' : `: ${standing}`}. ${reason}. The same store again goes on from here.`,
-    { stored, wanted },
-    { cause }
-  )
-}
-
-function sizeOf(object: StoredObject): number {
-  return object.pieces.reduce((sum, { rawSize }) => sum + rawSize, 0)
+function sizeOf(pieces: readonly ReplicaPiece[]): number {
+  return pieces.reduce((sum, { rawSize }) => sum + rawSize, 0)
 }

@@ -1,7 +1,29 @@
 /** Commits to pieces while they are written: a layer around the sinks of a packer that hashes what passes through. */
-import { createPieceHasher, type NodeHasher } from '@holdfast/proofs'
+import { createPieceHasher, type NodeHasher, type PieceDigest } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import type { LaidOutPiece, OpenPiece, PackedPiece } from './piece-packer.ts'
+
+/** Hashes one piece as its bytes go by; on other threads where there are any. A `PieceHasher` is one. */
+export interface PieceHashing {
+  /** Takes the next bytes, which are not kept beyond the promise; it is slow when the hashing does not keep up. */
+  update(bytes: Uint8Array): void | Promise<void>
+  /** Ends the piece. */
+  digest(): Pick<PieceDigest, 'cid'> | Promise<Pick<PieceDigest, 'cid'>>
+  /** Gives the piece up; without effect once it has ended. */
+  discard?(): void
+}
+
+/** How pieces are to be hashed. */
+export interface HashingOptions {
+  readonly nodeHasher: NodeHasher
+  /** Default: hashes with `nodeHasher` on this thread. */
+  readonly createHasher?: (() => PieceHashing) | undefined
+}
+
+/** @returns a hashing for one piece */
+export function openHashing({ nodeHasher, createHasher }: HashingOptions): PieceHashing {
+  return createHasher === undefined ? createPieceHasher({ nodeHasher }) : createHasher()
+}
 
 export interface HashedPieces {
   /** Opens the sinks of the layer, which write to those of `openPiece`. */
@@ -10,22 +32,25 @@ export interface HashedPieces {
   commit(pieces: readonly LaidOutPiece[]): PackedPiece[]
 }
 
-export function hashPieces(openPiece: OpenPiece, nodeHasher: NodeHasher): HashedPieces {
+export function hashPieces(openPiece: OpenPiece, options: HashingOptions): HashedPieces {
   const cids: CID[] = []
   return {
     async openPiece(index) {
       const sink = await openPiece(index)
-      const hasher = createPieceHasher({ nodeHasher })
+      const hashing = openHashing(options)
       return {
-        write(bytes) {
-          hasher.update(bytes)
-          return sink.write(bytes)
+        async write(bytes) {
+          await hashing.update(bytes)
+          await sink.write(bytes)
         },
         async close() {
           await sink.close()
-          cids[index] = hasher.digest().cid
+          cids[index] = (await hashing.digest()).cid
         },
-        discard: () => sink.discard()
+        discard() {
+          hashing.discard?.()
+          return sink.discard()
+        }
       }
     },
     commit: pieces => pieces.map((piece, index) => ({ ...piece, cid: cids[index]! }))

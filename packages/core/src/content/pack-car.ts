@@ -4,7 +4,7 @@
  * One pass, nothing is held but digests. Refuses a CAR whose DAG is not whole, because its reader would find out too late.
  */
 
-import { type NodeHasher, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
+import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import * as dagPb from '@ipld/dag-pb'
 import type { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
@@ -14,7 +14,7 @@ import { readCarBlocks } from './car-blocks.ts'
 import type { CarSummary } from './car-scanner.ts'
 import { decodeNode } from './decode-node.ts'
 import { digestKey } from './digest-key.ts'
-import { hashPieces } from './hash-pieces.ts'
+import { type HashingOptions, hashPieces } from './hash-pieces.ts'
 import type { LaidOutContent, LayOutOptions, PackedContent } from './pack.ts'
 import { PiecePacker } from './piece-packer.ts'
 
@@ -23,9 +23,7 @@ export interface LayOutCarOptions extends Omit<LayOutOptions, 'source' | 'profil
   readonly car: AsyncIterable<Uint8Array>
 }
 
-export interface PackCarOptions extends Omit<LayOutCarOptions, 'trailerSizeOf'> {
-  readonly nodeHasher: NodeHasher
-}
+export interface PackCarOptions extends Omit<LayOutCarOptions, 'trailerSizeOf'>, HashingOptions {}
 
 /**
  * Reads `car` once and writes its pieces. Blocks that occur twice are written once; blocks that the root does not need
@@ -34,8 +32,8 @@ export interface PackCarOptions extends Omit<LayOutCarOptions, 'trailerSizeOf'> 
  * @throws {CoreError} `CAR_INVALID` also for a CAR of no or several roots, and for one that lacks blocks of its DAG;
  * `MALFORMED_CONTENT` for a dag-pb block that is no UnixFS; `NOTHING_TO_STORE`
  */
-export async function packCar({ nodeHasher, ...options }: PackCarOptions): Promise<PackedContent> {
-  const hashed = hashPieces(options.openPiece, nodeHasher)
+export async function packCar({ nodeHasher, createHasher, ...options }: PackCarOptions): Promise<PackedContent> {
+  const hashed = hashPieces(options.openPiece, { nodeHasher, createHasher })
   const content = await layOutCar({ ...options, openPiece: hashed.openPiece })
   return { ...content, pieces: hashed.commit(content.pieces) }
 }

@@ -4,12 +4,12 @@
  * Nothing is read twice and no file is held in memory: what stays are the links of the directories that are open and
  * the digests of the blocks written so far (about 100 bytes a block). The same tree gives the same bytes.
  */
-import { type NodeHasher, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
+import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { CoreError } from '../error.ts'
 import { iterateAbortably } from './abortable.ts'
 import { digestKey } from './digest-key.ts'
-import { hashPieces } from './hash-pieces.ts'
+import { type HashingOptions, hashPieces } from './hash-pieces.ts'
 import {
   type LaidOutPiece,
   type OpenPiece,
@@ -30,12 +30,11 @@ export interface PackProgress {
   readonly fileCount: number
 }
 
-export interface PackOptions {
+export interface PackOptions extends HashingOptions {
   /** Depth first, sorted by the UTF-8 bytes of names; see `SourceOrder`. */
   readonly source: AsyncIterable<SourceEntry>
   /** Called with 0, 1, 2, … when the first byte of that piece is ready; never for an object that is refused as empty. */
   readonly openPiece: OpenPiece
-  readonly nodeHasher: NodeHasher
   /** Default `unixfs-v1-2025`. */
   readonly profile?: UnixfsProfile
   /** Raw bytes of a piece at most; default and maximum 1,065,353,216, which expand to 1 GiB. */
@@ -59,7 +58,7 @@ export interface PackedContent extends LaidOutContent {
   readonly pieces: readonly PackedPiece[]
 }
 
-export interface LayOutOptions extends Omit<PackOptions, 'nodeHasher'> {
+export interface LayOutOptions extends Omit<PackOptions, keyof HashingOptions> {
   /** Room that pieces keep for what their sinks add; default none. */
   readonly trailerSizeOf?: TrailerSizeOf
 }
@@ -74,8 +73,8 @@ export interface LayOutOptions extends Omit<PackOptions, 'nodeHasher'> {
  * @throws {TypeError} when the source breaks its order
  * @throws {RangeError} for a piece size that cannot hold a block or is above the network's
  */
-export async function packContent({ nodeHasher, ...options }: PackOptions): Promise<PackedContent> {
-  const hashed = hashPieces(options.openPiece, nodeHasher)
+export async function packContent({ nodeHasher, createHasher, ...options }: PackOptions): Promise<PackedContent> {
+  const hashed = hashPieces(options.openPiece, { nodeHasher, createHasher })
   const content = await layOutContent({ ...options, openPiece: hashed.openPiece })
   return { ...content, pieces: hashed.commit(content.pieces) }
 }

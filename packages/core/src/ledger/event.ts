@@ -13,8 +13,9 @@ export interface DealResult {
   /** Pay of the provider: credited at once, and withheld as collateral until that is full. */
   readonly paid: bigint
   readonly withheld: bigint
-  /** Fees of the verifiers together. */
+  /** Fees of the verifiers together, and who earned them: each the same. */
   readonly fees: bigint
+  readonly paidVerifiers: readonly Address[]
   /** A reward for having taken the deal over, earned with its first proved round. */
   readonly reward: bigint
   /** Leaves that the deal owes after this round. */

@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { CONSISTENCY_PATH_NODES_MAX, consistencyRoots } from '../evidence/merkle-consistency.ts'
 import { bytesOfLength, bytesUpTo } from '../schema.ts'
 import {
+  decodeHead,
   encodeHead,
   HEAD_SIZE_BYTES_MAX,
   type HeadAuthority,
@@ -68,11 +69,8 @@ export function forkProofOf(
   const contradiction = contradictionOf(a, b, path)
   if (contradiction === undefined) return undefined
   const [lower, higher] = inOrder(a, b)
-  return encode({
-    version: 1,
-    heads: [encodeHead(lower), encodeHead(higher)],
-    path: contradiction === 'begins otherwise' ? path : []
-  })
+  const heads = [encodeHead(lower), encodeHead(higher)]
+  return Uint8Array.from(encode({ version: 1, heads, path: contradiction === 'begins otherwise' ? path : [] }))
 }
 
 export type ForkVerdict =
@@ -83,18 +81,22 @@ export type ForkVerdict =
     }
   | { readonly ok: false; readonly reason: string }
 
-/** Whether these bytes prove that the network's host keeps two histories. Checks at most two signatures. */
+/** Whether these bytes prove that the network's host keeps two histories. Checks two signatures, and those last. */
 export function verifyForkProof(bytes: Uint8Array, authority: HeadAuthority): ForkVerdict {
   const proof = decodeForkProof(bytes)
-  if (proof === undefined) return { ok: false, reason: 'these bytes are no fork proof' }
-  const [first, second] = [verifyHead(proof.heads[0], authority), verifyHead(proof.heads[1], authority)]
-  if (!first.ok) return first
-  if (!second.ok) return second
-  const contradiction = contradictionOf(first.head, second.head, proof.path)
+  const [first, second] = [proof && decodeHead(proof.heads[0]), proof && decodeHead(proof.heads[1])]
+  if (proof === undefined || first === undefined || second === undefined) {
+    return { ok: false, reason: 'these bytes are no fork proof' }
+  }
+  const contradiction = contradictionOf(first, second, proof.path)
   if (contradiction === undefined) {
     return { ok: false, reason: 'one history can have both heads: they do not contradict each other' }
   }
-  return { ok: true, contradiction, heads: [first.head, second.head] }
+  for (const head of proof.heads) {
+    const verdict = verifyHead(head, authority)
+    if (!verdict.ok) return verdict
+  }
+  return { ok: true, contradiction, heads: [first, second] }
 }
 
 function decodeForkProof(bytes: Uint8Array): z.output<typeof forkProofSchema> | undefined {

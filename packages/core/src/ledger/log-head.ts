@@ -105,9 +105,9 @@ export function signHead(head: LogHead, signer: Pick<Signer, 'sign'>): SignedLog
   return { ...head, signature: signer.sign(hashHead(head)) }
 }
 
-/** Canonical dag-cbor, at most 512 bytes. */
+/** Canonical dag-cbor, at most 512 bytes, in memory of their own: heads are kept for long. */
 export function encodeHead(head: SignedLogHead): Uint8Array {
-  return encode(z.encode(signedHeadSchema, head))
+  return Uint8Array.from(encode(z.encode(signedHeadSchema, head)))
 }
 
 /** Does not look at the signature. @returns undefined for bytes that are no head, or not its canonical ones */

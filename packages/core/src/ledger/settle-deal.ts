@@ -54,6 +54,7 @@ export function settleDeal(state: LedgerState, round: OpenRound, deal: Deal, lat
     outcome,
     ...pay,
     fees,
+    paidVerifiers,
     docketLeaves: deal.docket.length
   }
   return { result, events }

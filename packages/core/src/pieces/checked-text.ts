@@ -20,8 +20,9 @@ export function parseChecked(prefix: string, text: string, payloadSizeMax: numbe
   const spelled = text.trim().toLowerCase()
   if (!spelled.startsWith(prefix)) return { ok: false, reason: 'prefix' }
   if (spelled.length > lengthMax) return { ok: false, reason: 'checksum' }
+  if (!/^[a-z2-7]*$/.test(spelled.slice(prefix.length))) return { ok: false, reason: 'characters' }
   const bytes = decodeBase32(spelled.slice(prefix.length))
-  if (bytes === undefined) return { ok: false, reason: 'characters' }
+  if (bytes === undefined) return { ok: false, reason: 'checksum' }
   const payload = bytes.subarray(0, -CHECKSUM_SIZE_BYTES)
   // Spelled again, because base32 has several texts for some bytes.
   return formatChecked(prefix, payload) === spelled ? { ok: true, payload } : { ok: false, reason: 'checksum' }
@@ -35,6 +36,6 @@ function decodeBase32(text: string): Uint8Array | undefined {
   try {
     return base32.baseDecode(text)
   } catch {
-    return undefined // a character that base32 has not
+    return undefined // a length that no bytes have
   }
 }

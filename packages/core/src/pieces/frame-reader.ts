@@ -2,6 +2,7 @@
  * Reads frames of one piece from its replicas: from the first in line, and from the next one where a replica does not
  * answer, ends early, or sends bytes that are not the frame. No wrong byte is handed on, none twice, none left out.
  */
+import { iterateAbortably } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import {
   contentSizeOf,
@@ -72,6 +73,7 @@ export class FrameReader {
    * @throws {CoreError} `PIECE_UNREADABLE` when no replica gives the next frame
    */
   async *read(from: number, to: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    signal?.throwIfAborted()
     const failures: ReplicaFailure[] = []
     /** Failures before the newest frame came: whoever failed then may be asked again once all have. */
     let forgiven = 0
@@ -103,7 +105,8 @@ export class FrameReader {
     const length = Math.min(to * FRAME_SIZE_BYTES, sizeBytes) - offset
     const keystream = replicaKeystream(this.#options, { replica: source.replica, piece }, offset)
     let number = from
-    for await (const frame of cutFrames(source.read(offset, length, { signal }), length)) {
+    const chunks = iterateAbortably(source.read(offset, length, { signal }), signal)
+    for await (const frame of cutFrames(chunks, length)) {
       keystream.xor(frame)
       if (!this.#cipher.open(frame, number, number === this.frameCount - 1)) {
         throw new CoreError('REPLICA_FAILED', `sent bytes that are not frame ${number}`)

@@ -5,13 +5,15 @@
  * replicas can be computed on the way, while the bytes are at hand. The same source and secret give the same bytes; that
  * secret must never be used for another source.
  */
-import { createPieceHasher, type NodeHasher, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
+import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import {
+  type HashingOptions,
   isCar,
   type LaidOutContent,
   type LayOutSourceOptions,
   layOutSource,
+  openHashing,
   PIECE_SIZE_LIMIT_BYTES_MIN,
   type PieceSink
 } from '../content/index.ts'
@@ -29,14 +31,15 @@ export const PRIVATE_PIECE_SIZE_LIMIT_BYTES_MIN = sealedSizeOf(
   PIECE_SIZE_LIMIT_BYTES_MIN + trailerSizeOf(PIECES_PER_OBJECT_MAX - 1, 2)
 )
 
-export interface PackPrivateOptions extends Omit<LayOutSourceOptions, 'trailerSizeOf' | 'pieceSizeBytesMax'> {
+export interface PackPrivateOptions
+  extends Omit<LayOutSourceOptions, 'trailerSizeOf' | 'pieceSizeBytesMax'>,
+    HashingOptions {
   /** 32 random bytes that encrypt this source and nothing else. */
   readonly secret: Uint8Array
   readonly ciphers: PieceCiphers
   readonly layout: ReplicaLayout
   /** PieceCIDs of replicas 0 to below this are computed on the way, each at the cost of hashing all bytes. */
   readonly replicaCount: number
-  readonly nodeHasher: NodeHasher
   /** Stored bytes of a piece at most; default and maximum `PIECE_SIZE_BYTES_MAX`. */
   readonly pieceSizeBytesMax?: number
 }
@@ -61,7 +64,8 @@ export interface PrivateContent extends Omit<LaidOutContent, 'pieces'> {
  * @throws {RangeError} for a piece size below `PRIVATE_PIECE_SIZE_LIMIT_BYTES_MIN` or above the network's
  */
 export async function packPrivate(options: PackPrivateOptions): Promise<PrivateContent> {
-  const { secret, ciphers, layout, replicaCount, nodeHasher, openPiece, pieceSizeBytesMax, ...source } = options
+  const { secret, ciphers, layout, replicaCount, nodeHasher, createHasher, openPiece, pieceSizeBytesMax, ...source } =
+    options
   const limit = pieceSizeBytesMax ?? PIECE_SIZE_BYTES_MAX
   if (!(limit >= PRIVATE_PIECE_SIZE_LIMIT_BYTES_MIN && limit <= PIECE_SIZE_BYTES_MAX)) {
     throw new RangeError(
@@ -87,12 +91,12 @@ function trailerSizeOf(index: number, blockCount: number): number {
 interface StartedPiece {
   readonly sink: PieceSink
   readonly encryptor: PieceEncryptor
-  readonly cids: () => CID[]
+  readonly cids: () => Promise<CID[]>
 }
 
 type EncryptionOptions = Pick<
   PackPrivateOptions,
-  'ciphers' | 'layout' | 'replicaCount' | 'nodeHasher' | 'openPiece'
+  'ciphers' | 'layout' | 'replicaCount' | 'nodeHasher' | 'createHasher' | 'openPiece'
 > & { readonly keys: ObjectKeys }
 
 /** A piece ends when the next one begins, the last one when the root is known, because it carries the manifest. */
@@ -117,11 +121,11 @@ class ObjectEncryption {
     const hashing = hashReplicas(sink, index, this.#options)
     const frames = createFrameCipher(ciphers, keys.readKey, index)
     const encryptor = new PieceEncryptor({ sink: hashing.sink, frames, piece: index })
-    this.#pieces.push({ sink, encryptor, cids: hashing.cids })
+    this.#pieces.push({ sink: hashing.sink, encryptor, cids: hashing.cids })
     return {
       write: bytes => encryptor.write(bytes),
       close: async () => undefined,
-      discard: () => sink.discard()
+      discard: () => hashing.sink.discard()
     }
   }
 
@@ -131,16 +135,16 @@ class ObjectEncryption {
     const facts = { version: 1 as const, root, profile, contentSizeBytes, fileCount, blockCount }
     try {
       await this.#pieces.at(-1)!.encryptor.end(encodeManifest({ ...facts, earlierPieceSizesBytes }))
+      const pieces = this.#pieces.map(async ({ encryptor, cids }, index) => ({
+        sizeBytes: encryptor.sizeBytes,
+        blockCount: content.pieces[index]!.blockCount,
+        cids: await cids()
+      }))
+      return { ...content, pieces: await Promise.all(pieces) }
     } catch (cause) {
       await Promise.allSettled(this.#pieces.map(({ sink }) => sink.discard()))
       throw cause
     }
-    const pieces = this.#pieces.map(({ encryptor, cids }, index) => ({
-      sizeBytes: encryptor.sizeBytes,
-      blockCount: content.pieces[index]!.blockCount,
-      cids: cids()
-    }))
-    return { ...content, pieces }
   }
 }
 
@@ -149,32 +153,36 @@ function hashReplicas(
   sink: PieceSink,
   piece: number,
   options: EncryptionOptions
-): { sink: PieceSink; cids: () => CID[] } {
-  const { ciphers, keys, layout, replicaCount, nodeHasher } = options
+): { sink: PieceSink; cids: () => Promise<CID[]> } {
+  const { ciphers, keys, layout, replicaCount } = options
   const layer = { ciphers, repairKey: keys.repairKey, layout }
   const different = layout === 'identical' ? Math.min(1, replicaCount) : replicaCount
   const replicas = Array.from({ length: different }, (_, replica) => ({
     keystream: replicaKeystream(layer, { replica, piece }, 0),
-    hasher: createPieceHasher({ nodeHasher })
+    hashing: openHashing(options)
   }))
   let copy = new Uint8Array()
   return {
     sink: {
-      ...sink,
       async write(bytes) {
         if (copy.length < bytes.length) copy = new Uint8Array(bytes.length)
         const replica = copy.subarray(0, bytes.length)
-        for (const { keystream, hasher } of replicas) {
+        for (const { keystream, hashing } of replicas) {
           replica.set(bytes)
           keystream.xor(replica)
-          hasher.update(replica)
+          await hashing.update(replica)
         }
         await sink.write(bytes)
       },
-      close: () => sink.close()
+      close: () => sink.close(),
+      discard() {
+        for (const { hashing } of replicas) hashing.discard?.()
+        return sink.discard()
+      }
     },
-    cids() {
-      const cids = replicas.map(({ hasher }) => hasher.digest().cid)
+    async cids() {
+      const digests = await Promise.all(replicas.map(({ hashing }) => hashing.digest()))
+      const cids = digests.map(({ cid }) => cid)
       return Array.from({ length: replicaCount }, (_, replica) => cids[Math.min(replica, cids.length - 1)]!)
     }
   }

@@ -244,6 +244,8 @@ export const pullPiece = {
     dealId: naturalSchema,
     piece: cidSchema,
     from: addressesSchema.min(1),
+    /** For a private piece: names the provider at `from`, and the one that pulls as its reader. */
+    permission: readPermissionSchema.optional(),
     /** How long the answer may be held back while the pull goes on. */
     waitMs: z.int().min(0).max(PULL_WAIT_MS_MAX)
   }),
@@ -316,7 +318,7 @@ export type TranscriptAnswer = z.output<typeof readTranscript.response>
 /** Stands for the network's id where a peer does not know it yet: in the envelopes of `network` alone. */
 export const ANY_NETWORK = new Uint8Array(32)
 
-/** The network that a peer belongs to, for whoever wants to join it, and the peer's clock, for whoever doubts its own. */
+/** The network that a peer belongs to, for whoever wants to join it; its clock and its round, for whoever doubts their own. */
 export const networkInfo = {
   id: '/holdfast/network/1',
   request: z.strictObject({}),
@@ -324,7 +326,9 @@ export const networkInfo = {
     /** The network description as JSON text; its parameters and addresses are signed by the ledger host. */
     description: z.string().max(512 * KIB),
     /** Milliseconds of Unix time. */
-    timeMs: naturalSchema
+    timeMs: naturalSchema,
+    /** The newest round that the peer knows of. */
+    round: naturalSchema
   }),
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,

@@ -42,8 +42,8 @@ export async function sendChunks(conversation: Conversation, sending: Sending): 
 
   /** The receiver has time only while it owes something: a credit, or its last word. */
   const keepTime = () => {
-    if (complete) deadline.restart(terms.timeoutMs)
-    else if (credit.inFlight > 0) deadline.restart(terms.idleTimeoutMs)
+    if (credit.inFlight > 0) deadline.restart(terms.idleTimeoutMs)
+    else if (complete) deadline.restart(terms.timeoutMs)
     else deadline.rest()
   }
 

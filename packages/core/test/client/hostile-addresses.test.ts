@@ -1,7 +1,9 @@
 import { leafCountOf } from '@holdfast/proofs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createBlockFetcher } from '../../src/client/fetch-blocks.ts'
-import { quoteStore, type StoreEvent, storeObject } from '../../src/client/store.ts'
+import { createPublicObject } from '../../src/client/public-object.ts'
+import { quoteStore } from '../../src/client/quote-store.ts'
+import { type StoreEvent, storeObject } from '../../src/client/store.ts'
 import { parsePeerAddresses } from '../../src/protocols/peer-addresses.ts'
 import { pieceOf, rootOf } from '../ledger/memory-pieces.ts'
 import { CLIENT, OTHER_PROVIDER, PROVIDER, TestNetwork } from '../ledger/network-fixture.ts'
@@ -17,13 +19,12 @@ beforeAll(async () => {
 afterAll(() => pair[Symbol.asyncDispose]())
 
 const PIECE = pieceOf('a')
-const OBJECT = {
-  root: rootOf('object'),
+const OBJECT = createPublicObject(rootOf('object'), {
   pieces: [{ cid: PIECE.cid, rawSize: 3000, leafCount: leafCountOf(3000) }],
   async *readPiece(_index: number, offset: number) {
     yield PIECE.bytes.subarray(offset)
   }
-}
+})
 
 it('keeps what can be dialled', () => {
   expect(parsePeerAddresses(HOSTILE).map(String)).toEqual(['/ip4/127.0.0.1/tcp/1'])
@@ -77,6 +78,10 @@ describe('a quote', () => {
     await network.take(network.ask(PROVIDER), network.ask(OTHER_PROVIDER, { pricePerLeafRound: 200n }))
     expect(quoteStore({ ledger: network.ledger, signer: CLIENT }, { object: OBJECT, replicas: 2, rounds: 1 })).toEqual({
       providers: [PROVIDER.address, OTHER_PROVIDER.address],
+      reasons: new Map([
+        [PROVIDER.address, 'asks 100 atto for a leaf and round, region eu'],
+        [OTHER_PROVIDER.address, 'asks 200 atto for a leaf and round, region eu']
+      ]),
       pricePerRound: 95n * 300n,
       escrow: 95n * 300n * 5n,
       fundedRounds: 5

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { Statement } from '../../src/ledger/statements.ts'
+import type { Offer } from '../../src/placement/failure-domains.ts'
+import { type ProviderMeasurement, UNMEASURED, withSample } from '../../src/placement/measurement.ts'
+import type { PlacementNeeds } from '../../src/placement/needs.ts'
 import { selectProviders } from '../../src/placement/select-providers.ts'
 import type { Address } from '../../src/schema.ts'
 
 const address = (letter: string) => `0x${letter.repeat(40)}` as Address
 
-function ask(letter: string, changes: Partial<Statement<'Ask'>> = {}): Statement<'Ask'> {
+function ask(letter: string, changes: Partial<Offer> = {}): Offer {
   return {
     provider: address(letter),
     id: '00'.repeat(16),
@@ -20,7 +23,7 @@ function ask(letter: string, changes: Partial<Statement<'Ask'>> = {}): Statement
 
 const needs = { count: 2, sizeBytes: 100, excluded: new Map<Address, string>() }
 const chosen = (placement: ReturnType<typeof selectProviders>) =>
-  placement.ok ? placement.chosen.map(({ provider }) => provider[2]).join('') : 'none'
+  placement.ok ? placement.chosen.map(({ offer }) => offer.provider[2]).join('') : 'none'
 
 describe('choosing providers', () => {
   it.each<[string, Statement<'Ask'>[], Partial<typeof needs> & { pricePerLeafRoundMax?: bigint }, string]>([
@@ -71,5 +74,173 @@ describe('choosing providers', () => {
       ['c', 'asks 6 atto for a leaf and round, above the cap of 5'],
       ['d', 'failed before (no space)']
     ])
+  })
+})
+
+const v4 = (host: string) => [`/ip4/${host}/tcp/1`]
+const measured = (...entries: Array<[string, Partial<ProviderMeasurement>]>) =>
+  new Map(entries.map(([letter, measurement]) => [address(letter), { ...UNMEASURED, ...measurement }] as const))
+
+describe('keeping replicas apart', () => {
+  it.each<[string, Offer[], Partial<PlacementNeeds>, string]>([
+    ['takes one of each operator', [ask('a', { operator: 'x' }), ask('b', { operator: 'x' }), ask('c')], {}, 'ac'],
+    [
+      'takes one of each /24',
+      [
+        ask('a', { addresses: v4('9.9.9.1') }),
+        ask('b', { addresses: v4('9.9.9.2') }),
+        ask('c', { addresses: v4('9.9.8.1') })
+      ],
+      {},
+      'ac'
+    ],
+    [
+      'takes one of each /48',
+      [
+        ask('a', { addresses: ['/ip6/2001:db8:1::1/tcp/1'] }),
+        ask('b', { addresses: ['/ip6/2001:0db8:0001:2::1/tcp/1'] }),
+        ask('c', { addresses: ['/ip6/2001:db8:2::1/tcp/1'] })
+      ],
+      {},
+      'ac'
+    ],
+    [
+      'says nothing of the addresses of a lab',
+      ['10.0.0.1', '10.0.0.2'].map((host, i) => ask('ab'[i]!, { addresses: v4(host) })),
+      {},
+      'ab'
+    ],
+    [
+      'takes one of each region when that is wanted, and no region is one',
+      [ask('a', { region: 'x' }), ask('b', { region: 'x' }), ask('c'), ask('d'), ask('e', { region: 'y' })],
+      { distinct: ['region'], count: 3 },
+      'ace'
+    ],
+    [
+      'leaves a better one out when only so all fit',
+      [
+        ask('a', { operator: 'x', addresses: v4('9.9.9.1') }),
+        ask('b', { operator: 'x', addresses: v4('9.9.8.1') }),
+        ask('c', { operator: 'y', addresses: v4('9.9.9.2') })
+      ],
+      {},
+      'bc'
+    ],
+    [
+      'keeps away from replicas that stand',
+      [ask('a', { operator: 'x' }), ask('b', { operator: 'y' })],
+      { count: 1, standing: [ask('f', { operator: 'x' })] },
+      'b'
+    ],
+    [
+      'gives all that up on request',
+      [ask('a', { operator: 'x' }), ask('b', { operator: 'x' })],
+      { distinct: [] },
+      'ab'
+    ],
+    [
+      'wants one that is reached without a relay',
+      [
+        ask('a', { addresses: ['/ip4/9.9.9.9/tcp/1/p2p/x/p2p-circuit'] }),
+        ask('b', { addresses: ['/ip4/9.9.9.9/tcp/1/p2p/x/p2p-circuit'] }),
+        ask('c')
+      ],
+      {},
+      'ac'
+    ],
+    ['stays in the regions that are wanted', [ask('a'), ask('b', { region: 'x' })], { count: 1, regions: ['x'] }, 'b']
+  ])('%s', (_, asks, changes, expected) => {
+    expect(chosen(selectProviders(asks, { ...needs, ...changes }))).toBe(expected)
+  })
+
+  it('ends its search, however many fit too little', () => {
+    const offers = Array.from({ length: 400 }, (_, i) =>
+      ask('a', { provider: `0x${i.toString(16).padStart(40, '0')}`, operator: `${i % 9}`, region: `${i % 7}` })
+    )
+    const started = performance.now()
+    const placement = selectProviders(offers, { ...needs, count: 8, distinct: ['operator', 'region'] })
+    expect(placement.ok).toBe(false)
+    expect(performance.now() - started).toBeLessThan(1_000)
+  })
+})
+
+describe('measurements', () => {
+  const asks = [ask('a'), ask('b'), ask('c')]
+
+  it('decide between equal prices: no failures, then the fastest', () => {
+    const measurements = measured(
+      ['a', { failures: 1, uploadBytesPerSecond: 9e6 }],
+      ['b', { uploadBytesPerSecond: 1e6 }],
+      ['c', { uploadBytesPerSecond: 2e6 }]
+    )
+    expect(chosen(selectProviders(asks, { ...needs, measurements }))).toBe('cb')
+  })
+
+  it('say why a provider was chosen', () => {
+    const measurements = measured(['a', { uploadBytesPerSecond: 2_500_000, latencyMs: 12.4 }])
+    const placement = selectProviders([ask('a', { region: 'eu' })], { ...needs, count: 1, measurements })
+    expect(placement.ok && placement.chosen[0]?.why).toBe(
+      'asks 5 atto for a leaf and round, region eu, answers after 12 ms, takes 2.5 MB/s'
+    )
+  })
+
+  it('are mixed, forgive with success, and do not take a small transfer for a speed', () => {
+    let measurement = withSample(UNMEASURED, { kind: 'failure' })
+    expect(measurement.failures).toBe(1)
+    measurement = withSample(measurement, { kind: 'download', bytes: 100, ms: 1 })
+    expect(measurement).toEqual(UNMEASURED)
+    measurement = withSample(measurement, { kind: 'download', bytes: 1_000_000, ms: 1000 })
+    measurement = withSample(measurement, { kind: 'download', bytes: 2_000_000, ms: 1000 })
+    expect(measurement.downloadBytesPerSecond).toBe(1_400_000)
+    expect(withSample(measurement, { kind: 'latency', ms: 7 }).latencyMs).toBe(7)
+  })
+})
+
+describe('a placement that does not work', () => {
+  const regions = (['a', 'b', 'c', 'd'] as const).map((letter, i) => ask(letter, { region: ['x', 'y', 'z', 'z'][i]! }))
+  const latencies = measured(
+    ['a', { latencyMs: 20 }],
+    ['b', { latencyMs: 40 }],
+    ['c', { latencyMs: 74 }],
+    ['d', { latencyMs: 90 }]
+  )
+  const apart: PlacementNeeds = { ...needs, count: 3, distinct: ['region'], measurements: latencies }
+
+  function refusal(offers: Offer[], wishes: PlacementNeeds) {
+    const placement = selectProviders(offers, wishes)
+    if (placement.ok) throw new Error('placed')
+    return placement
+  }
+
+  it('names what is missing and the nearest relaxation', () => {
+    const { reason, relaxations } = refusal(regions, { ...apart, latencyMsMax: 60 })
+    expect(reason).toContain('no third region under 60 ms; the nearest relaxation is 74 ms')
+    expect(relaxations.map(({ constraint, nearest }) => [constraint, nearest])).toEqual([['latencyMsMax', '74 ms']])
+    expect(chosen(selectProviders(regions, relaxations[0]!.needs))).toBe('abc')
+  })
+
+  it('takes the least of several relaxations, numbers before what is given up whole', () => {
+    const dear = regions.map((one, i) => ({ ...one, pricePerLeafRound: BigInt(5 + i) }))
+    const { relaxations, reason } = refusal(dear.slice(0, 3), { ...apart, pricePerLeafRoundMax: 6n })
+    expect(relaxations.map(({ nearest }) => nearest)).toEqual(['7 atto'])
+    expect(reason).toContain('for 6 atto a leaf and round; the nearest relaxation is 7 atto')
+    const same = refusal([ask('a', { region: 'x' }), ask('b', { region: 'x' })], { ...needs, distinct: ['region'] })
+    expect(same.reason).toContain('no second region of a region of its own'.slice(0, 16))
+    expect(same.relaxations.map(({ constraint }) => constraint)).toEqual(['distinct'])
+  })
+
+  it('finds throughput and regions that would do', () => {
+    const measurements = measured(['a', { uploadBytesPerSecond: 3e6 }], ['b', { uploadBytesPerSecond: 5e6 }])
+    const slow = refusal([ask('a'), ask('b')], { ...needs, measurements, uploadBytesPerSecondMin: 4e6 })
+    expect(slow.reason).toContain('no second provider with 4.0 MB/s or more; the nearest relaxation is 3.0 MB/s')
+    const away = refusal([ask('a', { region: 'x' }), ask('b', { region: 'y' })], { ...needs, regions: ['x'] })
+    expect(away.relaxations.map(({ constraint }) => constraint)).toEqual(['regions'])
+  })
+
+  it('offers no relaxation where none would do', () => {
+    expect(refusal([ask('a')], { ...needs, latencyMsMax: 5 })).toMatchObject({
+      relaxations: [],
+      reason: expect.stringContaining('has no measured latency yet')
+    })
   })
 })

@@ -7,7 +7,7 @@ import { encodeBulkFrame } from '../../src/protocols/bulk-frames.ts'
 import type { Download, DownloadSource } from '../../src/protocols/download.ts'
 import { download, serveDownload } from '../../src/protocols/download.ts'
 import type { RequestOptions, ServeOptions } from '../../src/protocols/engine.ts'
-import { refuse } from '../../src/protocols/protocol.ts'
+import { refuse, refuseMidway } from '../../src/protocols/protocol.ts'
 import { countListeners, NETWORK_ID, openManualClock, usePair } from './network.ts'
 import type { Sized } from './transfers.ts'
 import { CHUNK_SIZE_BYTES, collect, openSource, patternOf, TRANSFER } from './transfers.ts'
@@ -102,6 +102,23 @@ describe('a download', () => {
 })
 
 describe('bytes that stop before their end', () => {
+  it('are refused midway with the refusal that the source throws', async () => {
+    const errors: unknown[] = []
+    await serveSource(
+      (async function* () {
+        yield patternOf(CHUNK_SIZE_BYTES)
+        throw refuseMidway(refuse('DAMAGED', 'the disk has rotted', { offset: 7 }))
+      })(),
+      { onError: error => errors.push(error) }
+    )
+    const { chunks } = await open()
+    await expect(read(chunks)).rejects.toMatchObject({
+      code: 'TRANSFER_REFUSED',
+      details: { code: 'DAMAGED', message: 'the disk has rotted', details: { offset: 7 } }
+    })
+    expect(errors).toEqual([])
+  })
+
   it('are refused midway when the source throws, and the owner of the source hears why', async () => {
     const bug = new Error('EIO')
     const errors: unknown[] = []

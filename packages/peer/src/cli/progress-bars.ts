@@ -46,6 +46,7 @@ function openLines(nameOf: (provider: string) => string): ProgressBars {
     report(event) {
       if (event.kind === 'stored') say(event.provider, `on disk, countersigned, deal ${event.dealId}`)
       if (event.kind === 'failed') say(event.provider, `failed: ${escapeForTerminal(event.reason)}`)
+      if (event.kind === 'pullFailed') say(event.provider, pullFailed(event.from, event.reason, nameOf))
       if (event.kind !== 'progress') return
       const quarter = Math.floor((event.storedBytes * 4) / event.sizeBytes)
       if (quarter === (quarters.get(event.provider) ?? 0)) return
@@ -79,7 +80,12 @@ function openTextBars(nameOf: (provider: string) => string): ProgressBars {
       if (event.kind === 'progress') bar?.update(event.storedBytes, { stored: formatSize(event.storedBytes) })
       if (event.kind === 'stored') bar?.update({ state: `on disk, countersigned, deal ${event.dealId}` })
       if (event.kind === 'failed') bar?.update({ state: `failed: ${escapeForTerminal(event.reason)}` })
+      if (event.kind === 'pullFailed') bar?.update({ state: pullFailed(event.from, event.reason, nameOf) })
     },
     [Symbol.dispose]: () => bars.stop()
   }
+}
+
+function pullFailed(from: string, reason: string, nameOf: (provider: string) => string): string {
+  return `could not fetch it from ${nameOf(from)} (${escapeForTerminal(reason)}): sent from here`
 }

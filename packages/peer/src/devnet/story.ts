@@ -135,7 +135,7 @@ async function prepareDirectory(life: AsyncDisposableStack, wanted: string | und
 
 async function pack({ path, ignore, signal, screen }: StoryOptions, directory: string): Promise<PackedObject> {
   using progress = screen.packing(path)
-  return await packPath(path, await chooseNodeHasher(), {
+  return await packPath(path, { nodeHasher: await chooseNodeHasher() }, {
     ignore,
     signal,
     stagingDirectory: directory,

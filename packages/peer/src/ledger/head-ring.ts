@@ -35,6 +35,8 @@ export interface HeadRing extends AsyncDisposable {
   readonly last: SignedLogHead | undefined
   /** @returns a head that is still there; undefined for an older or a later one */
   headAt(number: number): SignedLogHead | undefined
+  /** Those that are still there, in no order. */
+  all(): readonly SignedLogHead[]
   /**
    * Resolves when the head is durable. One call at a time.
    *
@@ -139,6 +141,7 @@ function ringOf(handle: FileHandle, heads: Map<number, SignedLogHead>): HeadRing
       return last
     },
     headAt: number => heads.get(number),
+    all: () => [...heads.values()],
     write(head) {
       if (failure !== undefined) return Promise.reject(failure.error)
       if (last !== undefined && head.number <= last.number)

@@ -1,9 +1,11 @@
 /**
  * The ledger host: the one writer of a network's log.
  *
- * Owns the order of entries and the rounds' openings. Commands are applied one by one and appended in groups; nobody is
- * told of an entry before the fsync that makes it durable. When a write fails the host stops for good: what it holds in
- * memory is then ahead of the disk, and a restart replays what is durable.
+ * Owns the order of entries, the rounds' openings and the log's heads. Commands are applied one by one and appended in
+ * groups (group-writer.ts); nobody is told of an entry before it is durable under a head that is durable too. When a write
+ * fails the host stops for good: what it holds in memory is then ahead of the disk, and a restart replays what is durable.
+ * It also stops when somebody shows it a head of its own that it does not know: its directory is an old copy then, and
+ * whatever it signed next would be a second history.
  */
 
 import {
@@ -15,53 +17,70 @@ import {
   CoreError,
   createBeaconOfOne,
   createLedgerMachine,
-  decodeEntry,
+  decodeHead,
   deriveBeaconKey,
-  ENTRIES_PER_ANSWER_MAX,
   type EntryBody,
-  encodeEntry,
+  encodeHead,
+  forkProofOf,
+  type HeadExchange,
+  hashHead,
   type Ledger,
   type LedgerTools,
   type NetworkParameters,
+  networkIdOf,
   opensLate,
   type Receipt,
-  receiptOf,
   roundAtMs,
-  roundOpensMs
+  roundOpensMs,
+  type SignedLogHead,
+  type Signer,
+  verifyHead
 } from '@holdfast/core'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { PeerError } from '../error.ts'
-import { GROUP_SIZE_BYTES_MAX, type SegmentLog } from './segment-log.ts'
+import { createGroupWriter, type GroupWriter } from './group-writer.ts'
+import type { LedgerFiles } from './ledger-files.ts'
+import { createLogReader, type LogReader } from './log-reader.ts'
+import { type RecoveredLedger, recoverLedger } from './recover-ledger.ts'
+import type { SignaturePool } from './signature-pool.ts'
+import { createSnapshotKeeper, type SnapshotEvent, type SnapshotKeeper } from './snapshot-keeper.ts'
 
-/** Entries of one fsync: bounds the memory of a group and the wait of its first command. */
-const GROUP_ENTRIES_MAX = 256
-/** A group is full from here on: with one more entry, and the headers of all, it is still one append of the log. */
-const GROUP_SIZE_BYTES = GROUP_SIZE_BYTES_MAX / 2
 /** Longest sleep before a look at the clock: it may be set, and sleep does not count the time a machine was suspended. */
 const SLEEP_MS_MAX = 60_000
-/** Bytes of entries in one answer to a follower: below a message's limit, with its envelope. */
-const ANSWER_SIZE_BYTES_MAX = 768 * 1024
+/** Entries that one crash can leave without a head: the groups that were on their way. */
+const HEADLESS_ENTRIES_MAX = 1024
 
-export interface LedgerHost extends Ledger, AsyncDisposable {
+export interface LedgerHost extends Ledger, LogReader, AsyncDisposable {
+  /** What leaves with this host's messages, and whom it shows that it was rolled back. */
+  readonly headExchange: HeadExchange
+  /** How it started: entries that came from a snapshot instead of a replay. */
+  readonly snapshotSequence: number
   /**
    * Replays the log, then keeps the rounds and takes commands. Idempotent.
    *
-   * @throws {PeerError} `LOG_INVALID`, `LOG_DAMAGED`
+   * @throws {PeerError} `LOG_INVALID`, `LOG_DAMAGED`, `LOG_CONTRADICTS_HEAD`, `HEADS_BEHIND`, `HOST_ROLLED_BACK`
    */
   start(): Promise<void>
-  /** Waits for what was submitted; what comes later is `LEDGER_UNREACHABLE`. Idempotent and for good. Does not close the log. */
+  /** Waits for what was submitted; what comes later is `LEDGER_UNREACHABLE`. Idempotent and for good. Does not close the files. */
   stop(): Promise<void>
-  /** Durable entries from a sequence on, encoded; waits up to `waitMs` while there are none. */
-  entries(from: number, waitMs: number, signal: AbortSignal): Promise<{ entries: Uint8Array[]; length: number }>
 }
 
 export interface LedgerHostOptions {
-  readonly log: SegmentLog
+  readonly files: LedgerFiles
   readonly parameters: NetworkParameters
   readonly tools: LedgerTools
+  /** Recovers signers before commands are applied. Without it the tools do, one by one. */
+  readonly signatures?: SignaturePool
   readonly beacon: Beacon
   readonly clock: Clock
+  /** The network's host. */
+  readonly signer: Signer
+  /** The newest heads that others know, asked once before anything is written: none of them may be news. */
+  readonly witnesses?: (signal: AbortSignal) => Promise<readonly Uint8Array[]>
+  /** Entries between two snapshots. */
+  readonly snapshotEntries?: number
+  readonly onSnapshot?: (event: SnapshotEvent) => void
   /** Told once, when the log can no longer be written or the rounds no longer be kept: the process must end. */
   readonly onFailure: (error: unknown) => void
 }
@@ -69,119 +88,155 @@ export interface LedgerHostOptions {
 /** The clock has moved between the look at it and the entry: look again. */
 const CLOCK_REFUSALS: ReadonlySet<string> = new Set(['TOO_EARLY', 'TOO_LATE'])
 
-interface Pending {
-  readonly body: EntryBody
-  readonly resolve: (receipt: Receipt) => void
-  readonly reject: (error: unknown) => void
-}
-
 /** The beacon of one of a host: its BLS key comes from the host's own, so that there is one secret to keep. */
 export function createHostBeacon(privateKey: Uint8Array): ReturnType<typeof createBeaconOfOne> {
   const purpose = new TextEncoder().encode('holdfast beacon of one')
   return createBeaconOfOne(deriveBeaconKey(hkdf(sha256, privateKey, undefined, purpose, 48)))
 }
 
-export function createLedgerHost({ log, parameters, tools, beacon, clock, onFailure }: LedgerHostOptions): LedgerHost {
-  const machine = createLedgerMachine(parameters, tools)
-  const { state } = machine
-  const queue: Pending[] = []
+/** What a host has once it has read its disk. */
+interface Started extends RecoveredLedger {
+  readonly writer: GroupWriter
+  readonly keeper: SnapshotKeeper
+}
+
+export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
+  const { files, parameters, tools, signatures, beacon, clock, signer, witnesses, onSnapshot, onFailure } = options
+  const { log, heads, snapshots } = files
+  const authority = { networkId: networkIdOf(parameters), host: parameters.host, signatures: tools.signatures }
+  const beforeStart = createLedgerMachine(parameters, tools)
   const stopping = new AbortController()
-  const newEntries = new Set<() => void>()
+  const listeners = new Set<(applied: AppliedEntry) => void>()
+  let started: Started | undefined
   let failure: { readonly error: unknown } | undefined
   let starting: Promise<void> | undefined
-  let isReplayed = false
-  let writing: Promise<void> | undefined
   let keeping: Promise<void> | undefined
+  let latest: Uint8Array | undefined
+
+  const { reader, wake } = createLogReader({
+    log,
+    heads,
+    clock,
+    length: () => (started === undefined ? 0 : (heads.last?.size ?? 0)),
+    tree: () => running().tree,
+    ended: stopping.signal
+  })
+
+  function running(): Started {
+    if (started === undefined) throw new TypeError('expected a ledger host that was started')
+    return started
+  }
 
   async function begin(): Promise<void> {
-    await replay()
-    isReplayed = true
-    if (state.sequence === 0) await append({ kind: 'genesis', networkId: state.networkId })
+    expectHeadsNear()
+    const recovered = await recoverLedger({
+      log,
+      snapshots,
+      parameters,
+      tools: { ...tools, signatures: signatures?.verifier ?? tools.signatures },
+      ...(signatures !== undefined && { signatures }),
+      heads: heads.all(),
+      signal: stopping.signal,
+      onSnapshotIgnored: (sequence, cause) => onSnapshot?.({ type: 'snapshot-ignored', sequence, cause })
+    })
+    latest = heads.last === undefined ? undefined : encodeHead(heads.last)
+    for (const head of (await witnesses?.(stopping.signal)) ?? []) expectKnown(head)
+    const { machine, tree } = recovered
+    const writer = createGroupWriter({
+      machine,
+      tree,
+      log,
+      heads,
+      signer,
+      clock,
+      signatures,
+      onDurable: tell,
+      onFailure: fail
+    })
+    const keeper = createSnapshotKeeper(
+      {
+        directory: files.directory,
+        log,
+        snapshots,
+        parameters,
+        ...(options.snapshotEntries !== undefined && { entries: options.snapshotEntries }),
+        ...(onSnapshot !== undefined && { onEvent: onSnapshot })
+      },
+      recovered.snapshotSequence
+    )
+    await writer.coverLog()
+    started = { ...recovered, writer, keeper }
+    if (machine.state.sequence === 0) await append({ kind: 'genesis', networkId: machine.state.networkId })
+    latest = encodeHead(heads.last!)
     keeping = keepRounds(stopping.signal).catch(error => {
       if (!stopping.signal.aborted) fail(error)
     })
   }
 
-  async function replay(): Promise<void> {
-    for await (const { sequence, payload } of log.read({ from: 0 })) {
-      if (stopping.signal.aborted) throw stopped()
-      const entry = decodeEntry(payload)
-      const result = entry === undefined ? undefined : machine.applyEntry(entry)
-      if (result?.ok === true) continue
-      const reason = result === undefined ? 'it cannot be decoded' : result.refusal.message
-      throw new PeerError(
-        'LOG_INVALID',
-        `Entry ${sequence} of the log breaks the rules of this network (${reason}). See that log and network description belong together.`,
-        { sequence }
-      )
-    }
+  /** A log that is far ahead of its heads has lost some, and the next to be signed would have been signed before. */
+  function expectHeadsNear(): void {
+    const size = heads.last?.size ?? 0
+    if (log.length - size <= HEADLESS_ENTRIES_MAX) return
+    throw new PeerError(
+      'HEADS_BEHIND',
+      `The log has ${log.length} entries and its newest head says ${size}: the file of heads is an old copy. Bring it back from a follower: holdfast ledger mend --directory DIRECTORY.`,
+      { length: log.length, size }
+    )
   }
 
-  function append(body: EntryBody): Promise<Receipt> {
-    if (failure !== undefined) return Promise.reject(failure.error)
-    if (stopping.signal.aborted) return Promise.reject(stopped())
-    const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
-    queue.push({ body, resolve, reject })
-    writing ??= writeGroups()
-    return promise
+  async function append(body: EntryBody): Promise<Receipt> {
+    if (failure !== undefined) throw failure.error
+    if (stopping.signal.aborted) throw stopped()
+    return await running().writer.append(body)
   }
 
-  async function writeGroups(): Promise<void> {
-    await Promise.resolve() // whoever submits in the same turn shares the fsync
-    while (queue.length > 0) await writeGroup()
-    // In the same turn as the look at the queue: what comes later starts a new run.
-    writing = undefined
-  }
-
-  /** Applies what waits, makes it durable with one fsync, and only then tells anybody. */
-  async function writeGroup(): Promise<void> {
-    const group: Pending[] = []
-    const receipts: Receipt[] = []
-    const applied: AppliedEntry[] = []
-    const payloads: Uint8Array[] = []
+  function tell(applied: readonly AppliedEntry[], head: SignedLogHead): void {
+    latest = encodeHead(head)
     try {
-      for (let sizeBytes = 0; group.length < GROUP_ENTRIES_MAX && sizeBytes < GROUP_SIZE_BYTES; ) {
-        const pending = queue.shift()
-        if (pending === undefined) break
-        group.push(pending)
-        const result = machine.applyNext(pending.body, clock.now())
-        receipts.push(receiptOf(result))
-        if (!result.ok) continue
-        const payload = encodeEntry(result.applied.entry)
-        applied.push(result.applied)
-        payloads.push(payload)
-        sizeBytes += payload.length
-      }
-      if (payloads.length > 0) await log.append(payloads)
-    } catch (error) {
-      for (const { reject } of group) reject(error)
-      fail(error)
-      return
-    }
-    tell(applied)
-    for (const [index, { resolve }] of group.entries()) resolve(receipts[index]!)
-  }
-
-  function tell(applied: readonly AppliedEntry[]): void {
-    try {
-      machine.announce(applied)
+      for (const entry of applied) for (const listener of [...listeners]) listener(entry)
     } catch (error) {
       // A listener of ours that throws: the entries are durable all the same, and whoever submitted them must hear it.
       fail(error)
     }
-    for (const wake of [...newEntries]) wake()
+    wake()
+    running().keeper.consider(head.size)
   }
 
   function fail(error: unknown): void {
     if (failure !== undefined) return
     failure = { error }
-    stopping.abort()
-    for (const { reject } of queue.splice(0)) reject(error)
+    stopping.abort(stopped())
+    started?.writer.fail(error)
     onFailure(error)
+  }
+
+  /** Cheap for heads that are known: whoever sends another one pays for one signature. @throws {PeerError} `HOST_ROLLED_BACK`, `HOST_FORKED` */
+  function expectKnown(bytes: Uint8Array): void {
+    const head = decodeHead(bytes)
+    if (head === undefined) return
+    const own = heads.headAt(head.number)
+    if (
+      own !== undefined ? Buffer.compare(hashHead(own), hashHead(head)) === 0 : head.number < (heads.last?.number ?? 0)
+    )
+      return
+    const verdict = verifyHead(bytes, authority)
+    if (!verdict.ok) return
+    if (own !== undefined)
+      throw new PeerError(
+        'HOST_FORKED',
+        `This host has signed two heads of number ${head.number}: its key is in use twice, or its directory was an old copy once. Nothing more is written; keep the proof.`,
+        { number: head.number, proof: forkProofOf(own, head) }
+      )
+    throw new PeerError(
+      'HOST_ROLLED_BACK',
+      `Somebody knows head ${head.number} of this ledger, signed by this host, and the log here does not: this directory is an old copy. Nothing more is written to it. Bring it up to date from a follower: holdfast ledger mend --directory DIRECTORY.`,
+      { number: head.number, size: head.size, last: heads.last?.number ?? -1 }
+    )
   }
 
   /** Opens each round at its time, and passes over those whose time went by while nobody was here. */
   async function keepRounds(signal: AbortSignal): Promise<void> {
+    const { state } = running().machine
     while (!signal.aborted) {
       const next = state.round + 1
       const now = clock.now()
@@ -213,34 +268,48 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
     }
   }
 
-  function waitForEntries(from: number, waitMs: number, signal: AbortSignal): Promise<void> {
-    const signals = [signal, stopping.signal]
-    if (log.length > from || waitMs === 0 || signals.some(({ aborted }) => aborted)) return Promise.resolve()
-    const woken = new AbortController()
-    const wake = () => woken.abort()
-    newEntries.add(wake)
-    for (const one of signals) one.addEventListener('abort', wake, { once: true })
-    return clock
-      .sleep(waitMs, woken.signal)
-      .catch(() => undefined)
-      .finally(() => {
-        newEntries.delete(wake)
-        for (const one of signals) one.removeEventListener('abort', wake)
-      })
-  }
-
   async function stop(): Promise<void> {
-    stopping.abort()
+    const isFirst = !stopping.signal.aborted
+    stopping.abort(stopped())
     await starting?.catch(() => undefined) // whoever called start hears of it
     await keeping
-    await writing
+    await started?.writer.idle()
+    const { machine, tree, keeper } = started ?? {}
+    const isWhole = isFirst && failure === undefined && machine !== undefined && tree !== undefined
+    await keeper?.stop(isWhole ? { state: machine.state, tree } : undefined)
   }
 
   return {
-    state,
-    subscribe: listener => machine.subscribe(listener),
+    entries: reader.entries,
+    tree: reader.tree,
+    read: reader.read,
+    head: reader.head,
+    get state() {
+      return (started?.machine ?? beforeStart).state
+    },
+    get length() {
+      return reader.length
+    },
+    get snapshotSequence() {
+      return started?.snapshotSequence ?? 0
+    },
+    headExchange: {
+      latest: () => latest,
+      saw(bytes) {
+        if (started === undefined || stopping.signal.aborted) return
+        try {
+          expectKnown(bytes)
+        } catch (error) {
+          fail(error)
+        }
+      }
+    },
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     async submit(command: Command) {
-      if (!isReplayed) throw new TypeError('expected a ledger host that was started')
+      running()
       return await append({ kind: 'command', command })
     },
     start() {
@@ -248,19 +317,7 @@ export function createLedgerHost({ log, parameters, tools, beacon, clock, onFail
       return starting
     },
     stop,
-    [Symbol.asyncDispose]: stop,
-    async entries(from, waitMs, signal) {
-      await waitForEntries(from, waitMs, signal)
-      signal.throwIfAborted()
-      const entries: Uint8Array[] = []
-      let sizeBytes = 0
-      for await (const { payload } of log.read({ from, to: Math.min(log.length, from + ENTRIES_PER_ANSWER_MAX) })) {
-        sizeBytes += payload.length
-        if (entries.length > 0 && sizeBytes > ANSWER_SIZE_BYTES_MAX) break
-        entries.push(payload)
-      }
-      return { entries, length: log.length }
-    }
+    [Symbol.asyncDispose]: stop
   }
 }
 

@@ -197,6 +197,31 @@ export async function* readSegmentLog(directory: string, files = machineFileSyst
   for await (const records of walkLog(files, directory)) yield* records.map(copyRecord)
 }
 
+/**
+ * Entries `from` ≤ sequence < `to` of a log that somebody else may be appending to; all of them must be durable.
+ *
+ * @param start - a known beginning of a record at or before `from`, so that not all of the log is read
+ * @throws {PeerError} `LOG_DAMAGED`, also when the log ends before `to`
+ */
+export async function* readLogRange(
+  files: FileSystem,
+  directory: string,
+  { from, to }: { readonly from: number; readonly to: number },
+  start?: LogPosition
+): AsyncGenerator<LogRecord, void> {
+  let next = from
+  if (next >= to) return
+  for await (const records of walkLog(files, directory, start)) {
+    for (const record of records) {
+      if (record.sequence < next) continue
+      yield copyRecord(record)
+      next += 1
+      if (next >= to) return
+    }
+  }
+  throw damaged({ segment: 0, sequence: next, offset: 0 }, `it is missing, and ${to} entries were durable`)
+}
+
 /** A record that keeps no read buffer alive. */
 export function copyRecord({ sequence, payload, chainHash }: LogRecord): LogRecord {
   return { sequence, payload: Uint8Array.from(payload), chainHash: Uint8Array.from(chainHash) }
@@ -205,7 +230,8 @@ export function copyRecord({ sequence, payload, chainHash }: LogRecord): LogReco
 export function damaged({ segment, sequence, offset }: LogPosition, reason: string): PeerError<'LOG_DAMAGED'> {
   const message =
     `The ledger's log is damaged: record ${sequence}, at byte ${offset} of the segment that begins with ${segment}: ` +
-    `${reason}. Nothing was changed; bring the segment back from a follower or a backup.`
+    `${reason}. Nothing was changed. With the peer stopped, bring it back from a follower: ` +
+    'holdfast ledger mend --directory DIRECTORY.'
   return new PeerError('LOG_DAMAGED', message, { segment, sequence, offset, reason })
 }
 

@@ -28,11 +28,19 @@ import {
   SEGMENT_SIZE_BYTES_MAX
 } from './segment-log-format.ts'
 import { addMarks, createMarker, findMark, type Mark, repairMarks } from './segment-log-index.ts'
-import { copyRecord, damaged, type LocatedRecord, type LogEnd, type TornTail, walkLog } from './segment-log-reader.ts'
+import {
+  copyRecord,
+  damaged,
+  type LocatedRecord,
+  type LogEnd,
+  type LogPosition,
+  type TornTail,
+  walkLog
+} from './segment-log-reader.ts'
 
 export type { LogRecord } from './segment-log-format.ts'
 export { GROUP_SIZE_BYTES_MAX, PAYLOAD_SIZE_BYTES_MAX, SEGMENT_SIZE_BYTES_MAX } from './segment-log-format.ts'
-export { readSegmentLog } from './segment-log-reader.ts'
+export { readLogRange, readSegmentLog } from './segment-log-reader.ts'
 
 type FileHandle = Awaited<ReturnType<FileSystem['open']>>
 
@@ -78,6 +86,8 @@ export interface SegmentLog extends AsyncDisposable {
    * @throws {PeerError} `LOG_DAMAGED`
    */
   read(range: { readonly from: number; readonly to?: number }): AsyncIterable<LogRecord>
+  /** Where a record at or before a sequence begins, as far as the index knows: for readers without it. */
+  positionBefore(sequence: number): Promise<LogPosition | undefined>
   /** Waits for appends under way, then closes. Idempotent. */
   close(): Promise<void>
 }
@@ -206,6 +216,11 @@ class OpenSegmentLog implements SegmentLog {
       if (next >= end) return
     }
     throw damaged({ segment: 0, sequence: next, offset: 0 }, 'it was there when the log was opened and is missing now')
+  }
+
+  async positionBefore(sequence: number): Promise<LogPosition | undefined> {
+    const mark = await findMark(this.#options.index, sequence)
+    return mark === undefined ? undefined : { sequence: mark.sequence, segment: mark.segment, offset: mark.offset }
   }
 
   close(): Promise<void> {

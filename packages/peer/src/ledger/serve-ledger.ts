@@ -1,5 +1,8 @@
-/** The host's side of the ledger protocols. */
+/** What a peer that holds the log does for others: it takes commands, gives out entries, heads and proofs, and finds replicas. */
 import {
+  type Command,
+  CoreError,
+  type LedgerState,
   ledgerEntries,
   ledgerReplicas,
   ledgerSubmit,
@@ -8,23 +11,42 @@ import {
   replicasOf,
   type ServeOptions,
   type SubmitAnswer,
-  serve
+  serve,
+  serveLogProofs
 } from '@holdfast/core'
 import type { Libp2p } from '@libp2p/interface'
-import type { LedgerHost } from './host.ts'
+import type { LogReader } from './log-reader.ts'
+
+/** A host, or a follower that keeps the log and relays to the host. */
+export interface ServedLedger extends LogReader {
+  readonly state: LedgerState
+  submit(command: Command, options: { readonly signal: AbortSignal }): Promise<Receipt>
+  /** What a peer that only passes commands on signs when the host leaves one unanswered. */
+  seen?(command: Command): Uint8Array
+}
 
 /** Serves until the stack is disposed. */
 export async function serveLedger(
   services: AsyncDisposableStack,
   node: Pick<Libp2p, 'handle' | 'unhandle'>,
-  host: LedgerHost,
+  ledger: ServedLedger,
   options: ServeOptions
 ): Promise<void> {
   services.use(
     await serve(
       node,
       ledgerSubmit,
-      async ({ command }) => ({ ok: true, value: toWire(await host.submit(command)) }),
+      async ({ command }, { signal }) => {
+        try {
+          return { ok: true, value: toWire(await ledger.submit(command, { signal })) }
+        } catch (error) {
+          const isSilence = error instanceof CoreError && error.code === 'LEDGER_UNREACHABLE'
+          if (!isSilence || ledger.seen === undefined) throw error
+          return refuse('HOST_SILENT', `passed on to the ledger host, without an answer: ${error.message}`, {
+            receipt: ledger.seen(command)
+          })
+        }
+      },
       options
     )
   )
@@ -33,23 +55,23 @@ export async function serveLedger(
       node,
       ledgerEntries,
       async ({ from, waitMs }, { signal }) => {
-        if (from > host.state.sequence) {
-          return refuse(
-            'NO_SUCH_ENTRY',
-            `this log holds ${host.state.sequence} entries; a peer that has more knows another one`,
-            { length: host.state.sequence }
-          )
+        const { length } = ledger
+        if (from > length) {
+          return refuse('NO_SUCH_ENTRY', `this log holds ${length} entries; a peer that has more knows another one`, {
+            length
+          })
         }
-        return { ok: true, value: await host.entries(from, waitMs, signal) }
+        return { ok: true, value: await ledger.entries(from, waitMs, signal) }
       },
       options
     )
   )
+  services.use(await serveLogProofs(node, ledger, options))
   services.use(
     await serve(
       node,
       ledgerReplicas,
-      async ({ label }) => ({ ok: true, value: { replicas: replicasOf(host.state, label) } }),
+      async ({ label }) => ({ ok: true, value: { replicas: replicasOf(ledger.state, label) } }),
       options
     )
   )

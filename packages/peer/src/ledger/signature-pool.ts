@@ -23,12 +23,19 @@ export interface SignaturePool extends AsyncDisposable {
   prefetch(signed: readonly SignedDigest[]): Promise<void>
 }
 
+/** Batches that a thread has: the one it works on, and the next. */
+const BATCHES_PER_THREAD = 2
+
 interface Thread {
   readonly worker: Worker
-  readonly waiting: Map<number, { readonly signed: readonly SignedDigest[]; readonly resolve: () => void }>
+  readonly waiting: Map<number, readonly Wanted[]>
 }
 
-interface Batch {
+interface Wanted extends SignedDigest {
+  readonly resolve: () => void
+}
+
+interface Answer {
   readonly id: number
   readonly signers: readonly (Address | undefined)[]
 }
@@ -42,25 +49,31 @@ export function createSignaturePool({
   readonly onError?: (error: unknown) => void
 } = {}): SignaturePool {
   const known = new Map<string, Address | undefined>()
-  const threads = new Set<Thread>(Array.from({ length: count }, () => begin()))
+  const queue: Wanted[] = []
+  const threads = new Set<Thread>(Array.from({ length: count }, begin))
+  let isClosed = false
   let nextId = 0
 
   function begin(): Thread {
     const thread: Thread = { worker: startThread('signature-thread', import.meta.url), waiting: new Map() }
-    thread.worker.on('message', ({ id, signers }: Batch) => {
-      const batch = thread.waiting.get(id)
+    thread.worker.on('message', ({ id, signers }: Answer) => {
+      const batch = thread.waiting.get(id) ?? []
       thread.waiting.delete(id)
-      for (const [index, { digest, signature }] of (batch?.signed ?? []).entries())
+      sendWaiting()
+      for (const [index, { digest, signature, resolve }] of batch.entries()) {
         remember(keyOf(digest, signature), signers[index])
-      batch?.resolve()
+        resolve()
+      }
     })
-    const end = () => {
-      threads.delete(thread)
-      for (const { resolve } of thread.waiting.values()) resolve()
-      thread.waiting.clear()
-    }
-    thread.worker.on('error', error => onError?.(error)).on('exit', end)
+    thread.worker.on('error', error => onError?.(error)).on('exit', () => end(thread))
     return thread
+  }
+
+  function end(thread: Thread): void {
+    threads.delete(thread)
+    for (const batch of thread.waiting.values()) for (const { resolve } of batch) resolve()
+    thread.waiting.clear()
+    if (threads.size === 0) for (const { resolve } of queue.splice(0)) resolve()
   }
 
   function remember(key: string, signer: Address | undefined): void {
@@ -70,14 +83,16 @@ export function createSignaturePool({
     if (oldest.done !== true) known.delete(oldest.value)
   }
 
-  function ask(signed: readonly SignedDigest[]): Promise<void> {
-    const thread = [...threads].sort((a, b) => a.waiting.size - b.waiting.size)[0]
-    if (thread === undefined) return Promise.resolve()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const id = nextId++
-    thread.waiting.set(id, { signed, resolve })
-    thread.worker.postMessage({ id, signed })
-    return promise
+  /** Batches grow by themselves while all threads are busy. */
+  function sendWaiting(): void {
+    while (queue.length > 0) {
+      const thread = [...threads].sort((a, b) => a.waiting.size - b.waiting.size)[0]
+      if (thread === undefined || thread.waiting.size >= BATCHES_PER_THREAD) return
+      const batch = queue.splice(0, BATCH_MAX)
+      const id = nextId++
+      thread.waiting.set(id, batch)
+      thread.worker.postMessage({ id, signed: batch.map(copyOf) })
+    }
   }
 
   return {
@@ -91,12 +106,17 @@ export function createSignaturePool({
       }
     },
     async prefetch(signed) {
-      const batches: Promise<void>[] = []
-      for (let from = 0; from < signed.length; from += BATCH_MAX)
-        batches.push(ask(signed.slice(from, from + BATCH_MAX).map(copyOf)))
-      await Promise.all(batches)
+      if (isClosed || threads.size === 0) return
+      const answered = signed.map(
+        one => new Promise<void>(resolve => queue.push({ digest: one.digest, signature: one.signature, resolve }))
+      )
+      // Whoever asks in the same turn shares the messages.
+      if (queue.length === answered.length) queueMicrotask(sendWaiting)
+      await Promise.all(answered)
     },
     async [Symbol.asyncDispose]() {
+      isClosed = true
+      for (const { resolve } of queue.splice(0)) resolve()
       await Promise.all(Array.from(threads, ({ worker }) => worker.terminate()))
     }
   }

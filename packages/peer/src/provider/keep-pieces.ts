@@ -6,6 +6,7 @@
  */
 import { type Address, type AppliedEntry, type Deal, type DealPiece, isPieceGone, type Ledger } from '@holdfast/core'
 import type { PieceStore } from '../storage/index.ts'
+import { publicRootOfPiece } from './piece-label.ts'
 
 export interface PieceKeeper extends AsyncDisposable {
   /** Makes disk and ledger agree, then follows the ledger. */
@@ -30,7 +31,9 @@ export function createPieceKeeper(
   const isGone = (piece: DealPiece) => isPieceGone(piece, ledger.state.openings - 1)
 
   async function keepDeal(deal: Deal): Promise<void> {
-    for (const piece of deal.pieces) if (!isGone(piece)) await store.keep(piece.cid, String(deal.id))
+    for (const piece of deal.pieces) {
+      if (!isGone(piece)) await store.keep(piece.cid, String(deal.id), publicRootOfPiece(piece))
+    }
   }
 
   async function releaseDeal(dealId: number): Promise<void> {

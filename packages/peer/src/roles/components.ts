@@ -16,12 +16,16 @@ import {
 import type { PeerConfig } from '../config.ts'
 import type { DataDirectory } from '../data-directory.ts'
 import type { SegmentLogEvent } from '../ledger/segment-log.ts'
+import type { SnapshotEvent } from '../ledger/snapshot-keeper.ts'
 import type { PeerNode } from '../node.ts'
 import type { PieceStoreEvent } from '../storage/index.ts'
 
+/** What the ledger's files report. */
+export type LogEvent = SegmentLogEvent | SnapshotEvent
+
 export type PeerEvent =
   | { readonly kind: 'hasher'; readonly name: string; readonly reason?: string }
-  | { readonly kind: 'log'; readonly event: SegmentLogEvent }
+  | { readonly kind: 'log'; readonly event: LogEvent }
   | { readonly kind: 'store'; readonly event: PieceStoreEvent }
   | { readonly kind: 'prover'; readonly event: ProverEvent }
   | { readonly kind: 'verifier'; readonly event: VerifierEvent }

@@ -3,10 +3,11 @@ import { createFollower, createRemoteSource, type Ledger, networkIdOf, parsePeer
 import { announcedAddresses } from '../announced-addresses.ts'
 import { PeerError } from '../error.ts'
 import { createHostBeacon, createLedgerHost } from '../ledger/host.ts'
-import { openSegmentLog } from '../ledger/segment-log.ts'
+import { openLedgerFiles } from '../ledger/ledger-files.ts'
 import { serveLedger } from '../ledger/serve-ledger.ts'
+import { createSignaturePool } from '../ledger/signature-pool.ts'
 import { updateHostAddresses } from '../network-file.ts'
-import type { PeerComponents } from './components.ts'
+import type { LogEvent, PeerComponents } from './components.ts'
 
 /** @throws {PeerError} `NOT_THE_HOST` when the peer's key is not that of the network's host */
 export async function startHosting(life: AsyncDisposableStack, components: PeerComponents): Promise<Ledger> {
@@ -25,17 +26,24 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
       }
     )
   }
-  const log = life.use(
-    await openSegmentLog({
-      directory: directory.ledgerDirectory,
-      index: directory.state.sublevel('ledger'),
-      onEvent: event => emit({ kind: 'log', event })
+  const files = life.use(await openLedgerFiles({ ...ledgerPlacesIn(directory), owner: 'host', onEvent: emitLog(emit) }))
+  const signatures = life.use(createSignaturePool({ onError: error => emit({ kind: 'error', error }) }))
+  const host = life.use(
+    createLedgerHost({
+      files,
+      parameters,
+      tools,
+      signatures,
+      beacon,
+      clock,
+      signer,
+      onSnapshot: emitLog(emit),
+      onFailure
     })
   )
-  const host = life.use(createLedgerHost({ log, parameters, tools, beacon, clock, onFailure }))
   await host.start()
   const services = life.use(new AsyncDisposableStack())
-  await serveLedger(services, node.libp2p, host, serveOptions)
+  await serveLedger(services, node.libp2p, host, { ...serveOptions, heads: host.headExchange })
   await updateHostAddresses(directory.networkFile, network, announcedAddresses(node.addresses()), signer)
   return host
 }
@@ -62,4 +70,17 @@ export async function startFollowing(
   )
   await follower.start(signal)
   return follower
+}
+
+/** Where a ledger's files stand in a data directory. */
+function ledgerPlacesIn({ ledgerDirectory, state }: PeerComponents['directory']) {
+  return {
+    directory: ledgerDirectory,
+    index: state.sublevel('ledger'),
+    snapshots: state.sublevel<string, Uint8Array>('snapshots', { valueEncoding: 'view' })
+  }
+}
+
+function emitLog(emit: PeerComponents['emit']) {
+  return (event: LogEvent) => emit({ kind: 'log', event })
 }

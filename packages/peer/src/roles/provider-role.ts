@@ -1,21 +1,29 @@
 /** The role of a provider: takes orders and pieces, keeps them proved, serves public blocks. */
 import { createProver, type Ledger, pushProofs } from '@holdfast/core'
+import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
+import type { CID } from 'multiformats/cid'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { createPieceKeeper } from '../provider/keep-pieces.ts'
 import { createStorePieceReader } from '../provider/piece-reader.ts'
 import { serveProvider } from '../provider/serve-provider.ts'
-import { createPieceBlockstore, type PieceStore } from '../storage/index.ts'
+import { createTransferBudget } from '../provider/transfer-budget.ts'
+import { createPieceBlockstore, type PeerStore } from '../storage/index.ts'
 import { announceAsk } from './announce.ts'
 import { createRequester, type PeerComponents, random } from './components.ts'
+
+/** How soon a line in the deny file counts. */
+const DENY_REFRESH_MS = 2_000
 
 export async function startProvider(
   life: AsyncDisposableStack,
   components: PeerComponents,
   ledger: Ledger,
-  store: PieceStore
+  { store, denied }: PeerStore
 ): Promise<void> {
   const { config, network, signer, tools, clock, node, serveOptions, emit, signal } = components
   const onError = (error: unknown) => emit({ kind: 'error', error })
+  const refreshing = setInterval(() => void denied.refresh().catch(onError), DENY_REFRESH_MS)
+  life.defer(() => clearInterval(refreshing))
   const keeper = life.use(createPieceKeeper(ledger, store, signer.address, onError))
   await keeper.start()
   const prover = life.use(
@@ -34,8 +42,10 @@ export async function startProvider(
   const terms = {
     address: signer.address,
     pricePerLeafRoundMin: config.provider.pricePerLeafRound,
-    leavesPerRoundMax: network.parameters.proving.leavesPerRoundMax
+    leavesPerRoundMax: network.parameters.proving.leavesPerRoundMax,
+    denies: (cid: CID) => denied.has(cid.toString())
   }
+  const { allocateBytes, leaseBytes = allocateBytes / 2, transferBytes } = config.provider
   const services = life.use(new AsyncDisposableStack())
   await serveProvider(
     services,
@@ -46,9 +56,17 @@ export async function startProvider(
       signatures: tools.signatures,
       store,
       blocks: createPieceBlockstore(store),
+      nodeHasher: tools.nodeHasher,
       clock,
       prover,
-      terms
+      terms,
+      // Small disks must still take one large piece.
+      leaseLimits: {
+        bytesMax: Math.max(leaseBytes, PIECE_SIZE_BYTES_MAX),
+        bytesPerClientMax: Math.max(leaseBytes / 2, PIECE_SIZE_BYTES_MAX)
+      },
+      budget: createTransferBudget(transferBytes === undefined ? {} : { bytesMax: transferBytes }),
+      announced: () => announcedAddresses(node.addresses())
     },
     serveOptions
   )

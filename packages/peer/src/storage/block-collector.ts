@@ -1,61 +1,81 @@
 /**
- * Notes where the blocks of a piece stand while its bytes stream by, in case the piece is a CAR.
+ * Says of a piece whose bytes stream by whether it is a CAR whose blocks are what their CIDs say.
  *
- * Positions and CIDs only: nobody has compared a block with its CID yet, which is done whenever one is read.
+ * Keeps the bytes of the block that is under way and nothing else, whatever the CAR announces. Blocks under SHA-256 are
+ * hashed here, where a worker does it; one under another hash is only compared when it is read.
  */
-import { cidFault, createCarScanner } from '@holdfast/core'
+import { createHash } from 'node:crypto'
+import { BLOCK_SIZE_BYTES_MAX, cidFault, createCarScanner } from '@holdfast/core'
+import { sha256 } from 'multiformats/hashes/sha2'
 
-/**
- * Blocks of one piece that are indexed: an average of 4 KiB in the largest piece. A CAR of smaller ones is stored and
- * proved, but not served block by block, or its index would outgrow it and its list the memory of this process.
- */
-export const BLOCKS_INDEXED_MAX = 2 ** 18
+/** A block that is under way, with its section's front. */
+const TAIL_SIZE_BYTES_MAX = BLOCK_SIZE_BYTES_MAX + 1024
 
-export interface BlockPlace {
-  /** Hex of the multihash: one block under its v0 and v1 CIDs. */
-  readonly multihash: string
-  /** Where its data begins in the piece. */
-  readonly offset: number
-  readonly length: number
-}
-
-export interface CollectedBlocks {
-  /** Whether the piece is one whole CARv1. */
-  readonly isPublicCar: boolean
-  /** Whether it held more blocks than are indexed; `places` is empty then. */
-  readonly tooMany: boolean
-  readonly places: readonly BlockPlace[]
+export interface CarFacts {
+  /** Whether the piece is one whole CARv1 and no block in it was found to be another than its CID says. */
+  readonly isCar: boolean
+  /** Blocks that can be served; 0 when it is no such CAR. */
+  readonly blockCount: number
 }
 
 export interface BlockCollector {
+  /** Reads the bytes before it returns and keeps none of them but a copy of what no block has ended yet. */
   update(bytes: Uint8Array): void
-  finish(): CollectedBlocks
+  finish(): CarFacts
 }
 
 export function createBlockCollector(): BlockCollector {
-  let places: BlockPlace[] = []
-  let blockCount = 0
   let isCar = true
+  let blockCount = 0
+  /** Copied bytes of the block under way, from `tailOffset` on. */
+  let tail = Buffer.alloc(0)
+  let tailOffset = 0
+  let chunk: Uint8Array = tail
+  let chunkOffset = 0
+  let ended = 0
+
   const scanner = createCarScanner({
-    onBlock({ cid, offset, length }) {
+    onBlock({ cid, offset, length, sectionOffset, sectionLength }) {
+      ended = sectionOffset + sectionLength
       if (cidFault(cid) !== undefined) return
       blockCount += 1
-      if (blockCount <= BLOCKS_INDEXED_MAX) {
-        places.push({ multihash: Buffer.from(cid.multihash.bytes).toString('hex'), offset, length })
-      } else {
-        places = []
-      }
+      if (cid.multihash.code !== sha256.code) return
+      if (!digestOf(offset, length).equals(cid.multihash.digest)) isCar = false
     }
   })
+
+  function digestOf(offset: number, length: number): Buffer {
+    const digest = createHash('sha256')
+    if (offset < chunkOffset) digest.update(tail.subarray(offset - tailOffset, offset - tailOffset + length))
+    const start = Math.max(0, offset - chunkOffset)
+    return digest.update(chunk.subarray(start, offset - chunkOffset + length)).digest()
+  }
+
+  /** What must wait for more bytes: everything behind the last whole section. */
+  function keepTail(): void {
+    const end = chunkOffset + chunk.length
+    if (ended >= chunkOffset) {
+      tail = Buffer.from(chunk.subarray(ended - chunkOffset))
+      tailOffset = Math.min(ended, end)
+    } else {
+      tail = Buffer.concat([tail, chunk])
+    }
+    chunkOffset = end
+    if (tail.length > TAIL_SIZE_BYTES_MAX) isCar = false
+  }
+
   return {
     update(bytes) {
       if (!isCar) return
-      isCar = scanner.update(bytes).ok
-      if (!isCar) places = []
+      chunk = bytes
+      isCar = scanner.update(bytes).ok && isCar
+      if (isCar) keepTail()
+      else tail = Buffer.alloc(0)
+      chunk = tail
     },
     finish() {
-      const isPublicCar = isCar && scanner.finish().ok
-      return { isPublicCar, tooMany: blockCount > BLOCKS_INDEXED_MAX, places: isPublicCar ? places : [] }
+      const isWhole = isCar && scanner.finish().ok
+      return { isCar: isWhole, blockCount: isWhole ? blockCount : 0 }
     }
   }
 }

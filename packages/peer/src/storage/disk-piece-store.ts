@@ -1,57 +1,104 @@
 /**
- * The piece store on a disk: one file a piece, an index in Level, and the quota they live in.
+ * The piece store on disks: one file a piece, an index in Level, and the quota they live in.
  *
- * Owns one directory and one sublevel; the caller holds the data directory's lock. Changes to names and records run one
- * at a time, bytes of many pieces at once. See piece-store.ts for what it promises.
+ * Owns its directories and one Level database; the caller holds the data directory's lock. Changes to names and records
+ * run one at a time, bytes of many pieces at once. See piece-store.ts for what it promises.
  */
 import { randomUUID } from 'node:crypto'
-import { type CachedLayer, PIECE_SIZE_BYTES_MAX, type PieceCommitment, parsePieceCid } from '@holdfast/proofs'
+import {
+  type CachedLayer,
+  leafCountOf,
+  PIECE_SIZE_BYTES_MAX,
+  type PieceCommitment,
+  parsePieceCid
+} from '@holdfast/proofs'
 import { CID } from 'multiformats/cid'
 import { PeerError, systemCodeOf } from '../error.ts'
-import type { CollectedBlocks } from './block-collector.ts'
+import { BLOCKS_INDEXED_MAX, indexBlocks } from './block-indexing.ts'
+import { findBrokenUploads, removeBrokenUpload, type SuspendedUpload } from './broken-uploads.ts'
 import { type FileSystem, machineFileSystem, syncDirectory } from './file-system.ts'
-import { createIncomingFile, diskError, type WrittenPiece } from './incoming-file.ts'
+import {
+  createIncomingFiles,
+  diskError,
+  incomingPaths,
+  type OpenIncomingFile,
+  type WrittenPiece
+} from './incoming-file.ts'
+import { aboveFloor, chooseDirectory, PieceDirectory } from './piece-directory.ts'
 import {
   checkFile,
   decodeLayer,
   encodeLayer,
   layerFile,
-  type PiecePaths,
   pieceFile,
-  piecePaths,
   readAt,
   storedSizeOf,
   writeSynced
 } from './piece-files.ts'
-import { createPieceIndex, type PieceIndex, type PieceRecord } from './piece-index.ts'
+import {
+  holdersAt,
+  isPublic,
+  keepersOf,
+  leaseEndOf,
+  withKeeper,
+  withLease,
+  withRelease,
+  withRoot
+} from './piece-holders.ts'
+import { createPieceIndex, type PieceHolder, type PieceIndex, type PieceRecord } from './piece-index.ts'
 import { reconcilePieces } from './piece-reconcile.ts'
 import {
   type BlockPosition,
   type DamageReason,
+  FLOOR_DEFAULT,
   LEASE_MS_DEFAULT,
   type NoSpace,
   type PieceStore,
   type PieceStoreEvent,
   type PieceStoreOptions,
   type PieceStoreUsage,
-  type PieceWriter,
-  RESERVE_BYTES_DEFAULT,
-  type StoredPiece
+  RESUME_MS_DEFAULT,
+  type Received,
+  type ReceiveRequest,
+  type StartOptions,
+  type StoredPiece,
+  type StoreLease
 } from './piece-store.ts'
 import { DiskPieceWriter } from './piece-writer.ts'
+import { nameOfUpload, type UploadTerms } from './upload-log.ts'
 
-/** A store over one directory; nothing is touched before `start`. */
+/** Blocks that `publish` waits for: a second's work. The blocks of a piece that has more are found a while later. */
+const BLOCKS_AWAITED_MAX = 2 ** 15
+/** Uploads that were committed and are remembered, in case their client did not hear of it. */
+const UPLOADS_REMEMBERED_MAX = 1024
+
+/** A store over its directories; nothing is touched before `start`. */
 export function createPieceStore(options: PieceStoreOptions): PieceStore {
   return new DiskPieceStore(options)
+}
+
+/** A writer that is open, and what was promised to it. */
+interface OpenWriter {
+  readonly directory: PieceDirectory
+  readonly neededBytes: number
+  readonly rawSize: number
+  readonly dealId: string
+  readonly name: string
 }
 
 class DiskPieceStore implements PieceStore {
   readonly #options: PieceStoreOptions
   readonly #files: FileSystem
-  readonly #paths: PiecePaths
+  readonly #directories: readonly PieceDirectory[]
   readonly #index: PieceIndex
-  readonly #writers = new Map<DiskPieceWriter, number>()
-  #usedBytes = 0
+  readonly #openIncoming: OpenIncomingFile
+  readonly #writers = new Map<DiskPieceWriter, OpenWriter>()
+  /** By the name of their files. */
+  readonly #suspended = new Map<string, SuspendedUpload>()
+  /** The piece of each upload that was committed lately, by the upload's name. */
+  readonly #remembered = new Map<string, string>()
+  readonly #leases = new Map<string, { rawBytes: number; leafCount: number }>()
+  readonly #ending = new AbortController()
   #leasedBytes = 0
   #started: Promise<void> | undefined
   #stopped = false
@@ -59,16 +106,23 @@ class DiskPieceStore implements PieceStore {
   #failure: PeerError | undefined
   /** Changes to names and records, one at a time. */
   #turn: Promise<unknown> = Promise.resolve()
+  /** Openings of writers, one at a time: two streams may bring the same upload. */
+  #opening: Promise<unknown> = Promise.resolve()
+  /** Blocks of one piece after the other. */
+  #indexing: Promise<unknown> = Promise.resolve()
 
   constructor(options: PieceStoreOptions) {
+    const { directory, directories = [], files = machineFileSystem, nodeHasher, clock } = options
     this.#options = options
-    this.#files = options.files ?? machineFileSystem
-    this.#paths = piecePaths(options.directory)
+    this.#files = files
+    const first = { path: directory, ...(directories.length > 0 && { capacityBytes: 0 }) }
+    this.#directories = [first, ...directories].map((entry, at) => new PieceDirectory(entry, at === 0))
     this.#index = createPieceIndex(options.level)
+    this.#openIncoming = options.openIncoming ?? createIncomingFiles(files, nodeHasher, clock)
   }
 
-  start({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    this.#started ??= this.#reconcile(signal).catch((error: unknown) => {
+  start(options: StartOptions = {}): Promise<void> {
+    this.#started ??= this.#reconcile(options).catch((error: unknown) => {
       this.#started = undefined
       throw error
     })
@@ -77,7 +131,10 @@ class DiskPieceStore implements PieceStore {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    await Promise.all(Array.from(this.#writers.keys(), writer => writer.abort()))
+    this.#ending.abort(new PeerError('STORE_STOPPED', 'The piece store is stopped.'))
+    await this.#opening
+    await Promise.all(Array.from(this.#writers.keys(), writer => writer.suspend()))
+    await this.#indexing
     await this.#turn
   }
 
@@ -85,41 +142,62 @@ class DiskPieceStore implements PieceStore {
     return this.stop()
   }
 
-  async receive({ sizeBytes }: { readonly sizeBytes: number }): Promise<{ ok: true; writer: PieceWriter } | NoSpace> {
+  async receive(request: ReceiveRequest): Promise<Received> {
+    const { sizeBytes } = request
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1 || sizeBytes > PIECE_SIZE_BYTES_MAX) {
       throw new RangeError(`expected a size of 1 to ${PIECE_SIZE_BYTES_MAX} bytes, got ${sizeBytes}`)
     }
+    const received = this.#opening.then(() => this.#receive(request))
+    this.#opening = received.catch(() => undefined)
+    return received
+  }
+
+  async #receive({ sizeBytes, dealId = '', uploadId }: ReceiveRequest): Promise<Received> {
     this.#assertUsable()
-    const neededBytes = storedSizeOf(sizeBytes)
-    const { bavail, bsize } = await this.#files.statfs(this.#paths.directory)
-    // From here to the reservation nothing is awaited: two callers cannot both take the last bytes.
-    const { freeBytes } = this.usage()
-    const diskFreeBytes = this.#unpromisedBytes(bavail * bsize)
-    if (neededBytes > freeBytes) return { ok: false, code: 'NO_SPACE', limit: 'quota', neededBytes, freeBytes }
-    if (neededBytes > diskFreeBytes) {
-      return { ok: false, code: 'NO_SPACE', limit: 'disk', neededBytes, freeBytes: diskFreeBytes }
-    }
-    const writer = new DiskPieceWriter({
-      open: () =>
-        createIncomingFile(this.#files, this.#paths.incoming, {
-          name: randomUUID(),
-          sizeBytes,
-          nodeHasher: this.#options.nodeHasher
-        }),
-      commit: written => this.#inTurn(() => this.#commit(written)),
-      closed: error => {
-        this.#writers.delete(writer)
-        if (error?.code === 'DISK_FAILED') this.#failure ??= error
-      }
-    })
-    this.#writers.set(writer, neededBytes)
+    const upload = uploadId === undefined ? undefined : { dealId, sizeBytes, uploadId }
+    const name = upload === undefined ? randomUUID() : nameOfUpload(upload)
+    for (const [writer, { name: open }] of this.#writers) if (open === name) await writer.suspend()
+    const known = await this.#rememberedPiece(name)
+    if (known !== undefined) return { ok: true, piece: known }
+    const suspended = this.#suspended.get(name)
+    const storedBytes = storedSizeOf(sizeBytes)
+    const room = await this.#chooseRoom(storedBytes, suspended)
+    if (!room.ok) return room
+    if (suspended !== undefined) this.#forgetSuspended(suspended)
+    const resumeAtBytes = suspended?.syncedBytes ?? 0
+    const entry = { directory: room.directory, neededBytes: storedBytes, rawSize: sizeBytes, dealId, name }
+    const writer = this.#createWriter(entry, upload, resumeAtBytes)
+    this.#writers.set(writer, entry)
     await writer.open()
     return { ok: true, writer }
   }
 
+  #createWriter(entry: OpenWriter, upload: UploadTerms | undefined, resumeAtBytes: number): DiskPieceWriter {
+    const { directory, name, rawSize } = entry
+    const resumeMs = this.#options.resumeMs ?? RESUME_MS_DEFAULT
+    const options = { directory: directory.paths.incoming, name, sizeBytes: rawSize, resumeAtBytes, resumeMs }
+    const writer: DiskPieceWriter = new DiskPieceWriter(
+      {
+        open: () => this.#openIncoming({ ...options, ...(upload !== undefined && { upload }) }),
+        commit: written => this.#inTurn(() => this.#commit(written, entry, upload !== undefined)),
+        suspended: syncedBytes => {
+          const untilMs = this.#options.clock.now() + resumeMs
+          this.#suspended.set(name, { ...upload!, syncedBytes, untilMs, name, directory })
+          directory.suspendedBytes += syncedBytes
+        },
+        closed: error => {
+          this.#writers.delete(writer)
+          if (error?.code === 'DISK_FAILED') this.#failure ??= error
+        }
+      },
+      upload !== undefined
+    )
+    return writer
+  }
+
   async get(cid: CID): Promise<StoredPiece | undefined> {
     const record = await this.#index.get(cid.toString())
-    return record === undefined ? undefined : describe(cid.toString(), record)
+    return record === undefined ? undefined : this.#describe(cid.toString(), record)
   }
 
   async has(cid: CID): Promise<boolean> {
@@ -127,25 +205,30 @@ class DiskPieceStore implements PieceStore {
   }
 
   async *list(): AsyncIterable<StoredPiece> {
-    for await (const { piece, record } of this.#index.entries()) yield describe(piece, record)
+    for await (const { piece, record } of this.#index.entries()) yield this.#describe(piece, record)
   }
 
   async read(cid: CID, offset: number, size: number): Promise<Uint8Array> {
-    const { rawSize } = await this.#expect(cid)
+    const { record, rawSize } = await this.#expect(cid)
     if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(size) || offset < 0 || size < 0) {
       throw new RangeError(`expected an offset and a size of 0 or more, got ${offset} and ${size}`)
     }
     if (offset >= rawSize || size === 0) return new Uint8Array(0)
     try {
-      return await readAt(this.#files, pieceFile(this.#paths, cid.toString()), offset, Math.min(size, rawSize - offset))
+      return await readAt(
+        this.#files,
+        this.#pieceFile(cid.toString(), record),
+        offset,
+        Math.min(size, rawSize - offset)
+      )
     } catch (error) {
       throw readError(error, cid)
     }
   }
 
   async layer(cid: CID): Promise<CachedLayer> {
-    const { rawSize } = await this.#expect(cid)
-    const path = layerFile(this.#paths, cid.toString())
+    const { record, rawSize } = await this.#expect(cid)
+    const path = layerFile(this.#directoryOf(record).paths, cid.toString())
     const bytes = await readAt(this.#files, path, 0, storedSizeOf(rawSize) - rawSize + 1).catch((error: unknown) => {
       if (systemCodeOf(error) === 'ENOENT') return Buffer.alloc(0)
       throw readError(error, cid)
@@ -157,10 +240,10 @@ class DiskPieceStore implements PieceStore {
     cid: CID,
     { signal }: { signal?: AbortSignal } = {}
   ): Promise<{ ok: true } | { ok: false; reason: DamageReason | 'missing' }> {
-    await this.#expect(cid)
+    const { record } = await this.#expect(cid)
     try {
       const options = { nodeHasher: this.#options.nodeHasher, signal }
-      const checked = await checkFile(this.#files, this.#paths, cid.toString(), options)
+      const checked = await checkFile(this.#files, this.#pieceFile(cid.toString(), record), cid.toString(), options)
       return checked.ok ? { ok: true } : checked
     } catch (error) {
       if (systemCodeOf(error) === 'ENOENT') return { ok: false, reason: 'missing' }
@@ -168,40 +251,41 @@ class DiskPieceStore implements PieceStore {
     }
   }
 
-  keep(cid: CID, dealId: string): Promise<boolean> {
-    return this.#inTurn(async () => {
-      const record = await this.#index.get(cid.toString())
-      if (record === undefined) return false
-      if (record.deals.includes(dealId)) return true
-      const { leaseUntilMs: _, ...kept } = record
-      await this.#replaceRecord(cid, record, { ...kept, deals: [...record.deals, dealId].sort() })
-      return true
-    })
+  async keep(cid: CID, dealId: string, root?: CID): Promise<boolean> {
+    const kept = await this.#inTurn(() =>
+      this.#changeHolders(cid, holders => withKeeper(holders, dealId, root?.toString()))
+    )
+    if (kept) await this.#indexWhenPublic(cid)
+    return kept
   }
 
-  release(cid: CID, dealId: string): Promise<void> {
+  async publish(cid: CID, dealId: string, root: CID): Promise<void> {
+    await this.#inTurn(() => this.#changeHolders(cid, holders => withRoot(holders, dealId, root.toString())))
+    await this.#indexWhenPublic(cid)
+  }
+
+  release(cid: CID, dealId: string, graceMs = this.#leaseMs()): Promise<void> {
     return this.#inTurn(async () => {
-      const record = await this.#index.get(cid.toString())
-      if (record === undefined || !record.deals.includes(dealId)) return
-      const deals = record.deals.filter(deal => deal !== dealId)
-      const leaseUntilMs = deals.length === 0 ? this.#leaseEnd() : undefined
-      await this.#replaceRecord(cid, record, { ...record, deals, leaseUntilMs })
+      const untilMs = this.#options.clock.now() + graceMs
+      const isHere = await this.#changeHolders(cid, holders => withRelease(holders, dealId, untilMs))
+      if (isHere) await this.#dropEnded(cid.toString())
     })
   }
 
   async sweep(): Promise<CID[]> {
     const nowMs = this.#options.clock.now()
-    const isOver = ({ deals, leaseUntilMs = 0 }: PieceRecord) => deals.length === 0 && leaseUntilMs <= nowMs
-    const candidates: CID[] = []
-    for await (const { piece, record } of this.#index.entries()) if (isOver(record)) candidates.push(CID.parse(piece))
+    const candidates: string[] = []
+    for await (const { piece, record } of this.#index.entries()) {
+      if (holdersAt(record.holders, nowMs).length < record.holders.length) candidates.push(piece)
+    }
     const removed: CID[] = []
-    for (const cid of candidates) {
-      await this.#inTurn(async () => {
-        const record = await this.#index.get(cid.toString())
-        if (record === undefined || !isOver(record)) return
-        await this.#remove(cid, record)
-        removed.push(cid)
-      })
+    for (const piece of candidates) {
+      if (await this.#inTurn(() => this.#dropEnded(piece))) removed.push(CID.parse(piece))
+    }
+    for (const upload of this.#suspended.values()) {
+      if (upload.untilMs > nowMs) continue
+      this.#forgetSuspended(upload)
+      await removeBrokenUpload(this.#files, upload)
     }
     return removed
   }
@@ -209,7 +293,7 @@ class DiskPieceStore implements PieceStore {
   remove(cid: CID): Promise<void> {
     return this.#inTurn(async () => {
       const record = await this.#index.get(cid.toString())
-      if (record !== undefined) await this.#remove(cid, record)
+      if (record !== undefined) await this.#remove(cid.toString(), record)
     })
   }
 
@@ -220,8 +304,8 @@ class DiskPieceStore implements PieceStore {
 
   async *findBlocks(cid: CID): AsyncIterable<BlockPosition> {
     const multihash = Buffer.from(cid.multihash.bytes).toString('hex')
-    for await (const { piece, offset, length } of this.#index.locate(multihash)) {
-      yield { pieceCid: CID.parse(piece), offset, length }
+    for await (const { piece, offset, length, record } of this.#index.locate(multihash)) {
+      if (!this.#isDenied(piece, record)) yield { pieceCid: CID.parse(piece), offset, length }
     }
   }
 
@@ -231,45 +315,100 @@ class DiskPieceStore implements PieceStore {
 
   reportWrongBlock(cid: CID, { pieceCid, offset }: BlockPosition): void {
     this.#report({ type: 'block-wrong', piece: pieceCid.toString(), cid: cid.toString(), offset })
+    this.#markDamaged(pieceCid)
+  }
+
+  reportWrongRange(cid: CID, offset: number): void {
+    this.#report({ type: 'range-wrong', piece: cid.toString(), offset })
+    this.#markDamaged(cid)
+  }
+
+  async indexed(): Promise<void> {
+    await this.#indexing
+  }
+
+  leases(): StoreLease[] {
+    const leases = new Map(
+      Array.from(this.#leases, ([dealId, { rawBytes, leafCount }]) => [dealId, { rawBytes, leafCount }])
+    )
+    const add = (dealId: string, rawBytes: number) => {
+      const lease = leases.get(dealId) ?? { rawBytes: 0, leafCount: 0 }
+      lease.rawBytes += rawBytes
+      lease.leafCount += leafCountOf(rawBytes)
+      leases.set(dealId, lease)
+    }
+    for (const { dealId, rawSize } of this.#writers.values()) add(dealId, rawSize)
+    for (const { dealId, syncedBytes } of this.#suspended.values()) add(dealId, syncedBytes)
+    return Array.from(leases, ([dealId, lease]) => ({ dealId, ...lease }))
   }
 
   usage(): PieceStoreUsage {
     const { capacityBytes } = this.#options
-    let reservedBytes = 0
-    for (const neededBytes of this.#writers.values()) reservedBytes += neededBytes
-    const freeBytes = Math.max(0, capacityBytes - this.#usedBytes - reservedBytes)
-    return { capacityBytes, usedBytes: this.#usedBytes, reservedBytes, leasedBytes: this.#leasedBytes, freeBytes }
+    let [usedBytes, suspendedBytes, reservedBytes] = [0, 0, 0]
+    for (const directory of this.#directories) {
+      usedBytes += directory.usedBytes
+      suspendedBytes += directory.suspendedBytes
+    }
+    for (const { neededBytes } of this.#writers.values()) reservedBytes += neededBytes
+    const freeBytes = Math.max(0, capacityBytes - usedBytes - reservedBytes - suspendedBytes)
+    return { capacityBytes, usedBytes, reservedBytes, suspendedBytes, leasedBytes: this.#leasedBytes, freeBytes }
   }
 
-  async #reconcile(signal: AbortSignal | undefined): Promise<void> {
-    this.#usedBytes = 0
+  async #reconcile({ signal, onProgress }: StartOptions): Promise<void> {
     this.#leasedBytes = 0
+    this.#leases.clear()
+    this.#suspended.clear()
+    for (const directory of this.#directories) {
+      directory.usedBytes = 0
+      directory.suspendedBytes = 0
+      await directory.open(this.#files, this.#index)
+    }
+    for (const directory of this.#directories) {
+      const onRemoved = (name: string) => this.#report({ type: 'temporary-removed', name })
+      for (const upload of await findBrokenUploads(this.#files, directory, this.#options.clock.now(), onRemoved)) {
+        this.#suspended.set(upload.name, upload)
+        directory.suspendedBytes += upload.syncedBytes
+      }
+    }
     await reconcilePieces({
       files: this.#files,
-      paths: this.#paths,
+      directories: this.#directories,
       index: this.#index,
       nodeHasher: this.#options.nodeHasher,
-      leaseUntilMs: this.#leaseEnd(),
+      leaseUntilMs: this.#options.clock.now() + this.#leaseMs(),
       report: event => this.#report(event),
-      signal
+      signal,
+      onProgress
     })
-    for await (const { piece, record } of this.#index.entries()) this.#account(piece, undefined, record)
+    for await (const { piece, record } of this.#index.entries()) {
+      this.#account(piece, undefined, record)
+      if (wantsIndex(record)) void this.#indexInTurn(CID.parse(piece))
+    }
   }
 
   /** Gives both files their names and the index its entry. Runs in turn. */
-  async #commit({ digest, blocks, temporaryPiece, temporaryLayer }: WrittenPiece): Promise<StoredPiece> {
+  async #commit({ piece, car }: WrittenPiece, writer: OpenWriter, isResumable: boolean): Promise<StoredPiece> {
     if (this.#failure !== undefined) throw this.#failure
-    const piece = digest.cid.toString()
+    const { directory, name, dealId } = writer
+    const temporary = incomingPaths({ directory: directory.paths.incoming, name })
     try {
-      await this.#files.rename(temporaryLayer, layerFile(this.#paths, piece))
-      await this.#files.rename(temporaryPiece, pieceFile(this.#paths, piece))
-      await syncDirectory(this.#files, this.#paths.directory)
+      await this.#files.rename(temporary.layer, layerFile(directory.paths, piece))
+      await this.#files.rename(temporary.piece, pieceFile(directory.paths, piece))
+      await syncDirectory(this.#files, directory.path)
       const before = await this.#index.get(piece)
-      const record = this.#recordOf(blocks, before)
-      await this.#index.add(piece, record, blocks.places)
+      const leased = withLease(before?.holders ?? [], dealId, this.#options.clock.now() + this.#leaseMs())
+      const record: PieceRecord = {
+        holders: leased,
+        ...car,
+        isIndexed: before?.isIndexed ?? false,
+        isDamaged: false,
+        ...(directory.name !== undefined && { directory: directory.name })
+      }
+      await this.#index.put(piece, record)
       this.#account(piece, before, record)
-      if (blocks.tooMany) this.#report({ type: 'blocks-not-indexed', piece })
-      return describe(piece, record)
+      if (before !== undefined && this.#directoryOf(before) !== directory) await this.#removeFiles(piece, before)
+      if (isResumable) this.#remember(name, piece)
+      return this.#describe(piece, record)
     } catch (error) {
       // Names or index may or may not be on the platter: only a start finds out.
       this.#failure ??= new PeerError(
@@ -282,68 +421,235 @@ class DiskPieceStore implements PieceStore {
     }
   }
 
-  #recordOf({ isPublicCar, places }: CollectedBlocks, before: PieceRecord | undefined): PieceRecord {
-    const deals = before?.deals ?? []
-    const leaseUntilMs = deals.length > 0 ? undefined : this.#leaseEnd()
-    return { isPublicCar, blockCount: places.length, deals, leaseUntilMs }
+  /** @returns whether the piece is here. Runs in turn. */
+  async #changeHolders(cid: CID, change: (holders: readonly PieceHolder[]) => PieceHolder[]): Promise<boolean> {
+    const piece = cid.toString()
+    const record = await this.#index.get(piece)
+    if (record === undefined) return false
+    const holders = change(record.holders)
+    if (JSON.stringify(holders) !== JSON.stringify(record.holders)) {
+      await this.#replaceRecord(piece, record, { ...record, holders })
+    }
+    return true
   }
 
-  async #replaceRecord(cid: CID, before: PieceRecord, after: PieceRecord): Promise<void> {
-    await this.#index.put(cid.toString(), after)
-    this.#account(cid.toString(), before, after)
+  /** Forgets holders whose time is over, and the piece with the last of them. @returns whether it went. Runs in turn. */
+  async #dropEnded(piece: string): Promise<boolean> {
+    const record = await this.#index.get(piece)
+    if (record === undefined) return false
+    const holders = holdersAt(record.holders, this.#options.clock.now())
+    if (holders.length === record.holders.length) return false
+    if (holders.length === 0) {
+      await this.#remove(piece, record)
+      return true
+    }
+    const isStillPublic = isPublic(holders)
+    await this.#replaceRecord(piece, record, { ...record, holders, isIndexed: record.isIndexed && isStillPublic })
+    if (record.isIndexed && !isStillPublic) await this.#index.deleteBlocks(piece)
+    return false
+  }
+
+  async #replaceRecord(piece: string, before: PieceRecord, after: PieceRecord): Promise<void> {
+    await this.#index.put(piece, after)
+    this.#account(piece, before, after)
   }
 
   /** Forgets a piece, then removes it: a crash in between leaves a file that the next start takes for a lease. */
-  async #remove(cid: CID, record: PieceRecord): Promise<void> {
-    const piece = cid.toString()
+  async #remove(piece: string, record: PieceRecord): Promise<void> {
     await this.#index.delete(piece)
-    await this.#files.rm(pieceFile(this.#paths, piece), { force: true })
-    await this.#files.rm(layerFile(this.#paths, piece), { force: true })
-    await syncDirectory(this.#files, this.#paths.directory)
+    await this.#removeFiles(piece, record)
     this.#account(piece, record, undefined)
+  }
+
+  async #removeFiles(piece: string, record: PieceRecord): Promise<void> {
+    const { paths, path } = this.#directoryOf(record)
+    await this.#files.rm(pieceFile(paths, piece), { force: true })
+    await this.#files.rm(layerFile(paths, piece), { force: true })
+    await syncDirectory(this.#files, path)
+  }
+
+  async #indexWhenPublic(cid: CID): Promise<void> {
+    const record = await this.#index.get(cid.toString())
+    if (record === undefined || !wantsIndex(record)) return
+    const indexing = this.#indexInTurn(cid)
+    if (record.blockCount <= BLOCKS_AWAITED_MAX) await indexing
+  }
+
+  /** Never rejects: blocks that cannot be indexed now are with the next start. */
+  #indexInTurn(cid: CID): Promise<void> {
+    const indexing = this.#indexing.then(() => this.#indexBlocks(cid.toString()))
+    this.#indexing = indexing
+    return indexing
+  }
+
+  async #indexBlocks(piece: string): Promise<void> {
+    const notIndexed = (reason: string) => this.#report({ type: 'blocks-not-indexed', piece, reason })
+    try {
+      const record = await this.#index.get(piece)
+      if (record === undefined || !wantsIndex(record) || this.#ending.signal.aborted) return
+      if (record.blockCount > BLOCKS_INDEXED_MAX) return notIndexed(`more than ${BLOCKS_INDEXED_MAX} blocks`)
+      const path = this.#pieceFile(piece, record)
+      if (!(await indexBlocks(this.#files, path, piece, this.#index, this.#ending.signal))) {
+        this.#markDamaged(CID.parse(piece))
+        return notIndexed('its file is no longer the CAR that it was')
+      }
+      await this.#inTurn(async () => {
+        const now = await this.#index.get(piece)
+        if (now !== undefined && wantsIndex(now)) await this.#replaceRecord(piece, now, { ...now, isIndexed: true })
+        else await this.#index.deleteBlocks(piece)
+      })
+    } catch (error) {
+      if (!this.#ending.signal.aborted) notIndexed(error instanceof Error ? error.message : String(error))
+    }
   }
 
   async #rebuildLayer(cid: CID): Promise<CachedLayer> {
     const piece = cid.toString()
+    const { record } = await this.#expect(cid)
+    // Once is enough: who asks again for what is damaged must not make the disk read it all again.
+    if (record.isDamaged) throw damaged(piece)
     const options = { nodeHasher: this.#options.nodeHasher }
-    const checked = await checkFile(this.#files, this.#paths, piece, options).catch((error: unknown) => {
-      throw readError(error, cid)
-    })
+    const checked = await checkFile(this.#files, this.#pieceFile(piece, record), piece, options).catch(
+      (error: unknown) => {
+        throw readError(error, cid)
+      }
+    )
     if (!checked.ok) {
       this.#report({ type: 'piece-damaged', piece, reason: checked.reason })
-      throw new PeerError('PIECE_DAMAGED', `${piece} is damaged on disk: repair it from another replica.`, { piece })
+      await this.#replaceRecord(piece, record, { ...record, isDamaged: true })
+      throw damaged(piece)
     }
     const { layer } = checked.digest
-    const path = layerFile(this.#paths, piece)
+    const path = layerFile(this.#directoryOf(record).paths, piece)
     await this.#files.rm(path, { force: true })
     await writeSynced(this.#files, path, encodeLayer(layer))
     this.#report({ type: 'layer-rebuilt', piece })
     return layer
   }
 
-  async #expect(cid: CID): Promise<StoredPiece> {
-    const piece = await this.get(cid)
-    if (piece === undefined)
+  #markDamaged(cid: CID): void {
+    const marking = this.#inTurn(async () => {
+      const piece = cid.toString()
+      const record = await this.#index.get(piece)
+      if (record !== undefined && !record.isDamaged)
+        await this.#replaceRecord(piece, record, { ...record, isDamaged: true })
+    })
+    marking.catch(() => undefined) // an index that cannot be written has been told of by others
+  }
+
+  async #expect(cid: CID): Promise<PieceCommitment & { readonly record: PieceRecord }> {
+    const record = await this.#index.get(cid.toString())
+    if (record === undefined)
       throw new PeerError('PIECE_NOT_FOUND', `${cid} is not stored here.`, { piece: cid.toString() })
-    return piece
+    return { record, ...commitmentOf(cid.toString()) }
   }
 
   #account(piece: string, before: PieceRecord | undefined, after: PieceRecord | undefined): void {
-    const sizeBytes = storedSizeOf(commitmentOf(piece).rawSize)
-    const leased = (record: PieceRecord | undefined) => (record?.deals.length === 0 ? sizeBytes : 0)
-    this.#usedBytes += (after === undefined ? 0 : sizeBytes) - (before === undefined ? 0 : sizeBytes)
-    this.#leasedBytes += leased(after) - leased(before)
+    const { rawSize } = commitmentOf(piece)
+    const sizeBytes = storedSizeOf(rawSize)
+    for (const [record, sign] of [
+      [before, -1],
+      [after, 1]
+    ] as const) {
+      if (record === undefined) continue
+      this.#directoryOf(record).usedBytes += sign * sizeBytes
+      if (keepersOf(record.holders).length > 0) continue
+      this.#leasedBytes += sign * sizeBytes
+      for (const { dealId } of record.holders) this.#accountLease(dealId, sign * rawSize, sign * leafCountOf(rawSize))
+    }
   }
 
-  /** What the disk has left when every open writer has its bytes and the reserve stands. */
-  #unpromisedBytes(diskFreeBytes: number): number {
-    let bytes = diskFreeBytes - (this.#options.reserveBytes ?? RESERVE_BYTES_DEFAULT)
-    for (const [writer, neededBytes] of this.#writers) bytes -= Math.max(0, neededBytes - writer.positionBytes)
-    return Math.max(0, bytes)
+  #accountLease(dealId: string, rawBytes: number, leafCount: number): void {
+    const lease = this.#leases.get(dealId) ?? { rawBytes: 0, leafCount: 0 }
+    lease.rawBytes += rawBytes
+    lease.leafCount += leafCount
+    if (lease.rawBytes === 0) this.#leases.delete(dealId)
+    else this.#leases.set(dealId, lease)
   }
 
-  #leaseEnd(): number {
-    return this.#options.clock.now() + (this.#options.leaseMs ?? LEASE_MS_DEFAULT)
+  async #chooseRoom(
+    storedBytes: number,
+    suspended: SuspendedUpload | undefined
+  ): Promise<NoSpace | { ok: true; directory: PieceDirectory }> {
+    const directories = suspended === undefined ? this.#directories : [suspended.directory]
+    // What broke off is on the disk and counted already.
+    const neededBytes = storedBytes - (suspended?.syncedBytes ?? 0)
+    const disks = await Promise.all(directories.map(({ path }) => this.#files.statfs(path)))
+    const { freeBytes } = this.usage()
+    const rooms = directories.map((directory, at) => {
+      const promised = this.#promisedBytes(directory)
+      const { usedBytes, suspendedBytes, capacityBytes } = directory
+      return {
+        quotaBytes: Math.min(freeBytes, Math.max(0, capacityBytes - usedBytes - suspendedBytes - promised.neededBytes)),
+        diskBytes: aboveFloor(disks[at]!, this.#options.floor ?? FLOOR_DEFAULT) - promised.unwrittenBytes
+      }
+    })
+    const choice = chooseDirectory(rooms, neededBytes)
+    if (choice.ok) return { ok: true, directory: directories[choice.at]! }
+    return { ok: false, code: 'NO_SPACE', limit: choice.limit, neededBytes, freeBytes: choice.freeBytes }
+  }
+
+  /** What the writers of a directory were promised, and what of it is not on the disk yet. */
+  #promisedBytes(directory: PieceDirectory): { neededBytes: number; unwrittenBytes: number } {
+    const promised = { neededBytes: 0, unwrittenBytes: 0 }
+    for (const [writer, entry] of this.#writers) {
+      if (entry.directory !== directory) continue
+      promised.neededBytes += entry.neededBytes
+      promised.unwrittenBytes += Math.max(0, entry.neededBytes - writer.positionBytes)
+    }
+    return promised
+  }
+
+  #forgetSuspended({ name, directory, syncedBytes }: SuspendedUpload): void {
+    this.#suspended.delete(name)
+    directory.suspendedBytes -= syncedBytes
+  }
+
+  #remember(name: string, piece: string): void {
+    this.#remembered.set(name, piece)
+    const [oldest] = this.#remembered.keys()
+    if (this.#remembered.size > UPLOADS_REMEMBERED_MAX) this.#remembered.delete(oldest!)
+  }
+
+  async #rememberedPiece(name: string): Promise<StoredPiece | undefined> {
+    const piece = this.#remembered.get(name)
+    if (piece === undefined) return undefined
+    const stored = await this.get(CID.parse(piece))
+    return stored?.isDamaged === false ? stored : undefined
+  }
+
+  #directoryOf({ directory }: Pick<PieceRecord, 'directory'>): PieceDirectory {
+    return this.#directories.find(({ name }) => name === directory) ?? this.#directories[0]!
+  }
+
+  #pieceFile(piece: string, record: PieceRecord): string {
+    return pieceFile(this.#directoryOf(record).paths, piece)
+  }
+
+  #describe(piece: string, record: PieceRecord): StoredPiece {
+    const { holders, isCar, isDamaged, isIndexed, blockCount } = record
+    const leaseUntilMs = leaseEndOf(holders)
+    return {
+      cid: CID.parse(piece),
+      ...commitmentOf(piece),
+      isCar,
+      blockCount: isIndexed ? blockCount : 0,
+      isPublic: isPublic(holders),
+      isDamaged,
+      isDenied: this.#isDenied(piece, record),
+      holders,
+      deals: keepersOf(holders),
+      ...(leaseUntilMs !== undefined && { leaseUntilMs })
+    }
+  }
+
+  #isDenied(piece: string, { holders }: PieceRecord): boolean {
+    const { denies } = this.#options
+    return denies !== undefined && [piece, ...holders.map(({ root }) => root ?? '')].some(denies)
+  }
+
+  #leaseMs(): number {
+    return this.#options.leaseMs ?? LEASE_MS_DEFAULT
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -363,14 +669,18 @@ class DiskPieceStore implements PieceStore {
   }
 }
 
+function wantsIndex({ isCar, isIndexed, holders }: PieceRecord): boolean {
+  return isCar && !isIndexed && isPublic(holders)
+}
+
 function commitmentOf(piece: string): PieceCommitment {
   const verdict = parsePieceCid(piece)
   if (!verdict.ok) throw new TypeError(`expected a PieceCIDv2, got ${piece} (${verdict.reason})`)
   return verdict.commitment
 }
 
-function describe(piece: string, record: PieceRecord): StoredPiece {
-  return { cid: CID.parse(piece), ...commitmentOf(piece), ...record }
+function damaged(piece: string): PeerError {
+  return new PeerError('PIECE_DAMAGED', `${piece} is damaged on disk: repair it from another replica.`, { piece })
 }
 
 function readError(cause: unknown, cid: CID): PeerError {

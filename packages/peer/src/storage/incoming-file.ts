@@ -1,55 +1,87 @@
 /**
- * One piece on its way to the disk: hashed, scanned for blocks and written in one pass over its bytes.
+ * One piece on its way to the disk: written, hashed and scanned for blocks in one pass over its bytes.
  *
- * Owns two files in `incoming/` until the store takes them over. Memory is two slabs, the hasher's slab, the cached layer
- * (1/127 of the piece) and the list of blocks. One slab is written while the next one fills.
+ * Owns the piece's file in `incoming/`, its layer's, and the log of a resumable upload, until the store takes them over.
+ * Memory is the hasher's slab, the cached layer (1/508 of the piece) and the block under way. Runs where it is called: in
+ * a worker (intake-worker.ts) in a peer, in the test's own thread over a disk that fails on purpose.
  */
 import { join } from 'node:path'
 import { createPieceHasher, type NodeHasher, type PieceDigest } from '@holdfast/proofs'
 import { PeerError, systemCodeOf } from '../error.ts'
-import { type CollectedBlocks, createBlockCollector } from './block-collector.ts'
+import { type CarFacts, createBlockCollector } from './block-collector.ts'
 import type { FileSystem } from './file-system.ts'
-import { encodeLayer, SLAB_SIZE_BYTES, writeSynced } from './piece-files.ts'
+import { encodeLayer, readFully, SLAB_SIZE_BYTES, writeSynced } from './piece-files.ts'
+import { openUploadLog, type UploadLog, type UploadTerms } from './upload-log.ts'
 
 type FileHandle = Awaited<ReturnType<FileSystem['open']>>
 
-/** Unsynced bytes in the page cache, so that a commit does not wait for a whole piece and a bad disk shows early. */
-const UNSYNCED_SIZE_BYTES_MAX = 64 * 1024 * 1024
+/** Unsynced bytes in the page cache: so that a commit does not wait for a whole piece, a bad disk shows early, and a
+ * break of a resumable upload costs no more than this. */
+const UNSYNCED_SIZE_BYTES_MAX = 32 * 1024 * 1024
 
 /** What the disk answers when it is full, over quota, or cannot hold a file of that size. */
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
-/** A piece whose two files are whole and synced under their temporary names. */
-export interface WrittenPiece {
-  readonly digest: PieceDigest
-  readonly blocks: CollectedBlocks
-  readonly temporaryPiece: string
-  readonly temporaryLayer: string
+/** Plain data, so that it can be posted to a worker. */
+export interface IncomingOptions {
+  /** The `incoming/` folder that the files go into. */
+  readonly directory: string
+  /** Unique in the folder. */
+  readonly name: string
+  readonly sizeBytes: number
+  /** Bytes that are there already, of an upload that broke off; they are read and hashed again. */
+  readonly resumeAtBytes: number
+  /** What the bytes are, when their upload may be resumed. */
+  readonly upload?: UploadTerms
+  /** How long a resumable upload may stay broken off. */
+  readonly resumeMs: number
 }
 
+/** What a piece turned out to be. `piece` is its PieceCIDv2 as text. */
+export interface PieceName {
+  readonly piece: string
+  readonly rawSize: number
+}
+
+/** A piece whose two files are whole and synced under their temporary names. */
+export interface WrittenPiece extends PieceName {
+  readonly car: CarFacts
+}
+
+/** Calls do not overlap, but for `suspend` and `discard`, which may come at any time. */
 export interface IncomingFile {
   readonly positionBytes: number
-  /** Takes bytes; resolves when they may be reused and at most one slab is still on its way to the operating system. */
+  /** Takes the next bytes; they may be reused when it resolves. */
   write(bytes: Uint8Array): Promise<void>
   /** Ends the bytes. What it returns is not on the disk yet. */
-  finish(): PieceDigest
+  finish(): Promise<PieceName>
   /** Makes both temporary files durable. */
   sync(): Promise<WrittenPiece>
-  /** Closes and removes what is left of the temporary files. Idempotent, also after {@link sync}. */
+  /** Syncs what came and leaves it for a later upload to go on with. @returns how many bytes that are */
+  suspend(): Promise<number>
+  /** Closes and removes what is left of the temporary files. Idempotent, also after {@link sync} and {@link suspend}. */
   discard(): Promise<void>
 }
 
-/** @param name - unique in `directory`; the layer's file is called like it */
-export async function createIncomingFile(
+export type OpenIncomingFile = (options: IncomingOptions) => Promise<IncomingFile>
+
+/** The temporary files of a piece on its way in. */
+export function incomingPaths({ directory, name }: { readonly directory: string; readonly name: string }) {
+  const piece = join(directory, `${name}.piece`)
+  return { piece, layer: `${piece}.layer`, log: join(directory, `${name}.upload`) }
+}
+
+/** Opens incoming files in the calling thread. */
+export function createIncomingFiles(
   files: FileSystem,
-  directory: string,
-  { name, sizeBytes, nodeHasher }: { name: string; sizeBytes: number; nodeHasher: NodeHasher }
-): Promise<IncomingFile> {
-  const temporaryPiece = join(directory, `${name}.piece`)
-  const handle = await files.open(temporaryPiece, 'wx', 0o600).catch((error: unknown) => {
-    throw diskError(error)
-  })
-  return new OpenIncomingFile(files, handle, { temporaryPiece, sizeBytes, nodeHasher })
+  nodeHasher: NodeHasher,
+  clock: { now(): number }
+): OpenIncomingFile {
+  return async options => {
+    const incoming = new LocalIncomingFile(files, nodeHasher, clock, options)
+    await incoming.open()
+    return incoming
+  }
 }
 
 /** Turns a failed disk call into what the peer can act on: room that is missing, or a disk that is not to be trusted. */
@@ -63,118 +95,169 @@ export function diskError(cause: unknown): PeerError {
   return new PeerError('DISK_FAILED', message, { code }, { cause })
 }
 
-class OpenIncomingFile implements IncomingFile {
+class LocalIncomingFile implements IncomingFile {
   positionBytes = 0
   readonly #files: FileSystem
-  readonly #handle: FileHandle
-  readonly #temporaryPiece: string
-  readonly #sizeBytes: number
+  readonly #clock: { now(): number }
+  readonly #options: IncomingOptions
+  readonly #paths: ReturnType<typeof incomingPaths>
   readonly #hasher
   readonly #blocks = createBlockCollector()
-  #slab = Buffer.allocUnsafeSlow(SLAB_SIZE_BYTES)
-  #spareSlab = Buffer.allocUnsafeSlow(SLAB_SIZE_BYTES)
-  #filledBytes = 0
-  #writtenBytes = 0
-  #unsyncedBytes = 0
-  /** The slab on its way; never rejects unhandled, what went wrong is in `#failure`. */
-  #pending: Promise<void> = Promise.resolve()
+  #handle: FileHandle | undefined
+  #log: UploadLog | undefined
+  #syncedBytes = 0
+  /** The sync under way; never rejects unhandled, what went wrong is in `#failure`. */
+  #syncing: Promise<void> = Promise.resolve()
+  /** The write under way, which a suspend or a discard waits for. */
+  #writing: Promise<unknown> = Promise.resolve()
   #failure: PeerError | undefined
   #digest: PieceDigest | undefined
+  #suspended: Promise<number> | undefined
   #discarded: Promise<void> | undefined
 
-  constructor(
-    files: FileSystem,
-    handle: FileHandle,
-    options: { temporaryPiece: string; sizeBytes: number; nodeHasher: NodeHasher }
-  ) {
+  constructor(files: FileSystem, nodeHasher: NodeHasher, clock: { now(): number }, options: IncomingOptions) {
     this.#files = files
-    this.#handle = handle
-    this.#temporaryPiece = options.temporaryPiece
-    this.#sizeBytes = options.sizeBytes
-    this.#hasher = createPieceHasher({ nodeHasher: options.nodeHasher })
+    this.#clock = clock
+    this.#options = options
+    this.#paths = incomingPaths(options)
+    this.#hasher = createPieceHasher({ nodeHasher })
+  }
+
+  async open(): Promise<void> {
+    const { upload, resumeAtBytes } = this.#options
+    try {
+      this.#handle = await this.#files.open(this.#paths.piece, resumeAtBytes > 0 ? 'r+' : 'wx', 0o600)
+      if (upload !== undefined) this.#log = await openUploadLog(this.#files, this.#paths.log, upload)
+      if (resumeAtBytes > 0) await this.#readAgain(this.#handle, resumeAtBytes)
+    } catch (error) {
+      await this.discard().catch(() => undefined)
+      throw diskError(error)
+    }
+  }
+
+  /** Hashes what is on the disk, so that the commitment is of the bytes that lie there and not of those that were sent. */
+  async #readAgain(handle: FileHandle, sizeBytes: number): Promise<void> {
+    await handle.truncate(sizeBytes)
+    const slab = Buffer.allocUnsafeSlow(SLAB_SIZE_BYTES)
+    while (this.positionBytes < sizeBytes) {
+      const wanted = slab.subarray(0, Math.min(slab.length, sizeBytes - this.positionBytes))
+      const bytes = await readFully(handle, this.positionBytes, wanted)
+      if (bytes.length < wanted.length) throw new PeerError('DISK_FAILED', 'An upload’s file is shorter than it was.')
+      this.#see(bytes)
+    }
+    this.#syncedBytes = sizeBytes
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     this.#assertOpen()
-    if (this.positionBytes + bytes.length > this.#sizeBytes) {
+    const position = this.positionBytes
+    if (position + bytes.length > this.#options.sizeBytes) {
       throw new RangeError(
-        `expected at most the ${this.#sizeBytes} bytes declared, got ${this.positionBytes + bytes.length}`
+        `expected at most the ${this.#options.sizeBytes} bytes declared, got ${position + bytes.length}`
       )
     }
-    this.positionBytes += bytes.length
-    this.#hasher.update(bytes)
-    this.#blocks.update(bytes)
-    for (let offset = 0; offset < bytes.length; ) {
-      const part = bytes.subarray(offset, offset + SLAB_SIZE_BYTES - this.#filledBytes)
-      this.#slab.set(part, this.#filledBytes)
-      this.#filledBytes += part.length
-      offset += part.length
-      if (this.#filledBytes === SLAB_SIZE_BYTES) await this.#sendSlab()
+    const writing = this.#writeAt(bytes, position)
+    this.#writing = writing.catch(() => undefined)
+    // Hashes while the operating system copies.
+    this.#see(bytes)
+    try {
+      await writing
+    } catch (error) {
+      this.#failure ??= diskError(error)
+    }
+    this.#assertOpen()
+    if (this.positionBytes - this.#syncedBytes >= UNSYNCED_SIZE_BYTES_MAX) {
+      await this.#syncing
+      this.#assertOpen()
+      this.#syncing = this.#syncTo(this.positionBytes).catch((error: unknown) => {
+        this.#failure ??= diskError(error)
+      })
     }
   }
 
-  finish(): PieceDigest {
+  async finish(): Promise<PieceName> {
+    this.#assertOpen()
     if (this.positionBytes === 0) throw new RangeError('expected at least one byte, got none')
     this.#digest ??= this.#hasher.digest()
-    return this.#digest
+    return { piece: this.#digest.cid.toString(), rawSize: this.#digest.rawSize }
   }
 
   async sync(): Promise<WrittenPiece> {
-    const digest = this.finish()
-    await this.#sendSlab()
-    await this.#pending
+    const name = await this.finish()
+    await this.#syncing
     this.#assertOpen()
-    const temporaryLayer = `${this.#temporaryPiece}.layer`
     try {
-      await this.#handle.datasync()
-      await writeSynced(this.#files, temporaryLayer, encodeLayer(digest.layer))
+      await this.#handle!.datasync()
+      await writeSynced(this.#files, this.#paths.layer, encodeLayer(this.#digest!.layer))
     } catch (error) {
       throw diskError(error)
     }
-    return { digest, blocks: this.#blocks.finish(), temporaryPiece: this.#temporaryPiece, temporaryLayer }
+    return { ...name, car: this.#blocks.finish() }
+  }
+
+  suspend(): Promise<number> {
+    this.#suspended ??= (async () => {
+      this.#assertOpen()
+      this.#failure = closed()
+      await this.#writing
+      await this.#syncing
+      const { positionBytes } = this
+      try {
+        await this.#syncTo(positionBytes)
+        await this.#close()
+        await this.#files.rm(this.#paths.layer, { force: true })
+      } catch (error) {
+        throw diskError(error)
+      }
+      this.#discarded = Promise.resolve()
+      return positionBytes
+    })()
+    return this.#suspended
   }
 
   discard(): Promise<void> {
     this.#discarded ??= (async () => {
-      this.#failure ??= new PeerError('WRITER_CLOSED', 'The piece was committed or given up.')
-      await this.#pending
+      this.#failure ??= closed()
+      await this.#writing
+      await this.#syncing
       try {
-        await this.#handle.close()
+        await this.#close()
       } finally {
-        await this.#files.rm(this.#temporaryPiece, { force: true })
-        await this.#files.rm(`${this.#temporaryPiece}.layer`, { force: true })
+        for (const path of Object.values(this.#paths)) await this.#files.rm(path, { force: true })
       }
     })()
     return this.#discarded
   }
 
+  #see(bytes: Uint8Array): void {
+    this.#hasher.update(bytes)
+    this.#blocks.update(bytes)
+    this.positionBytes += bytes.length
+  }
+
+  async #writeAt(bytes: Uint8Array, position: number): Promise<void> {
+    for (let written = 0; written < bytes.length; ) {
+      const { bytesWritten } = await this.#handle!.write(bytes, written, bytes.length - written, position + written)
+      written += bytesWritten
+    }
+  }
+
+  async #syncTo(positionBytes: number): Promise<void> {
+    await this.#handle!.datasync()
+    this.#syncedBytes = positionBytes
+    await this.#log?.append(positionBytes, this.#clock.now() + this.#options.resumeMs)
+  }
+
+  async #close(): Promise<void> {
+    await this.#handle?.close()
+    await this.#log?.close()
+  }
+
   #assertOpen(): void {
     if (this.#failure !== undefined) throw this.#failure
   }
+}
 
-  /** Waits for the slab before, hands this one to the operating system, and goes on with the spare. */
-  async #sendSlab(): Promise<void> {
-    await this.#pending
-    this.#assertOpen()
-    if (this.#filledBytes === 0) return
-    const bytes = this.#slab.subarray(0, this.#filledBytes)
-    const position = this.#writtenBytes
-    this.#writtenBytes += bytes.length
-    this.#filledBytes = 0
-    ;[this.#slab, this.#spareSlab] = [this.#spareSlab, this.#slab]
-    this.#pending = this.#writeSlab(bytes, position).catch((error: unknown) => {
-      this.#failure ??= diskError(error)
-    })
-  }
-
-  async #writeSlab(bytes: Uint8Array, position: number): Promise<void> {
-    for (let written = 0; written < bytes.length; ) {
-      const { bytesWritten } = await this.#handle.write(bytes, written, bytes.length - written, position + written)
-      written += bytesWritten
-    }
-    this.#unsyncedBytes += bytes.length
-    if (this.#unsyncedBytes < UNSYNCED_SIZE_BYTES_MAX) return
-    await this.#handle.datasync()
-    this.#unsyncedBytes = 0
-  }
+function closed(): PeerError {
+  return new PeerError('WRITER_CLOSED', 'The piece was committed, suspended or given up.')
 }

@@ -4,7 +4,7 @@
  * ```
  * <PieceCIDv2>        the raw bytes of the piece and nothing else
  * <PieceCIDv2>.layer  the cached layer of its tree: magic "HOLDLAYR" ‖ u32 version ‖ u32 height ‖ SHA-256 of the nodes ‖ nodes
- * incoming/           pieces on their way in; emptied at every start
+ * incoming/           pieces on their way in, and logs of uploads that may be resumed; emptied of all else at every start
  * damaged/            files that are not the piece they are named after, for the operator to look at
  * ```
  *
@@ -122,15 +122,14 @@ export interface CheckFileOptions {
 /**
  * Reads a whole piece from disk in slabs and hashes it, unless its size is wrong already.
  *
- * @param piece - the PieceCIDv2 as text, which is also the file's name
+ * @param piece - the PieceCIDv2 as text
  */
 export async function checkFile(
   files: FileSystem,
-  paths: PiecePaths,
+  path: string,
   piece: string,
   options: CheckFileOptions
 ): Promise<{ ok: true; digest: PieceDigest } | { ok: false; reason: DamageReason }> {
-  const path = pieceFile(paths, piece)
   const verdict = parsePieceCid(piece)
   const { size } = await files.stat(path)
   if (!verdict.ok || size !== verdict.commitment.rawSize) return { ok: false, reason: 'wrong-size' }
@@ -160,7 +159,8 @@ async function hashFile(
   }
 }
 
-async function readFully(handle: FileHandle, offset: number, buffer: Buffer): Promise<Buffer> {
+/** Fills a buffer from an offset of a file. @returns the part of it that the file had bytes for */
+export async function readFully(handle: FileHandle, offset: number, buffer: Buffer): Promise<Buffer> {
   let length = 0
   while (length < buffer.length) {
     const { bytesRead } = await handle.read(buffer, length, buffer.length - length, offset + length)

@@ -1,51 +1,80 @@
 /**
- * What a piece store remembers in Level: its pieces, who needs each, and where every block stands.
+ * What a piece store remembers in Level: its pieces, who needs each, and where every public block stands.
  *
  * ```
  * p!<piece>                 → record
  * b!<multihash>!<piece>     → offset,length      a block may stand in several pieces
  * r!<piece>!<offset>        → multihash          the way back, to forget the blocks of one piece
+ * d!<path>                  → id                 directories that pieces were put into
  * ```
  *
- * A record is written after its blocks and deleted before them: a piece with a record has all its blocks, and a block
- * without a record does not count.
+ * A block counts only while its piece's record says that blocks are indexed, which is written after them and taken back
+ * before them.
  */
-import type { BlockPlace } from './block-collector.ts'
 import { DURABLE, type IndexLevel, type IndexOperation, type IndexWriteOptions, REBUILDABLE } from './index-level.ts'
 
 /** Operations of one batch: some 500 KB. */
 const BATCH_OPERATIONS_MAX = 4096
 
+const RECORD_VERSION = 2
+
+/** A deal that needs a piece, or brought it and has no order for it yet. */
+export interface PieceHolder {
+  /** Empty for a piece that was found on the disk and that nobody has claimed. */
+  readonly dealId: string
+  /** Root of the public object that the deal's order names; absent for a private piece, and before there is an order. */
+  readonly root?: string
+  /** When this holder no longer counts, milliseconds of Unix time; absent while the ledger says that it is paid for. */
+  readonly untilMs?: number
+}
+
 export interface PieceRecord {
-  readonly isPublicCar: boolean
+  /** Sorted by deal; at least one. */
+  readonly holders: readonly PieceHolder[]
+  /** Whether it is one whole CARv1 whose blocks are what their CIDs say. */
+  readonly isCar: boolean
+  /** Blocks of a CAR. */
   readonly blockCount: number
-  /** Deals that need the piece, sorted. */
-  readonly deals: readonly string[]
-  /** When a piece that no deal needs may be removed. */
-  readonly leaseUntilMs?: number
+  /** Whether its blocks can be found. */
+  readonly isIndexed: boolean
+  /** Whether wrong bytes were seen in it since it was written. */
+  readonly isDamaged: boolean
+  /** The directory that it stands in; absent for the store's first. */
+  readonly directory?: string
+}
+
+export interface BlockPlace {
+  /** Hex of the multihash: one block under its v0 and v1 CIDs. */
+  readonly multihash: string
+  /** Where its data begins in the piece. */
+  readonly offset: number
+  readonly length: number
 }
 
 /** Where a block is said to stand. */
-export interface BlockLocation {
+export interface BlockLocation extends Omit<BlockPlace, 'multihash'> {
   /** PieceCIDv2 as text. */
   readonly piece: string
-  readonly offset: number
-  readonly length: number
 }
 
 export interface PieceIndex {
   get(piece: string): Promise<PieceRecord | undefined>
   /** Durable when it resolves. */
   put(piece: string, record: PieceRecord): Promise<void>
-  /** Adds a piece with its blocks; durable when it resolves. */
-  add(piece: string, record: PieceRecord, blocks: readonly BlockPlace[]): Promise<void>
   /** Forgets a piece and its blocks; durable when it resolves. */
   delete(piece: string): Promise<void>
+  /** Durable when it resolves: a record that says so is written only then. */
+  addBlocks(piece: string, blocks: readonly BlockPlace[]): Promise<void>
+  /** Forgets the blocks of a piece whose record no longer says that it has any. */
+  deleteBlocks(piece: string): Promise<void>
   entries(): AsyncIterable<{ piece: string; record: PieceRecord }>
   /** Places that a block may be found at, of pieces that are indexed. */
-  locate(multihash: string): AsyncIterable<BlockLocation>
+  locate(multihash: string): AsyncIterable<BlockLocation & { readonly record: PieceRecord }>
   /** Multihashes of every block, in order, repeated for a block in several pieces. */
   multihashes(): AsyncIterable<string>
+  /** The id of a directory that pieces were put into. */
+  directory(path: string): Promise<string | undefined>
+  putDirectory(path: string, id: string): Promise<void>
 }
 
 export function createPieceIndex(level: IndexLevel): PieceIndex {
@@ -62,23 +91,30 @@ export function createPieceIndex(level: IndexLevel): PieceIndex {
     },
 
     async put(piece, record) {
-      await level.batch([{ type: 'put', key: `p!${piece}`, value: JSON.stringify(record) }], DURABLE)
+      const value = JSON.stringify({ version: RECORD_VERSION, ...record })
+      await level.batch([{ type: 'put', key: `p!${piece}`, value }], DURABLE)
     },
 
-    async add(piece, record, blocks) {
+    async delete(piece) {
+      await level.batch([{ type: 'del', key: `p!${piece}` }], DURABLE)
+      await index.deleteBlocks(piece)
+    },
+
+    async addBlocks(piece, blocks) {
       // Each batch waits for the disk: a later sync does not cover an earlier journal file of LevelDB.
       await write(
         blocks.flatMap(block => blockOperations(piece, block)),
         DURABLE
       )
-      await index.put(piece, record)
     },
 
-    async delete(piece) {
-      await level.batch([{ type: 'del', key: `p!${piece}` }], DURABLE)
-      const operations: IndexOperation[] = []
+    async deleteBlocks(piece) {
+      let operations: IndexOperation[] = []
       for await (const [key, multihash] of level.iterator(rangeOf(`r!${piece}!`))) {
         operations.push({ type: 'del', key }, { type: 'del', key: `b!${multihash}!${piece}` })
+        if (operations.length < BATCH_OPERATIONS_MAX) continue
+        await write(operations, REBUILDABLE)
+        operations = []
       }
       await write(operations, REBUILDABLE)
     },
@@ -96,12 +132,19 @@ export function createPieceIndex(level: IndexLevel): PieceIndex {
         const piece = key.slice(prefix.length)
         const [offset, length] = value.split(',').map(Number)
         if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) continue
-        if ((await index.get(piece)) !== undefined) yield { piece, offset: offset!, length: length! }
+        const record = await index.get(piece)
+        if (record?.isIndexed === true) yield { piece, offset: offset!, length: length!, record }
       }
     },
 
     async *multihashes() {
       for await (const [key] of level.iterator(rangeOf('b!'))) yield key.split('!')[1] ?? ''
+    },
+
+    directory: path => level.get(`d!${path}`),
+
+    async putDirectory(path, id) {
+      await level.batch([{ type: 'put', key: `d!${path}`, value: id }], DURABLE)
     }
   }
   return index
@@ -122,8 +165,13 @@ function rangeOf(prefix: string): { gte: string; lt: string } {
 /** @returns undefined for a value that Level did not give back as it was written: the piece is then indexed again */
 function parseRecord(value: string): PieceRecord | undefined {
   try {
-    const record = JSON.parse(value) as PieceRecord
-    return Array.isArray(record.deals) && Number.isSafeInteger(record.blockCount) ? record : undefined
+    const { version, ...record } = JSON.parse(value) as PieceRecord & { version: unknown }
+    const isWhole =
+      version === RECORD_VERSION &&
+      Array.isArray(record.holders) &&
+      record.holders.every(holder => typeof holder.dealId === 'string') &&
+      Number.isSafeInteger(record.blockCount)
+    return isWhole ? record : undefined
   } catch {
     return undefined
   }

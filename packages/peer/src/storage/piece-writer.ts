@@ -1,24 +1,28 @@
-import type { PieceDigest } from '@holdfast/proofs'
 import { PeerError } from '../error.ts'
-import type { IncomingFile, WrittenPiece } from './incoming-file.ts'
+import type { IncomingFile, PieceName, WrittenPiece } from './incoming-file.ts'
 import type { PieceWriter, StoredPiece } from './piece-store.ts'
 
 /** What a writer needs of its store. */
 export interface PieceWriterHooks {
   open(): Promise<IncomingFile>
   commit(written: WrittenPiece): Promise<StoredPiece>
-  /** Called when nothing of the writer is left but a committed piece; may be called again. */
+  /** Called when a writer that may be resumed has left its bytes on the disk. */
+  suspended(bytes: number): void
+  /** Called when the store has nothing more to do with the writer; may be called again. */
   closed(error?: PeerError): void
 }
 
 /** Ties one incoming file to the store's reservation: whatever way it ends, the reservation ends with it, once. */
 export class DiskPieceWriter implements PieceWriter {
   readonly #hooks: PieceWriterHooks
+  readonly #canResume: boolean
   #file: IncomingFile | undefined
   #committed: Promise<StoredPiece> | undefined
+  #suspended: Promise<void> | undefined
 
-  constructor(hooks: PieceWriterHooks) {
+  constructor(hooks: PieceWriterHooks, canResume: boolean) {
     this.#hooks = hooks
+    this.#canResume = canResume
   }
 
   get positionBytes(): number {
@@ -38,8 +42,8 @@ export class DiskPieceWriter implements PieceWriter {
     await this.#orGiveUp(file => file.write(bytes))
   }
 
-  finish(): PieceDigest {
-    return this.#file!.finish()
+  finish(): Promise<PieceName> {
+    return this.#orGiveUp(file => file.finish())
   }
 
   commit(): Promise<StoredPiece> {
@@ -49,6 +53,22 @@ export class DiskPieceWriter implements PieceWriter {
       return piece
     })()
     return this.#committed
+  }
+
+  suspend(): Promise<void> {
+    this.#suspended ??= this.#suspend()
+    return this.#suspended
+  }
+
+  async #suspend(): Promise<void> {
+    if (!this.#canResume || this.positionBytes === 0 || this.#committed !== undefined) return this.abort()
+    try {
+      this.#hooks.suspended(await this.#file!.suspend())
+      this.#hooks.closed()
+    } catch (error) {
+      // What cannot be kept is given up, unless it was given up before.
+      await this.#close(error instanceof PeerError && error.code !== 'WRITER_CLOSED' ? error : undefined)
+    }
   }
 
   async abort(): Promise<void> {
@@ -64,7 +84,8 @@ export class DiskPieceWriter implements PieceWriter {
     try {
       return await work(this.#file!)
     } catch (error) {
-      await this.#close(error instanceof PeerError ? error : undefined)
+      if (error instanceof PeerError && error.code === 'WRITER_CLOSED') await this.#suspended
+      else await this.#close(error instanceof PeerError ? error : undefined)
       throw error
     }
   }

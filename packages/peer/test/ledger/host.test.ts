@@ -60,23 +60,23 @@ describe('a command', () => {
     }
   })
 
-  it('is told to nobody before it is on the disk', async () => {
-    let synced = 0
-    const files = failingFileSystem(({ operation }) => {
-      if (operation === 'datasync') synced += 1
+  it('is told to nobody before it is on the disk, and a head over it after it', async () => {
+    const synced: string[] = []
+    const files = failingFileSystem(({ operation, path }) => {
+      if (operation === 'datasync') synced.push(path.endsWith('.segment') ? 'log' : 'heads')
       return undefined
     })
     const { host } = await startHost({ log: { files } })
-    const before = synced
-    const told = nextEntry(host, () => true).then(() => synced)
+    synced.length = 0
+    const told = nextEntry(host, () => true).then(() => [...synced])
     await host.submit(transfer(0))
-    expect(await told).toBe(before + 1)
+    expect(await told).toEqual(['log', 'heads'])
   })
 
   it('shares one fsync with those that come together, and each has its own receipt', async () => {
     let syncs = 0
-    const files = failingFileSystem(({ operation }) => {
-      if (operation === 'datasync') syncs += 1
+    const files = failingFileSystem(({ operation, path }) => {
+      if (operation === 'datasync' && path.endsWith('.segment')) syncs += 1
       return undefined
     })
     const { host, directory } = await startHost({ log: { files } })

@@ -1,30 +1,38 @@
 import type { AppliedEntry, Ledger } from '@holdfast/core'
-import { BEACON, PARAMETERS, TOOLS } from '../../../core/test/ledger/network-fixture.ts'
+import { BEACON, HOST, PARAMETERS, TOOLS } from '../../../core/test/ledger/network-fixture.ts'
 import { VirtualClock } from '../../../core/test/virtual-clock.ts'
 import { createLedgerHost, type LedgerHost, type LedgerHostOptions } from '../../src/ledger/host.ts'
-import type { SegmentLogOptions } from '../../src/ledger/segment-log.ts'
-import { openTestLog, type TestLog } from './open-test-log.ts'
+import type { LedgerFilesOptions } from '../../src/ledger/ledger-files.ts'
+import type { SnapshotEvent } from '../../src/ledger/snapshot-keeper.ts'
+import { openTestFiles, type TestFiles } from './open-test-files.ts'
 
-export interface TestHost extends TestLog {
+export interface TestHost extends TestFiles, AsyncDisposable {
   readonly host: LedgerHost
   readonly clock: VirtualClock
   readonly failures: unknown[]
+  readonly snapshotEvents: SnapshotEvent[]
 }
 
-/** A host of the fixture's network on a log under a directory, not yet started; closing it leaves the log on disk. */
+/** A host of the fixture's network on files under a directory, not yet started; closing it leaves them on disk. */
 export async function openTestHost(
   path: string,
-  { log: logOptions, ...options }: Partial<Omit<LedgerHostOptions, 'log'>> & { log?: Partial<SegmentLogOptions> } = {}
+  {
+    log: fileOptions,
+    ...options
+  }: Partial<Omit<LedgerHostOptions, 'files'>> & { log?: Partial<LedgerFilesOptions> } = {}
 ): Promise<TestHost> {
-  const opened = await openTestLog(path, logOptions)
+  const opened = await openTestFiles(path, fileOptions)
   const clock = new VirtualClock(PARAMETERS.genesisMs - 1000)
   const failures: unknown[] = []
+  const snapshotEvents: SnapshotEvent[] = []
   const host = createLedgerHost({
-    log: opened.log,
+    files: opened.files,
     parameters: PARAMETERS,
     tools: TOOLS,
     beacon: BEACON,
     clock,
+    signer: HOST,
+    onSnapshot: event => snapshotEvents.push(event),
     onFailure: error => failures.push(error),
     ...options
   })
@@ -32,7 +40,7 @@ export async function openTestHost(
     await host.stop()
     await opened[Symbol.asyncDispose]()
   }
-  return { ...opened, host, clock, failures, [Symbol.asyncDispose]: close }
+  return { ...opened, host, clock, failures, snapshotEvents, [Symbol.asyncDispose]: close }
 }
 
 /** Resolves with the next entry of a ledger that passes. */

@@ -5,6 +5,7 @@ import { actorOf, type TestNetwork } from '../../../core/test/ledger/network-fix
 import type { PeerNode } from '../../src/node.ts'
 import { createStorePieceReader } from '../../src/provider/piece-reader.ts'
 import { serveProvider } from '../../src/provider/serve-provider.ts'
+import { createTransferBudget, type TransferBudget } from '../../src/provider/transfer-budget.ts'
 import { createPieceBlockstore, LEASE_MS_DEFAULT, type PieceStoreOptions } from '../../src/storage/index.ts'
 import { keyOf, startNode } from '../open-nodes.ts'
 import { nodeHasher, openTestStore, type TestStore } from '../storage/open-test-store.ts'
@@ -13,6 +14,7 @@ export interface TestProvider extends TestStore {
   readonly node: PeerNode
   readonly addresses: Multiaddr[]
   readonly prover: Prover
+  readonly budget: TransferBudget
   /** What the provider takes for bugs of its own: none may come of what others send. */
   readonly errors: unknown[]
   /** Resolves when nothing is answered any more. */
@@ -32,6 +34,7 @@ export async function openTestProvider(
   const { store } = opened
   const signer = actorOf(name)
   const errors: unknown[] = []
+  const budget = createTransferBudget()
   const prover = starting.use(
     createProver({
       ledger,
@@ -53,9 +56,13 @@ export async function openTestProvider(
       signatures: portableSignatureVerifier,
       store,
       blocks: createPieceBlockstore(store),
+      nodeHasher,
       clock,
       prover,
-      terms: { address: signer.address, pricePerLeafRoundMin: 100n, leavesPerRoundMax: 64 }
+      terms: { address: signer.address, pricePerLeafRoundMin: 100n, leavesPerRoundMax: 64 },
+      leaseLimits: { bytesMax: 100e9, bytesPerClientMax: 100e9 },
+      budget,
+      announced: () => node.addresses()
     },
     { networkId: ledger.state.networkId, onError: error => errors.push(error) }
   )
@@ -65,6 +72,7 @@ export async function openTestProvider(
     node,
     addresses: node.addresses().map(address => multiaddr(address)),
     prover,
+    budget,
     errors,
     stopServing: () => services.disposeAsync(),
     [Symbol.asyncDispose]: () => life.disposeAsync()

@@ -12,6 +12,8 @@ import {
   type PieceStore,
   type PieceStoreEvent,
   type PieceStoreOptions,
+  type PieceWriter,
+  type ReceiveRequest,
   type StoredPiece
 } from '../../src/storage/index.ts'
 
@@ -39,7 +41,7 @@ export async function openTestStore(path: string, options: Partial<PieceStoreOpt
     directory,
     level,
     capacityBytes: 100e6,
-    reserveBytes: 0,
+    floor: { bytes: 0, permille: 0 },
     leaseMs: LEASE_MS,
     nodeHasher,
     clock: { now: () => time.nowMs },
@@ -64,13 +66,36 @@ export function randomBytes(seed: number, sizeBytes: number): Uint8Array {
   return createHash('shake256', { outputLength: sizeBytes }).update(String(seed)).digest()
 }
 
-export async function storePiece(store: PieceStore, bytes: Uint8Array, chunkSizeBytes = 1000): Promise<StoredPiece> {
-  const received = await store.receive({ sizeBytes: bytes.length })
+/** A writer for a piece that the store has room for and has not committed yet. */
+export async function openWriter(store: PieceStore, request: ReceiveRequest): Promise<PieceWriter> {
+  const received = await store.receive(request)
   if (!received.ok) throw new Error(received.code)
-  for (let offset = 0; offset < bytes.length; offset += chunkSizeBytes) {
-    await received.writer.write(bytes.subarray(offset, offset + chunkSizeBytes))
+  if (!('writer' in received)) throw new Error('committed already')
+  return received.writer
+}
+
+export async function storePiece(
+  store: PieceStore,
+  bytes: Uint8Array,
+  chunkSizeBytes = 1000,
+  request: Partial<ReceiveRequest> = {}
+): Promise<StoredPiece> {
+  const writer = await openWriter(store, { sizeBytes: bytes.length, ...request })
+  for (let offset = writer.positionBytes; offset < bytes.length; offset += chunkSizeBytes) {
+    await writer.write(bytes.subarray(offset, offset + chunkSizeBytes))
   }
-  return await received.writer.commit()
+  return await writer.commit()
+}
+
+/** Stores a piece and makes it part of a public object, as the order of a deal does. */
+export async function storePublicly(
+  store: PieceStore,
+  bytes: Uint8Array,
+  chunkSizeBytes?: number
+): Promise<StoredPiece> {
+  const { cid } = await storePiece(store, bytes, chunkSizeBytes)
+  await store.keep(cid, 'public', cid)
+  return (await store.get(cid))!
 }
 
 export function pieceCidOf(bytes: Uint8Array): string {

@@ -5,7 +5,7 @@ import { CID } from 'multiformats/cid'
 import { describe, expect, it } from 'vitest'
 import { createPieceBlockstore } from '../../src/storage/index.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
-import { carOf, cidOf, openTestStore, randomBytes, storePiece } from './open-test-store.ts'
+import { carOf, cidOf, openTestStore, randomBytes, storePublicly } from './open-test-store.ts'
 
 async function get(blockstore: Blockstore, cid: CID): Promise<Buffer> {
   const parts: Uint8Array[] = []
@@ -18,7 +18,7 @@ describe('reading', () => {
     await using directory = await temporaryDirectory()
     const blocks = [randomBytes(1, 100), randomBytes(2, 100_000)]
     await using opened = await openTestStore(directory.path)
-    await storePiece(opened.store, await carOf(blocks))
+    await storePublicly(opened.store, await carOf(blocks))
     const blockstore = createPieceBlockstore(opened.store)
     for (const block of blocks) {
       const cid = await cidOf(block)
@@ -36,8 +36,8 @@ describe('reading', () => {
     await using directory = await temporaryDirectory()
     const blocks = [randomBytes(1, 100), randomBytes(2, 200), randomBytes(3, 300)]
     await using opened = await openTestStore(directory.path)
-    await storePiece(opened.store, await carOf(blocks))
-    await storePiece(opened.store, await carOf(blocks.slice(1)))
+    await storePublicly(opened.store, await carOf(blocks))
+    await storePublicly(opened.store, await carOf(blocks.slice(1)))
     const all: string[] = []
     for await (const { cid } of createPieceBlockstore(opened.store).getAll()) all.push(cid.toString())
     expect(all.sort()).toEqual((await Promise.all(blocks.map(cidOf))).map(String).sort())
@@ -56,7 +56,7 @@ describe('reading', () => {
     await using directory = await temporaryDirectory()
     await using opened = await openTestStore(directory.path)
     const block = randomBytes(1, 100)
-    await storePiece(opened.store, await carOf([block]))
+    await storePublicly(opened.store, await carOf([block]))
     const parts = createPieceBlockstore(opened.store).get(await cidOf(block), { signal: AbortSignal.abort() })
     await expect((parts as AsyncGenerator).next()).rejects.toThrow('aborted')
   })
@@ -68,7 +68,7 @@ describe('a wrong byte', () => {
     const block = randomBytes(1, 60)
     const cid = await cidOf(block)
     await using opened = await openTestStore(directory.path)
-    const piece = await storePiece(opened.store, await carOf([block, randomBytes(2, 50)]))
+    const piece = await storePublicly(opened.store, await carOf([block, randomBytes(2, 50)]))
     const position = await opened.store.findBlock(cid)
     const file = join(opened.directory, piece.cid.toString())
     const original = await readFile(file)
@@ -80,6 +80,7 @@ describe('a wrong byte', () => {
       await expect(get(blockstore, cid)).rejects.toMatchObject({ name: 'NotFoundError' })
     }
     expect(opened.events).toHaveLength(block.length)
+    expect(await opened.store.get(piece.cid)).toMatchObject({ isDamaged: true })
     expect(opened.events[0]).toEqual({
       type: 'block-wrong',
       piece: piece.cid.toString(),
@@ -95,12 +96,18 @@ describe('a wrong byte', () => {
     const block = randomBytes(1, 60)
     const cid = await cidOf(block)
     await using opened = await openTestStore(directory.path)
-    const lies = [2, 3, 4].map(seed => randomBytes(seed, 60))
-    for (const lie of lies) await storePiece(opened.store, await carOf([lie], [cid]))
+    const pieces = []
+    for (const seed of [2, 3, 4])
+      pieces.push(await storePublicly(opened.store, await carOf([block, randomBytes(seed, 60)])))
     const blockstore = createPieceBlockstore(opened.store)
-    await expect(get(blockstore, cid)).rejects.toMatchObject({ name: 'NotFoundError' })
-    await storePiece(opened.store, await carOf([block]))
-    expect(await get(blockstore, cid)).toEqual(Buffer.from(block))
+    const files = pieces.map(piece => join(opened.directory, piece.cid.toString()))
+    for (const [i, file] of files.entries()) {
+      expect(await get(blockstore, cid)).toEqual(Buffer.from(block))
+      const bytes = await readFile(file)
+      bytes[bytes.indexOf(block)]! ^= 1
+      await writeFile(file, bytes)
+      if (i === files.length - 1) await expect(get(blockstore, cid)).rejects.toMatchObject({ name: 'NotFoundError' })
+    }
   })
 })
 

@@ -1,0 +1,155 @@
+/**
+ * Where the pieces of a private object lie: by the labels that follow from its reference, which the ledger maps to deals.
+ *
+ * Whoever can read the ledger can put other bytes under a label, in a deal that he pays for himself. What is found is
+ * therefore a hint: bytes that are not the object do not authenticate, and another replica is asked.
+ */
+import { decodePieceCid, type NodeHasher } from '@holdfast/proofs'
+import type { CID } from 'multiformats/cid'
+import { CoreError } from '../error.ts'
+import type { StatementDigest } from '../ledger/statements.ts'
+import {
+  deriveLabel,
+  deriveLabelKey,
+  deriveObjectKeys,
+  type LocatedPiece,
+  type ObjectReference,
+  type PieceReplica,
+  type RepairKey,
+  type ReplicaLayout,
+  type ReplicaPlace,
+  signReadPermission
+} from '../pieces/index.ts'
+import type { Replica } from '../protocols/definitions.ts'
+import type { Address } from '../schema.ts'
+import { rankForReading } from './fetch-blocks.ts'
+import { createMeasurements } from './measurements.ts'
+import { type RangeComponents, readPieceRange } from './read-piece-range.ts'
+
+/** Says who stores pieces under a label: the ledger's host, or a ledger that is followed. */
+export type FindReplicas = (label: Uint8Array, signal?: AbortSignal) => Promise<readonly Replica[]>
+
+/** Labels that are asked for at once. Replicas that were lost and made again leave gaps, but not so many in a row. */
+const LABELS_AT_ONCE = 4
+
+/** Replicas are not looked for beyond this number. */
+const REPLICAS_LOOKED_FOR_MAX = 64
+
+export interface LocateComponents extends RangeComponents {
+  readonly find: FindReplicas
+  readonly digestOf: StatementDigest
+  /** The account of this peer: permissions are for it. */
+  readonly reader: Address
+  /** Last round for which permissions may be given now. */
+  readonly validUntilRound: () => number
+  /** Binds every range to its PieceCID, in addition to what authenticates the content. */
+  readonly nodeHasher?: NodeHasher | undefined
+}
+
+/** One replica of one piece, at one provider. */
+export interface PieceAtProvider {
+  readonly place: ReplicaPlace
+  readonly cid: CID
+  readonly sizeBytes: number
+  readonly dealId: number
+  readonly provider: Address
+  readonly addresses: readonly string[]
+}
+
+/** Finds a piece's replicas, in the order of their numbers. */
+export async function findPiece(
+  find: FindReplicas,
+  { repairKey, layout }: { readonly repairKey: RepairKey; readonly layout: ReplicaLayout },
+  piece: number,
+  signal?: AbortSignal
+): Promise<PieceAtProvider[]> {
+  const found: PieceAtProvider[] = []
+  const step = layout === 'identical' ? 1 : LABELS_AT_ONCE
+  const end = layout === 'identical' ? 1 : REPLICAS_LOOKED_FOR_MAX
+  for (let from = 0; from < end; from += step) {
+    const places = Array.from({ length: step }, (_, index) => ({ replica: from + index, piece }))
+    const batch = await Promise.all(
+      places.map(async place => toPieces(place, await find(deriveLabel(repairKey, place), signal)))
+    )
+    found.push(...batch.flat())
+    if (batch.flat().length === 0) break
+  }
+  return found
+}
+
+function toPieces(place: ReplicaPlace, replicas: readonly Replica[]): PieceAtProvider[] {
+  return replicas.flatMap(({ dealId, provider, addresses, pieces }) =>
+    pieces.flatMap(cid => {
+      const decoded = decodePieceCid(cid.bytes)
+      if (!decoded.ok) return []
+      return [{ place, cid, sizeBytes: decoded.commitment.rawSize, dealId, provider, addresses }]
+    })
+  )
+}
+
+/**
+ * Makes `locatePiece` of `openPrivateObject`.
+ *
+ * @param onUse - told which provider is asked for which replica, so that a failure of that replica is the provider's
+ */
+export function createPieceLocator(
+  components: LocateComponents,
+  reference: Pick<ObjectReference, 'secret' | 'layout'>,
+  onUse: (piece: PieceAtProvider, replica: number) => void = () => undefined
+): (piece: number, signal?: AbortSignal) => Promise<LocatedPiece> {
+  const { repairKey } = deriveObjectKeys(reference.secret)
+  const { measurements = createMeasurements() } = components
+  return async (piece, signal) => {
+    const found = sameSize(await findPiece(components.find, { repairKey, layout: reference.layout }, piece, signal))
+    const [first] = found
+    if (first === undefined)
+      throw new CoreError('NOT_STORED', `nobody is paid to store piece ${piece} of this object any more`, { piece })
+    return {
+      sizeBytes: first.sizeBytes,
+      replicas: () =>
+        rankForReading(found, measurements).map((one, position) =>
+          toReplica(components, repairKey, one, reference.layout === 'identical' ? position : one.place.replica, onUse)
+        )
+    }
+  }
+}
+
+/** What was found of the size that most replicas have; a stranger's piece under the same label has another one. */
+function sameSize(found: readonly PieceAtProvider[]): readonly PieceAtProvider[] {
+  const bySize = Map.groupBy(found, ({ sizeBytes }) => sizeBytes)
+  return [...bySize.values()].sort((a, b) => countPlaces(b) - countPlaces(a) || a[0]!.dealId - b[0]!.dealId)[0] ?? []
+}
+
+function countPlaces(pieces: readonly PieceAtProvider[]): number {
+  return new Set(pieces.map(({ place }) => place.replica)).size
+}
+
+/** @param replica - its number for the reader; of identical replicas, which have one number, its place in line */
+export function toReplica(
+  components: LocateComponents,
+  repairKey: RepairKey,
+  found: PieceAtProvider,
+  replica: number,
+  onUse: (piece: PieceAtProvider, replica: number) => void = () => undefined
+): PieceReplica {
+  const { provider, addresses, place, cid } = found
+  const { reader, digestOf, nodeHasher } = components
+  return {
+    replica,
+    read(offset, length, { signal }) {
+      onUse(found, replica)
+      const terms = { provider, reader, validUntilRound: components.validUntilRound() }
+      const permission = signReadPermission(deriveLabelKey(repairKey, place), terms, digestOf)
+      return readPieceRange(components, {
+        provider,
+        addresses,
+        piece: cid,
+        offset,
+        length,
+        permission,
+        nodeHasher,
+        signal
+      })
+    }
+  }
+}

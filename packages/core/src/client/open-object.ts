@@ -1,0 +1,79 @@
+/** Opens an object for reading: a public one by its root, a private one by its reference. */
+import type { CID } from 'multiformats/cid'
+import type { FetchBlocks } from '../content/index.ts'
+import { CoreError } from '../error.ts'
+import { type ObjectReference, openPrivateObject, type PieceCiphers } from '../pieces/index.ts'
+import type { Address } from '../schema.ts'
+import { createBlockFetcher } from './fetch-blocks.ts'
+import { createPieceLocator, type LocateComponents, type PieceAtProvider } from './locate-pieces.ts'
+
+export interface OpenComponents extends LocateComponents {
+  readonly ciphers: PieceCiphers
+  /** Name of the network, for messages. */
+  readonly networkName: string
+}
+
+export interface OpenOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Told whenever a provider is left for the next one, and why. */
+  readonly onFailure?: ((failure: { readonly provider: Address; readonly reason: string }) => void) | undefined
+}
+
+export interface OpenedObject {
+  readonly root: CID
+  /** Blocks are not yet checked against their CIDs; `readContent` and `readBytes` do it. */
+  readonly fetchBlocks: FetchBlocks
+}
+
+/** @throws {CoreError} `NOT_STORED` when nobody is paid to store it; `LEDGER_UNREACHABLE` */
+export async function openObject(
+  components: OpenComponents,
+  name: CID | ObjectReference,
+  options: OpenOptions = {}
+): Promise<OpenedObject> {
+  return 'secret' in name ? openPrivate(components, name, options) : await openPublic(components, name, options)
+}
+
+async function openPublic(
+  { find, networkName, ...components }: OpenComponents,
+  root: CID,
+  { signal, onFailure }: OpenOptions
+): Promise<OpenedObject> {
+  const providers = await find(root.bytes, signal)
+  if (providers.length === 0)
+    throw new CoreError('NOT_STORED', `Nobody on network "${networkName}" is paid to store ${root}.`, {
+      root: String(root)
+    })
+  const { node, networkId, measurements, patience, now } = components
+  const fetchBlocks = createBlockFetcher({
+    node,
+    networkId,
+    providers,
+    ...(measurements !== undefined && { measurements }),
+    ...(patience !== undefined && { patience }),
+    ...(now !== undefined && { now }),
+    ...(onFailure !== undefined && { onFailure })
+  })
+  return { root, fetchBlocks }
+}
+
+function openPrivate(components: OpenComponents, reference: ObjectReference, { onFailure }: OpenOptions): OpenedObject {
+  /** Who was asked for which replica last: a failure is that provider's. */
+  const used = new Map<string, PieceAtProvider>()
+  const keyOf = (piece: number, replica: number) => `${piece}/${replica}`
+  const locatePiece = createPieceLocator(components, reference, (found, replica) =>
+    used.set(keyOf(found.place.piece, replica), found)
+  )
+  const { fetchBlocks } = openPrivateObject({
+    reference,
+    ciphers: components.ciphers,
+    locatePiece,
+    onFailure({ piece, replica, reason }) {
+      const provider = used.get(keyOf(piece, replica))?.provider
+      if (provider === undefined) return
+      components.measurements?.record(provider, { kind: 'failure' })
+      onFailure?.({ provider, reason })
+    }
+  })
+  return { root: reference.root, fetchBlocks }
+}

@@ -1,0 +1,76 @@
+/** Which providers the replicas go to that do not stand yet: the ledger's asks, and what the client knows of them. */
+import { CoreError } from '../error.ts'
+import type { Signer } from '../identity.ts'
+import { askOf, asksInForce } from '../ledger/asks.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { LedgerState } from '../ledger/state.ts'
+import type { Offer } from '../placement/failure-domains.ts'
+import type { PlacementConstraints } from '../placement/needs.ts'
+import { type ChosenProvider, selectProviders } from '../placement/select-providers.ts'
+import type { Address } from '../schema.ts'
+import type { StorableObject } from './components.ts'
+import type { Measurements } from './measurements.ts'
+import type { Survey } from './survey.ts'
+
+export interface StoreNeeds extends PlacementConstraints {
+  readonly object: StorableObject
+  readonly replicas: number
+  /** Rounds to fund at least; never less than the notice period. */
+  readonly rounds: number
+  /** Providers that are out, with the reason that is shown when not enough are left. */
+  readonly excluded?: ReadonlyMap<Address, string> | undefined
+}
+
+/** Whose store it is, and on which ledger. */
+export interface PlaceComponents {
+  readonly ledger: Pick<Ledger, 'state'>
+  readonly signer: Pick<Signer, 'address'>
+  readonly measurements?: Measurements
+}
+
+/** What a store knows beyond its needs. */
+export interface PlaceContext {
+  readonly survey: Survey
+  /** Providers that were tried in this store, with what came of it. */
+  readonly tried: ReadonlyMap<Address, string>
+  /** Providers that other replicas of this store are being sent to. */
+  readonly beside: readonly Offer[]
+}
+
+/** @throws {CoreError} `NO_PLACEMENT` with the reason, when there are not enough providers that fit */
+export function placeStore(
+  { ledger, measurements }: PlaceComponents,
+  needs: StoreNeeds,
+  { survey, tried, beside }: PlaceContext,
+  count: number
+): readonly ChosenProvider[] {
+  const { state } = ledger
+  const excluded = new Map<Address, string>([
+    ...(needs.excluded ?? []),
+    ...survey.unfit,
+    ...survey.standing.map(({ provider }) => [provider, 'has a replica'] as const),
+    ...tried
+  ])
+  const standing = survey.standing.flatMap(({ provider }) => askOf(state, provider) ?? [])
+  const placement = selectProviders(asksInForce(state), {
+    ...needs,
+    count,
+    sizeBytes: needs.object.replica(0).reduce((sum, { rawSize }) => sum + rawSize, 0),
+    excluded,
+    preferred: new Set(survey.partial.keys()),
+    standing: [...standing, ...beside],
+    ...(measurements !== undefined && { measurements: measurements.snapshot() })
+  })
+  if (placement.ok) return placement.chosen
+  const { reason, rejected, relaxations } = placement
+  throw new CoreError('NO_PLACEMENT', reason, {
+    rejected,
+    relaxations: relaxations.map(({ constraint, wanted, nearest }) => ({ constraint, wanted, nearest }))
+  })
+}
+
+/** What is offered to a client that has a deal with the provider is the deal's price, whatever the provider asks now. */
+export function standingOffer(state: LedgerState, dealId: number) {
+  const { provider, pricePerLeafRound } = state.deals.get(dealId)!
+  return { provider, pricePerLeafRound }
+}

@@ -1,0 +1,153 @@
+/** Reads ranges of a piece at one provider: as they come, or each bound to the PieceCID before a byte of it is handed on. */
+import { decodePieceCid, enclosingQuads, type NodeHasher, type PieceCommitment, verifyRange } from '@holdfast/proofs'
+import type { Libp2p } from '@libp2p/interface'
+import type { CID } from 'multiformats/cid'
+import { machineClock } from '../clock.ts'
+import { CoreError } from '../error.ts'
+import type { ReadPermission } from '../pieces/index.ts'
+import { readRange } from '../protocols/definitions.ts'
+import { download } from '../protocols/download.ts'
+import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
+import type { Address } from '../schema.ts'
+import { createMeasurements, type Measurements } from './measurements.ts'
+import { openStopwatch } from './stopwatch.ts'
+import { impatient, type Patience } from './transfer-terms.ts'
+
+/** A proved range is held whole until its proof is checked. */
+export const PROVED_STEP_SIZE_BYTES = 4 * 1024 * 1024
+
+export interface RangeComponents {
+  readonly node: Pick<Libp2p, 'dialProtocol'>
+  readonly networkId: Uint8Array
+  readonly measurements?: Measurements | undefined
+  readonly patience?: Patience | undefined
+  /** Default the machine's. */
+  readonly now?: (() => number) | undefined
+}
+
+export interface RangeRequest {
+  readonly provider: Address
+  readonly addresses: readonly string[]
+  readonly piece: CID
+  readonly offset: number
+  /** At least 1. */
+  readonly length: number
+  readonly permission: ReadPermission | undefined
+  /** Checks with it that the bytes lie in this place of this piece; without one nothing is checked. */
+  readonly nodeHasher?: NodeHasher | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Yields exactly the range, in chunks that belong to the caller.
+ *
+ * @throws {CoreError} `PROVIDER_FAILED` when the provider refuses, is silent or too slow, ends early, or sends what is not
+ * the piece
+ */
+export async function* readPieceRange(components: RangeComponents, request: RangeRequest): AsyncGenerator<Uint8Array> {
+  if (request.nodeHasher === undefined) {
+    yield* readPlain(components, request)
+    return
+  }
+  const decoded = decodePieceCid(request.piece.bytes)
+  if (!decoded.ok) throw failed(`${request.piece} names no piece (${decoded.reason})`)
+  const end = request.offset + request.length
+  for (let offset = request.offset; offset < end; offset += PROVED_STEP_SIZE_BYTES) {
+    const length = Math.min(PROVED_STEP_SIZE_BYTES, end - offset)
+    yield await readProved(components, { ...request, offset, length }, decoded.commitment, request.nodeHasher)
+  }
+}
+
+async function* readPlain(components: RangeComponents, request: RangeRequest): AsyncGenerator<Uint8Array> {
+  const { header, chunks } = await open(components, request, false)
+  if (header.offset !== request.offset || header.length !== request.length) {
+    await chunks.return(undefined)
+    throw failed('answered for another range')
+  }
+  let left = request.length
+  for await (const chunk of chunks) {
+    if (chunk.length > left) throw failed('sent more than was asked for')
+    left -= chunk.length
+    yield chunk
+  }
+  if (left > 0) throw failed(`ended ${left} bytes early`)
+}
+
+async function readProved(
+  components: RangeComponents,
+  request: RangeRequest,
+  commitment: PieceCommitment,
+  nodeHasher: NodeHasher
+): Promise<Uint8Array> {
+  const range = { offset: request.offset, size: request.length }
+  const quads = enclosingQuads(range, commitment.rawSize)
+  const { header, chunks } = await open(components, request, true)
+  if (header.offset !== quads.offset || header.length !== quads.size) {
+    await chunks.return(undefined)
+    throw failed('answered for another range')
+  }
+  const bytes = new Uint8Array(quads.size)
+  let filled = 0
+  for await (const chunk of chunks) {
+    if (chunk.length > bytes.length - filled) throw failed('sent more than was asked for')
+    bytes.set(chunk, filled)
+    filled += chunk.length
+  }
+  if (filled < bytes.length) throw failed(`ended ${bytes.length - filled} bytes early`)
+  const verdict = verifyRange({ commitment, range, bytes, nodes: header.nodes, nodeHasher })
+  if (!verdict.ok) throw failed(`sent bytes that do not lie in piece ${request.piece} (${verdict.reason})`)
+  const start = range.offset - quads.offset
+  return bytes.subarray(start, start + range.size)
+}
+
+/** Opens the download, and measures it: how soon it begins, and how fast it is while somebody waits for it. */
+async function open(
+  { node, networkId, measurements = createMeasurements(), patience = {}, now = machineClock.now }: RangeComponents,
+  { provider, addresses, piece, offset, length, permission, signal }: RangeRequest,
+  proof: boolean
+) {
+  const askedMs = now()
+  const answer = await download(
+    node,
+    parsePeerAddresses(addresses),
+    impatient(readRange, patience),
+    { piece, offset, length, permission: permission ?? null, proof },
+    { networkId, ...(signal !== undefined && { signal }) }
+  )
+  if (answer.kind !== 'answer')
+    throw failed(answer.kind === 'refused' ? `${answer.message} (${answer.code})` : answer.reason)
+  measurements.record(provider, { kind: 'latency', ms: now() - askedMs })
+  const { header, chunks } = answer.value
+  const watch = openStopwatch(now)
+  async function* measured(): AsyncGenerator<Uint8Array> {
+    let bytes = 0
+    try {
+      for await (const chunk of watch.time(chunks)) {
+        bytes += chunk.length
+        yield chunk
+      }
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw error instanceof CoreError ? failed(error.message, error) : error
+    } finally {
+      if (bytes > 0) measurements.record(provider, { kind: 'download', bytes, ms: watch.elapsedMs })
+    }
+  }
+  return { header, chunks: leavable(measured(), chunks) }
+}
+
+/** A generator that is left before its first step would not close what it iterates over. */
+function leavable(outer: AsyncGenerator<Uint8Array>, inner: AsyncIterator<Uint8Array>) {
+  const leave = outer.return.bind(outer)
+  return Object.assign(outer, {
+    async return(value: unknown) {
+      const left = await leave(value)
+      await inner.return?.()
+      return left
+    }
+  })
+}
+
+function failed(reason: string, cause?: unknown): CoreError<'PROVIDER_FAILED'> {
+  return new CoreError('PROVIDER_FAILED', reason, {}, { cause })
+}

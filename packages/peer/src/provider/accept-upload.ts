@@ -1,0 +1,147 @@
+/** Takes the bytes of a piece: only from the client of a deal, only what it could pay for, only as there is room. */
+import {
+  addressOfPeer,
+  type Deal,
+  type HandlerContext,
+  judgeUpload,
+  type Reply,
+  refuse,
+  type UploadSink
+} from '@holdfast/core'
+import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
+import type { CID } from 'multiformats/cid'
+import { PeerError } from '../error.ts'
+import type { PieceWriter, StoredPiece } from '../storage/index.ts'
+import { awaitDeal } from './await-deal.ts'
+import type { ProviderComponents } from './components.ts'
+
+export interface UploadRequest {
+  readonly dealId: number
+  readonly sizeBytes: number
+  readonly uploadId?: string | undefined
+}
+
+type Stored = { readonly cid: CID; readonly rawSize: number }
+
+export async function acceptUpload(
+  components: ProviderComponents,
+  request: UploadRequest,
+  context: HandlerContext
+): Promise<Reply<UploadSink<Stored>>> {
+  const deal = await findClientsDeal(components, request.dealId, context)
+  if (!deal.ok) return deal
+  const taken = components.budget.take(context.remotePeer.toString(), request.sizeBytes)
+  if (!taken.ok) return taken
+  try {
+    const room = await reserveRoom(components, deal.value, request)
+    if (room.ok) return { ok: true, value: endingWith(openSink(room.value, request.sizeBytes), taken.giveBack) }
+    taken.giveBack()
+    return room
+  } catch (error) {
+    taken.giveBack()
+    throw error
+  }
+}
+
+/** The open deal of the peer that asks, as soon as the ledger here knows it. */
+export async function findClientsDeal(
+  { ledger, clock, terms }: Pick<ProviderComponents, 'ledger' | 'clock' | 'terms'>,
+  dealId: number,
+  { remotePeer, signal }: HandlerContext
+): Promise<Reply<Deal>> {
+  await awaitDeal(ledger, clock, dealId, signal)
+  const deal = ledger.state.deals.get(dealId)
+  if (deal === undefined || deal.provider !== terms.address || deal.status !== 'active')
+    return refuse('NO_DEAL', `I have no open deal ${dealId}`)
+  if (addressOfPeer(remotePeer) !== deal.client) return refuse('NOT_A_PARTY', `deal ${dealId} is not yours`)
+  return { ok: true, value: deal }
+}
+
+/** What there is for an upload: somewhere to write it, or the piece that it was already. */
+export type Room = { readonly writer: PieceWriter } | { readonly piece: StoredPiece }
+
+/** Reserves the room for a piece, of which some may be here already; nobody's bytes are counted against them twice. */
+export async function reserveRoom(
+  { store, ledger, leaseLimits }: Pick<ProviderComponents, 'store' | 'ledger' | 'leaseLimits'>,
+  deal: Deal,
+  { sizeBytes, uploadId }: Pick<UploadRequest, 'sizeBytes' | 'uploadId'>
+): Promise<Reply<Room>> {
+  if (sizeBytes > PIECE_SIZE_BYTES_MAX)
+    return refuse('PIECE_TOO_LARGE', `a piece has at most ${PIECE_SIZE_BYTES_MAX} bytes, not ${sizeBytes}`)
+  const leases = store.leases().map(lease => ({ ...lease, dealId: Number(lease.dealId) }))
+  const refusal = judgeUpload(deal, sizeBytes, leases, leaseLimits, ledger.state)
+  if (refusal !== undefined) return refusal
+  const received = await orFullDisk(() =>
+    store.receive({ sizeBytes, dealId: String(deal.id), ...(uploadId !== undefined && { uploadId }) })
+  )
+  if (!received.ok) return received
+  const room = received.value
+  if (room.ok) return { ok: true, value: room }
+  return refuse('NO_SPACE', `I have ${room.freeBytes} bytes left, ${room.neededBytes} are needed`, {
+    freeBytes: room.freeBytes,
+    neededBytes: room.neededBytes
+  })
+}
+
+function openSink(room: Room, sizeBytes: number): UploadSink<Stored> {
+  const wrongSize = (came: number) => refuse('WRONG_SIZE', `${sizeBytes} bytes were declared and ${came} came`)
+  if ('piece' in room) {
+    const { cid, rawSize } = room.piece
+    return {
+      offset: sizeBytes,
+      write: async chunk => wrongSize(sizeBytes + chunk.length),
+      finish: async () => ({ ok: true, value: { cid, rawSize } }),
+      abort: async () => undefined
+    }
+  }
+  const { writer } = room
+  return {
+    offset: writer.positionBytes,
+    async write(chunk) {
+      const cameBytes = writer.positionBytes + chunk.length
+      if (cameBytes > sizeBytes) {
+        await writer.abort()
+        return wrongSize(cameBytes)
+      }
+      const written = await orFullDisk(() => writer.write(chunk))
+      return written.ok ? undefined : written
+    },
+    async finish(totalBytes) {
+      if (totalBytes !== sizeBytes) {
+        await writer.abort()
+        return wrongSize(totalBytes)
+      }
+      const committed = await orFullDisk(() => writer.commit())
+      if (!committed.ok) return committed
+      const { cid, rawSize } = committed.value
+      return { ok: true, value: { cid, rawSize } }
+    },
+    // A client that is gone may come back; what it sent so far is kept for that, if it said which upload it is.
+    abort: () => writer.suspend()
+  }
+}
+
+/** Gives the budget back with the end of a sink, whichever end that is. */
+function endingWith(sink: UploadSink<Stored>, giveBack: () => void): UploadSink<Stored> {
+  return {
+    offset: sink.offset,
+    write: chunk => sink.write(chunk) as Promise<undefined>,
+    finish: totalBytes => sink.finish(totalBytes).finally(giveBack),
+    abort: reason => sink.abort(reason).finally(giveBack)
+  }
+}
+
+/**
+ * A full disk is news for the client, who then takes another provider, and so is a second stream that went on with the
+ * same upload; any other failure is the store's own.
+ */
+export async function orFullDisk<T>(work: () => Promise<T>): Promise<Reply<T>> {
+  try {
+    return { ok: true, value: await work() }
+  } catch (error) {
+    if (error instanceof PeerError && error.code === 'NO_SPACE') return refuse('NO_SPACE', 'my disk is full')
+    if (error instanceof PeerError && error.code === 'WRITER_CLOSED')
+      return refuse('SUPERSEDED', 'this upload goes on elsewhere, or this peer stops')
+    throw error
+  }
+}

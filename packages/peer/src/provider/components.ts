@@ -1,0 +1,24 @@
+/** What the provider's side of the wire works with. */
+import type { Clock, LeaseLimits, Ledger, Prover, ProviderTerms, SignatureVerifier, Signer } from '@holdfast/core'
+import type { NodeHasher } from '@holdfast/proofs'
+import type { Libp2p } from '@libp2p/interface'
+import type { Blockstore } from 'interface-blockstore'
+import type { PieceStore } from '../storage/index.ts'
+import type { TransferBudget } from './transfer-budget.ts'
+
+export interface ProviderComponents {
+  readonly node: Pick<Libp2p, 'handle' | 'unhandle' | 'dialProtocol'>
+  readonly ledger: Ledger
+  readonly signer: Signer
+  readonly signatures: SignatureVerifier
+  readonly store: PieceStore
+  readonly blocks: Pick<Blockstore, 'get'>
+  readonly nodeHasher: NodeHasher
+  readonly clock: Clock
+  readonly prover: Prover
+  readonly terms: ProviderTerms
+  readonly leaseLimits: LeaseLimits
+  readonly budget: TransferBudget
+  /** Addresses that this peer tells others; it dials what reaches no less far. */
+  readonly announced: () => readonly string[]
+}

@@ -1,0 +1,133 @@
+/** Serves ranges of pieces: to whoever may read them, and only bytes that are still the piece's. */
+import {
+  addressOfPeer,
+  type HandlerContext,
+  type Holding,
+  type LedgerState,
+  mayRead,
+  PROVED_RANGE_SIZE_BYTES_MAX,
+  type Refusal,
+  type Reply,
+  type readRange,
+  refuse,
+  refuseMidway,
+  statementDigestOf
+} from '@holdfast/core'
+import { enclosingQuads, proveRange } from '@holdfast/proofs'
+import type { z } from 'zod'
+import { PeerError } from '../error.ts'
+import type { StoredPiece } from '../storage/index.ts'
+import type { VerifiedReader } from '../storage/verified-reader.ts'
+import type { ProviderComponents } from './components.ts'
+import { labelOf } from './piece-label.ts'
+import { returning } from './transfer-budget.ts'
+
+type RangeRequest = z.output<typeof readRange.request>
+
+interface OpenedRange {
+  readonly header: z.output<typeof readRange.response>
+  readonly chunks: AsyncIterable<Uint8Array>
+}
+
+export async function openRange(
+  components: ProviderComponents,
+  reader: VerifiedReader,
+  request: RangeRequest,
+  context: HandlerContext
+): Promise<Reply<OpenedRange>> {
+  const piece = await components.store.get(request.piece)
+  // One answer for what is not here and for what is not yours, so that nobody learns which of the two it is.
+  if (piece === undefined || !isReadable(components, piece, request, context))
+    return refuse('PIECE_MISSING', `I have no piece ${request.piece} for you`)
+  const { offset, length, proof } = request
+  const isProvable = !proof || length <= PROVED_RANGE_SIZE_BYTES_MAX
+  if (!isProvable || offset + length > piece.rawSize)
+    return refuse(
+      'BAD_RANGE',
+      `the piece has ${piece.rawSize} bytes, of which ${PROVED_RANGE_SIZE_BYTES_MAX} are proved`
+    )
+  const taken = components.budget.take(context.remotePeer.toString(), length)
+  if (!taken.ok) return taken
+  try {
+    const opened = await openVerified(components, reader, piece, request)
+    return {
+      ok: true,
+      value: { ...opened, chunks: returning(opened.chunks, taken.giveBack, context.signal) }
+    }
+  } catch (error) {
+    taken.giveBack()
+    const refusal = refusalOf(error)
+    if (refusal === undefined) throw error
+    return refusal
+  }
+}
+
+function isReadable(
+  { ledger, signatures, terms }: ProviderComponents,
+  piece: StoredPiece,
+  { permission }: RangeRequest,
+  { remotePeer }: HandlerContext
+): boolean {
+  const { state } = ledger
+  if (piece.isDenied) return false
+  return mayRead(
+    {
+      isPublic: piece.isPublic,
+      holdings: holdingsOf(state, piece),
+      provider: terms.address,
+      reader: addressOfPeer(remotePeer),
+      permission,
+      round: state.round,
+      statementRoundsMax: state.parameters.statementRoundsMax
+    },
+    { digestOf: statementDigestOf(state), verifier: signatures }
+  )
+}
+
+/** The deals that hold a piece or brought it, with what the ledger calls it in each. */
+function holdingsOf(state: LedgerState, { cid, holders }: StoredPiece): Holding[] {
+  return holders.flatMap(({ dealId }) => {
+    const deal = state.deals.get(Number(dealId))
+    if (deal === undefined) return []
+    const piece = deal.pieces.find(candidate => candidate.cid.equals(cid))
+    return [{ client: deal.client, label: piece === undefined ? undefined : labelOf(piece) }]
+  })
+}
+
+/** Reads the first bytes before it answers, so that damage at the front is a plain refusal. */
+async function openVerified(
+  { nodeHasher }: ProviderComponents,
+  reader: VerifiedReader,
+  { cid, rawSize }: StoredPiece,
+  { offset, length, proof }: RangeRequest
+): Promise<OpenedRange> {
+  const piece = await reader.open(cid, rawSize)
+  const wanted = { offset, size: length }
+  const { layer, read } = piece
+  const range = proof ? enclosingQuads(wanted, rawSize) : wanted
+  const nodes = proof
+    ? await proveRange({ read, commitment: { rawSize }, layer, nodeHasher, range: wanted })
+    : new Uint8Array(0)
+  const source = piece.stream(range.offset, range.size)
+  const first = await source.next()
+  const header = { offset: range.offset, length: range.size, nodes }
+  return { header, chunks: continued(first, source) }
+}
+
+async function* continued(
+  first: IteratorResult<Uint8Array>,
+  rest: AsyncGenerator<Uint8Array>
+): AsyncGenerator<Uint8Array> {
+  try {
+    if (first.done !== true) yield first.value
+    yield* rest
+  } catch (error) {
+    const refusal = refusalOf(error)
+    throw refusal === undefined ? error : refuseMidway(refusal)
+  }
+}
+
+function refusalOf(error: unknown): Refusal | undefined {
+  const isDamaged = error instanceof PeerError && (error.code === 'PIECE_DAMAGED' || error.code === 'PIECE_MISSING')
+  return isDamaged ? refuse('DAMAGED', 'my disk no longer has these bytes: read them elsewhere') : undefined
+}

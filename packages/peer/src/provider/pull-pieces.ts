@@ -1,0 +1,251 @@
+/**
+ * Fetches pieces from other providers because a client asked for it.
+ *
+ * One pull of a piece under a deal at a time, whoever asks how often: a question starts it, or says how far it is. The
+ * bytes go the way of an upload (the same limits, the same room, resumed the same way) and are kept only if they are the
+ * piece that was asked for. A pull that nobody asks about for a while stops.
+ */
+import { hash } from 'node:crypto'
+import {
+  type Clock,
+  CoreError,
+  type Deal,
+  download,
+  type HandlerContext,
+  pullPiece,
+  type Refusal,
+  type Reply,
+  readRange,
+  refuse,
+  type ServeOptions
+} from '@holdfast/core'
+import { parsePieceCid } from '@holdfast/proofs'
+import type { PeerId } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { z } from 'zod'
+import type { PieceWriter } from '../storage/index.ts'
+import { findClientsDeal, orFullDisk, reserveRoom } from './accept-upload.ts'
+import type { ProviderComponents } from './components.ts'
+import { dialableSources } from './reachable-source.ts'
+
+type PullRequest = z.output<typeof pullPiece.request>
+type PullAnswer = z.output<typeof pullPiece.response>
+
+/** A pull goes on for so long after the last question about it. */
+const ASKED_MS_MAX = 60_000
+/** Cuts of one transfer after which its source is given up. */
+const CUTS_MAX = 3
+/** Results that nobody has come for. */
+const PULLS_REMEMBERED_MAX = 256
+
+export interface Puller extends AsyncDisposable {
+  answer(request: PullRequest, context: HandlerContext): Promise<Reply<PullAnswer>>
+  /** Ends all pulls; what came of them can be gone on with. Idempotent. */
+  stop(): Promise<void>
+}
+
+interface Pull {
+  receivedBytes: number
+  lastAskedMs: number
+  readonly ending: AbortController
+  result: Reply<true> | undefined
+  done: Promise<void>
+}
+
+export function createPuller(components: ProviderComponents, options: ServeOptions): Puller {
+  const { clock, announced } = components
+  const pulls = new Map<string, Pull>()
+  let isStopped = false
+
+  async function answer(request: PullRequest, context: HandlerContext): Promise<Reply<PullAnswer>> {
+    const { dealId, piece, from, waitMs } = request
+    const deal = await findClientsDeal(components, dealId, context)
+    if (!deal.ok) return deal
+    const verdict = parsePieceCid(piece.toString())
+    if (!verdict.ok || verdict.commitment.rawSize === 0)
+      return refuse('BAD_PIECE', 'a PieceCIDv2 of at least a byte was expected')
+    const { rawSize } = verdict.commitment
+    if (components.terms.denies?.(piece) === true) return refuse('DENIED', 'I do not store this content')
+    if (await isHeldFor(deal.value, request)) return { ok: true, value: { receivedBytes: rawSize, held: true } }
+    const key = `${dealId}/${piece}`
+    let pull = pulls.get(key)
+    if (pull === undefined) {
+      const sources = dialableSources(from, announced())
+      if (sources.length === 0) return refuse('BAD_SOURCE', 'none of these addresses is one that I would dial')
+      if (isStopped) return refuse('BUSY', 'this peer stops')
+      pull = begin(key, deal.value, request, rawSize, sources, context)
+    }
+    pull.lastAskedMs = clock.now()
+    await settledWithin(pull.done, clock, waitMs, context.signal)
+    const { result, receivedBytes } = pull
+    if (result === undefined) return { ok: true, value: { receivedBytes, held: false } }
+    pulls.delete(key)
+    return result.ok ? { ok: true, value: { receivedBytes: rawSize, held: true } } : result
+  }
+
+  /** Only what this deal brought or holds: that it lies here for somebody else is nobody's business. */
+  async function isHeldFor(deal: Deal, { piece }: PullRequest): Promise<boolean> {
+    const stored = await components.store.get(piece)
+    return stored !== undefined && !stored.isDamaged && stored.holders.some(({ dealId }) => dealId === String(deal.id))
+  }
+
+  function begin(
+    key: string,
+    deal: Deal,
+    request: PullRequest,
+    rawSize: number,
+    sources: readonly Multiaddr[],
+    { remotePeer }: HandlerContext
+  ): Pull {
+    const ending = new AbortController()
+    const pull: Pull = {
+      receivedBytes: 0,
+      lastAskedMs: clock.now(),
+      ending,
+      result: undefined,
+      done: Promise.resolve()
+    }
+    pulls.set(key, pull)
+    forgetOldest()
+    pull.done = run(pull, deal, request, rawSize, sources, remotePeer)
+    return pull
+  }
+
+  /** Never rejects. */
+  async function run(
+    pull: Pull,
+    deal: Deal,
+    request: PullRequest,
+    rawSize: number,
+    sources: readonly Multiaddr[],
+    peer: PeerId
+  ): Promise<void> {
+    const taken = components.budget.take(peer.toString(), rawSize)
+    if (!taken.ok) {
+      pull.result = taken
+      return
+    }
+    const watching = stopWhenForgotten(pull)
+    try {
+      pull.result = await fetchInto(pull, deal, request, rawSize, sources)
+    } catch (error) {
+      if (!pull.ending.signal.aborted) options.onError?.(error, { protocolId: pullPiece.id, remotePeer: peer })
+      pull.result = refuse('PULL_FAILED', 'the pull ended: ask again to go on with it')
+    } finally {
+      taken.giveBack()
+      watching.abort()
+    }
+  }
+
+  function stopWhenForgotten(pull: Pull): AbortController {
+    const watching = new AbortController()
+    const watch = async () => {
+      while (!watching.signal.aborted) {
+        const leftMs = pull.lastAskedMs + ASKED_MS_MAX - clock.now()
+        if (leftMs <= 0) return pull.ending.abort(new Error('nobody asks for this pull any more'))
+        await clock.sleep(leftMs, watching.signal)
+      }
+    }
+    watch().catch(() => undefined) // the watching was ended
+    return watching
+  }
+
+  async function fetchInto(
+    pull: Pull,
+    deal: Deal,
+    { piece, permission }: PullRequest,
+    rawSize: number,
+    sources: readonly Multiaddr[]
+  ): Promise<Reply<true>> {
+    const uploadId = hash('sha256', `holdfast/pull/${piece}`).slice(0, 32)
+    const room = await reserveRoom(components, deal, { sizeBytes: rawSize, uploadId })
+    if (!room.ok) return room
+    if ('piece' in room.value) return { ok: true, value: true }
+    const { writer } = room.value
+    // An end that is not a commit leaves what came for the next question.
+    await using _ = { [Symbol.asyncDispose]: () => writer.suspend() }
+    for (let cuts = 0; writer.positionBytes < rawSize; ) {
+      pull.receivedBytes = writer.positionBytes
+      const before = writer.positionBytes
+      const failure = await fetchOnce(pull, writer, { piece, permission }, rawSize, sources)
+      if (failure === undefined) continue
+      cuts = writer.positionBytes > before ? 0 : cuts + 1
+      if (!failure.isCut || cuts === CUTS_MAX) return failure.refusal
+    }
+    const found = await writer.finish()
+    if (found.piece !== piece.toString()) {
+      await writer.abort()
+      return refuse('PULL_FAILED', `the source sent ${found.piece} instead`)
+    }
+    const committed = await orFullDisk(() => writer.commit())
+    return committed.ok ? { ok: true, value: true } : committed
+  }
+
+  /** @returns undefined when the bytes came to their end, else why they did not */
+  async function fetchOnce(
+    pull: Pull,
+    writer: PieceWriter,
+    { piece, permission }: Pick<PullRequest, 'piece' | 'permission'>,
+    rawSize: number,
+    sources: readonly Multiaddr[]
+  ): Promise<{ readonly isCut: boolean; readonly refusal: Refusal } | undefined> {
+    const offset = writer.positionBytes
+    const { signal } = pull.ending
+    const message = { piece, offset, length: rawSize - offset, permission: permission ?? null, proof: false }
+    const failed = (isCut: boolean, why: string) => ({ isCut, refusal: refuse('PULL_FAILED', `the source ${why}`) })
+    const answer = await download(components.node, [...sources], readRange, message, {
+      networkId: options.networkId,
+      ...(options.clock !== undefined && { clock: options.clock }),
+      signal
+    })
+    if (answer.kind === 'refused') return failed(false, `refused: ${answer.code}: ${answer.message}`)
+    if (answer.kind === 'no-answer') return failed(answer.code === 'CUT', `gave no answer: ${answer.reason}`)
+    try {
+      for await (const chunk of answer.value.chunks) {
+        if (writer.positionBytes + chunk.length > rawSize) return failed(false, 'sent more than the piece has')
+        const written = await orFullDisk(() => writer.write(chunk))
+        if (!written.ok) return { isCut: false, refusal: written }
+        pull.receivedBytes = writer.positionBytes
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      return transferFailure(error, failed)
+    }
+    return writer.positionBytes === rawSize ? undefined : failed(true, 'sent less than the piece has')
+  }
+
+  function forgetOldest(): void {
+    if (pulls.size <= PULLS_REMEMBERED_MAX) return
+    for (const [key, { result }] of pulls) {
+      if (result === undefined) continue
+      pulls.delete(key)
+      return
+    }
+  }
+
+  async function stop(): Promise<void> {
+    isStopped = true
+    for (const { ending } of pulls.values()) ending.abort(new Error('this peer stops'))
+    await Promise.all(Array.from(pulls.values(), ({ done }) => done))
+  }
+
+  return { answer, stop, [Symbol.asyncDispose]: stop }
+}
+
+/** What a transfer throws on the other side's account; anything else is ours and thrown on. */
+function transferFailure<T>(error: unknown, failed: (isCut: boolean, why: string) => T): T {
+  if (error instanceof CoreError && error.code === 'TRANSFER_CUT') return failed(true, error.message)
+  if (error instanceof CoreError && error.code === 'TRANSFER_REFUSED') return failed(false, error.message)
+  throw error
+}
+
+/** Waits for work to end, for so long at most, or for the signal. */
+async function settledWithin(work: Promise<void>, clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  const over = new AbortController()
+  const stop = () => over.abort()
+  signal.addEventListener('abort', stop, { once: true })
+  const waiting = clock.sleep(ms, over.signal).catch(() => undefined)
+  await Promise.race([work, waiting])
+  signal.removeEventListener('abort', stop)
+  over.abort()
+}

@@ -1,0 +1,81 @@
+/** A file in which one piece waits until every replica of it stands. */
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import type { PieceSink } from '@holdfast/core'
+import { PeerError, systemCodeOf } from './error.ts'
+
+/** Chunks in which pieces are read again: one chunk of the wire. */
+const READ_SIZE_BYTES = 1024 * 1024
+
+/** Writes on their way to the disk, so that reading, hashing and encrypting go on beside it. */
+const WRITES_IN_FLIGHT_MAX = 3
+
+/**
+ * Creates the file and takes the piece's bytes. What the disk refuses is thrown by the next `write` or by `close`.
+ *
+ * @throws {PeerError} `STAGING_FAILED`
+ */
+export async function openStagedFile(path: string): Promise<PieceSink> {
+  const file = await open(path, 'wx', 0o600).catch((cause: unknown) => {
+    throw stagingFailed(path, cause)
+  })
+  const writing = new Set<Promise<void>>()
+  let failure: PeerError | undefined
+  let position = 0
+
+  async function end(): Promise<void> {
+    await Promise.all(writing)
+    await file.close()
+  }
+
+  return {
+    async write(bytes) {
+      while (writing.size >= WRITES_IN_FLIGHT_MAX) await Promise.race(writing)
+      if (failure !== undefined) throw failure
+      const write = writeAt(file, bytes, position)
+        .catch((cause: unknown) => {
+          failure ??= stagingFailed(path, cause)
+        })
+        .finally(() => writing.delete(write))
+      writing.add(write)
+      position += bytes.length
+    },
+    async close() {
+      await end()
+      if (failure !== undefined) throw failure
+    },
+    async discard() {
+      await end()
+      await rm(path, { force: true })
+    }
+  }
+}
+
+async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at)
+    at += bytesWritten
+  }
+}
+
+/** The bytes of a staged piece from an offset on, in chunks of 1 MiB that are the caller's. */
+export async function* readStagedFile(path: string, offset: number): AsyncGenerator<Uint8Array> {
+  await using file = await open(path, 'r')
+  for (let position = offset; ; ) {
+    const { bytesRead, buffer } = await file.read(new Uint8Array(READ_SIZE_BYTES), 0, READ_SIZE_BYTES, position)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+    position += bytesRead
+  }
+}
+
+/** Says what to do when the place where pieces wait is full or not writable. */
+export function stagingFailed(path: string, cause: unknown): PeerError {
+  const code = systemCodeOf(cause)
+  const what = code === 'ENOSPC' ? `The disk of ${path} is full` : `${path} cannot be written (${code})`
+  return new PeerError(
+    'STAGING_FAILED',
+    `${what}: pieces wait there while they are stored; set TMPDIR to a directory with room for the whole object.`,
+    { path },
+    { cause }
+  )
+}

@@ -1,0 +1,114 @@
+/** An object packed on disk: its pieces wait in a directory of their own until every replica stands. */
+import {
+  type ContentSource,
+  deriveObjectKeys,
+  hashReplica,
+  type ObjectToStore,
+  type PackComponents,
+  type PackObjectOptions,
+  packObject,
+  withReplicas
+} from '@holdfast/core'
+import { readTree } from '../files/index.ts'
+import { fingerprintOf } from './source-fingerprint.ts'
+import {
+  createStagingDirectory,
+  findStagingDirectory,
+  type StagingDirectory,
+  sweepStagingDirectories
+} from './staging-directory.ts'
+
+/** Whatever core takes, a path, or the path of a CAR. */
+export type DiskSource = ContentSource | string | { readonly carFile: string }
+
+export interface StageOptions extends PackObjectOptions {
+  /** Says which entries of a path to leave out, '/'-separated and relative to it. */
+  readonly ignore?: ((relativePath: string) => boolean) | undefined
+  /** Where pieces wait; needs room for the whole object. */
+  readonly stagingDirectory: string
+}
+
+/** Disposing of it removes its pieces, unless it was left. */
+export interface StagedObject extends ObjectToStore, AsyncDisposable {
+  /** Whether the pieces were there from a store that did not end. */
+  readonly isResumed: boolean
+  /** Keeps the pieces for a later store of the same source; a later `dispose` does nothing then. */
+  leave(): Promise<void>
+}
+
+/**
+ * Packs a source, or takes up the pieces that an earlier store of the same private source has left. These hold what the
+ * source held then, encrypted under the secret that they have: a source that changed is another object with another one.
+ *
+ * @throws {PeerError} what `readTree` throws; `STAGING_FAILED`
+ * @throws {CoreError} what `packObject` throws
+ */
+export async function stageObject(
+  source: DiskSource,
+  components: PackComponents,
+  options: StageOptions
+): Promise<StagedObject> {
+  const { stagingDirectory: parent, ignore = () => false, ...wishes } = options
+  await sweepStagingDirectories(parent, Date.now())
+  const isPrivate = wishes.encrypt !== false
+  const fingerprint = typeof source === 'string' && isPrivate ? await fingerprintOf(source, ignore, wishes) : undefined
+  const found = fingerprint === undefined ? undefined : await findStagingDirectory(parent, fingerprint)
+  if (found !== undefined) {
+    if (await isWhole(found, components))
+      return staged(found, withReplicas(found.journal.object!, found, components), true)
+    await found[Symbol.asyncDispose]()
+  }
+  const directory = await createStagingDirectory(parent, fingerprint)
+  try {
+    const object = await packObject(contentOf(source, ignore), directory, components, wishes)
+    await directory.note(object)
+    return staged(directory, object, false)
+  } catch (error) {
+    await directory[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+function staged(directory: StagingDirectory, object: ObjectToStore, isResumed: boolean): StagedObject {
+  let isLeft = false
+  return {
+    ...object,
+    isResumed,
+    async leave() {
+      isLeft = true
+      await directory.leave()
+    },
+    async [Symbol.asyncDispose]() {
+      if (!isLeft) await directory[Symbol.asyncDispose]()
+    }
+  }
+}
+
+function contentOf(source: DiskSource, ignore: (relativePath: string) => boolean): ContentSource {
+  if (typeof source === 'string') return { entries: readTree(source, { ignore }) }
+  if (!('carFile' in source)) return source
+  return { car: readFileOf(source.carFile) }
+}
+
+/** A file's bytes, held to what it was when it was found. */
+async function* readFileOf(path: string): AsyncGenerator<Uint8Array> {
+  for await (const entry of readTree(path)) if (entry.kind === 'file') yield* entry.content
+}
+
+/** Whether staged pieces are still what was staged: a crash of the machine, or a disk, may have lost some of it. */
+async function isWhole({ journal, readPiece }: StagingDirectory, components: PackComponents): Promise<boolean> {
+  const { reference, pieces } = journal.object!
+  if (reference === undefined) return false
+  const { secret, layout } = reference
+  const layer = { ciphers: components.ciphers, repairKey: deriveObjectKeys(secret).repairKey, layout }
+  try {
+    for (const [piece, { cids }] of pieces.entries()) {
+      const place = { replica: 0, piece }
+      const { cid } = await hashReplica({ ...layer, place, inner: readPiece(piece, 0) }, components.nodeHasher)
+      if (cids[0] === undefined || !cid.equals(cids[0])) return false
+    }
+    return true
+  } catch {
+    return false // a file is missing or cannot be read
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Indexes the blocks of a public piece from its file, in bounded memory.
+ *
+ * Reads the fronts of sections and skips the data, which was compared with the CIDs when the piece came in and is again
+ * when it is served. Writes the index in batches, so that a CAR of a million blocks costs time and no memory.
+ */
+import { cidFault, createCarScanner } from '@holdfast/core'
+import type { FileSystem } from './file-system.ts'
+import { readFully } from './piece-files.ts'
+import type { BlockPlace, PieceIndex } from './piece-index.ts'
+
+/**
+ * Blocks of one piece that are indexed: an average of 1 KiB in the largest piece. A CAR of smaller ones is stored and
+ * proved, but not served block by block, or its index would outgrow it.
+ */
+export const BLOCKS_INDEXED_MAX = 2 ** 20
+
+/** Places that wait for their batch. */
+const PLACES_PER_BATCH = 2048
+/** One read: many small sections, or the front of a large one. */
+const WINDOW_SIZE_BYTES = 16 * 1024
+/** Holds the length and the CID of any section. */
+const FRONT_SIZE_BYTES_MAX = 256
+
+const NO_DATA = new Uint8Array(64 * 1024)
+
+/**
+ * @param path - of the piece's file, which was a CAR when it came in
+ * @returns whether it still is one, as far as its sections go; some of its blocks may be indexed if not
+ * @throws what the disk and the index throw, and the signal's reason
+ */
+export async function indexBlocks(
+  files: FileSystem,
+  path: string,
+  piece: string,
+  index: Pick<PieceIndex, 'addBlocks'>,
+  signal: AbortSignal
+): Promise<boolean> {
+  let places: BlockPlace[] = []
+  const scanner = createCarScanner({
+    onBlock({ cid, offset, length }) {
+      if (cidFault(cid) !== undefined) return
+      places.push({ multihash: Buffer.from(cid.multihash.bytes).toString('hex'), offset, length })
+    }
+  })
+  async function flush(atLeast: number): Promise<void> {
+    while (places.length >= atLeast && places.length > 0) {
+      await index.addBlocks(piece, places.slice(0, PLACES_PER_BATCH))
+      places = places.slice(PLACES_PER_BATCH)
+    }
+  }
+  const handle = await files.open(path, 'r')
+  try {
+    const { size } = await handle.stat()
+    const read = (offset: number, sizeBytes: number) => readFully(handle, offset, Buffer.allocUnsafe(sizeBytes))
+    let offset = 0
+    while (offset < size) {
+      signal.throwIfAborted()
+      const window = await read(offset, WINDOW_SIZE_BYTES)
+      // The header is read whole; of a section that is longer than the window, the front is enough.
+      const isHeader = offset === 0
+      const headerSize = isHeader ? (sectionEnd(window, 0) ?? 0) : 0
+      if (headerSize > window.length) {
+        scanner.update(await read(0, headerSize))
+        offset = headerSize
+      } else {
+        offset += takeSections(window, offset + window.length >= size, scanner.update.bind(scanner))
+      }
+      await flush(PLACES_PER_BATCH)
+    }
+    await flush(0)
+    return offset === size && scanner.finish().ok
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Hands the sections that begin in a window to a scanner, with nothing in place of the data behind the window.
+ *
+ * @returns how far they go: behind the window where the last one does, to a front that the window cuts where it does
+ */
+function takeSections(window: Uint8Array, isLast: boolean, update: (bytes: Uint8Array) => { ok: boolean }): number {
+  let at = 0
+  while (at < window.length) {
+    if (!isLast && at > 0 && window.length - at < FRONT_SIZE_BYTES_MAX) return at
+    const end = sectionEnd(window, at) ?? window.length
+    if (!update(window.subarray(at, end)).ok) return Number.POSITIVE_INFINITY
+    for (let skipped = window.length; skipped < end; skipped += NO_DATA.length) {
+      update(NO_DATA.subarray(0, end - skipped))
+    }
+    at = end
+  }
+  return at
+}
+
+/** Where the section ends whose length stands at `at`: an unsigned varint of at most four bytes, and what it counts. */
+function sectionEnd(bytes: Uint8Array, at: number): number | undefined {
+  let length = 0
+  for (let i = 0; i < 4; i++) {
+    const byte = bytes[at + i]
+    if (byte === undefined) return undefined
+    length += (byte % 0x80) * 0x80 ** i
+    if (byte < 0x80) return at + i + 1 + length
+  }
+  return undefined
+}

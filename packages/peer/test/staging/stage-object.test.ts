@@ -1,0 +1,178 @@
+import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { formatReference, portablePieceCiphers, type StorableObject } from '@holdfast/core'
+import { portableNodeHasher } from '@holdfast/proofs'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type DiskSource, type StageOptions, stageObject } from '../../src/staging/stage-object.ts'
+import { sweepStagingDirectories } from '../../src/staging/staging-directory.ts'
+import { readJournal, writeJournal } from '../../src/staging/staging-journal.ts'
+import { temporaryDirectory } from '../temporary-directory.ts'
+
+let life = new AsyncDisposableStack()
+let directory: string
+let parent: string
+let tree: string
+let drawn: number
+beforeEach(async () => {
+  directory = life.use(await temporaryDirectory()).path
+  parent = join(directory, 'staging')
+  tree = join(directory, 'tree')
+  await mkdir(join(tree, 'below'), { recursive: true })
+  await writeFile(join(tree, 'a'), 'first')
+  await writeFile(join(tree, 'below', 'b'), 'second')
+  drawn = 0
+})
+afterEach(async () => {
+  await life.disposeAsync()
+  life = new AsyncDisposableStack()
+})
+
+function stage(source: DiskSource = tree, options: Partial<StageOptions> = {}) {
+  const random = (sizeBytes: number) => new Uint8Array(sizeBytes).fill(++drawn)
+  const components = { nodeHasher: portableNodeHasher, ciphers: portablePieceCiphers, random }
+  return stageObject(source, components, { stagingDirectory: parent, ...options })
+}
+
+const listed = () => readdir(parent).catch(() => [])
+
+async function bytesOf(object: StorableObject, replica = 0, offset = 0): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of object.replica(replica)[0]!.read(offset)) chunks.push(chunk)
+  return new Uint8Array(Buffer.concat(chunks))
+}
+
+/** Leaves a staged object as a process does that was killed. */
+async function abandon(): Promise<string> {
+  const path = join(parent, (await listed())[0]!)
+  const journal = await readJournal(path)
+  await writeJournal(path, { ...journal!, pid: 2 ** 22 + 1 })
+  return path
+}
+
+describe('an object that is staged', () => {
+  it('is private unless it is said to be public, and gone with its store', async () => {
+    const object = await stage()
+    expect(object.reference).toMatchObject({ layout: 'distinct', pieceCount: 1 })
+    expect(await listed()).toHaveLength(1)
+    await object[Symbol.asyncDispose]()
+    expect(await listed()).toEqual([])
+    await using open = await stage(tree, { encrypt: false })
+    expect(open.reference).toBeUndefined()
+    expect(open.root.toString()).toBe(object.root.toString())
+  })
+
+  it('is for the eyes of its owner', async () => {
+    await using object = await stage()
+    expect(object.pieces).toHaveLength(1)
+    const path = join(parent, (await listed())[0]!)
+    expect((await stat(path)).mode & 0o077).toBe(0)
+    for (const name of await readdir(path)) expect((await stat(join(path, name))).mode & 0o077).toBe(0)
+  })
+
+  it('has other bytes and labels in every replica, from any offset on', async () => {
+    await using object = await stage()
+    const [first, second] = [await bytesOf(object, 0), await bytesOf(object, 1)]
+    expect(first).not.toEqual(second)
+    expect(await bytesOf(object, 1, 77)).toEqual(second.subarray(77))
+    const labels = [0, 1, 2].map(index => object.replica(index)[0]!.label.join())
+    expect(new Set(labels).size).toBe(3)
+    const cids = await Promise.all([0, 1, 2, 3].map(index => object.replica(index)[0]!.commit()))
+    expect(new Set(cids.map(String)).size).toBe(4)
+    expect(object.pieces[0]!.cids.map(String)).toEqual(cids.slice(0, 3).map(String))
+  })
+
+  it('leaves nothing when packing fails', async () => {
+    await expect(stage(join(directory, 'nothing'))).rejects.toMatchObject({ code: 'PATH_MISSING' })
+    await expect(stage(tree, { signal: AbortSignal.abort(new Error('early')) })).rejects.toThrow('early')
+    expect(await listed()).toEqual([])
+  })
+
+  it('comes from a CAR file too', async () => {
+    await writeFile(join(directory, 'no.car'), 'no CAR')
+    await expect(stage({ carFile: join(directory, 'no.car') })).rejects.toMatchObject({ code: 'CAR_INVALID' })
+  })
+})
+
+describe('what a killed store has staged', () => {
+  it('is taken up for the same source, under the same secret', async () => {
+    const before = await stage()
+    const bytes = await bytesOf(before, 1)
+    await abandon()
+    await using again = await stage()
+    expect(again.isResumed).toBe(true)
+    expect(formatReference(again.reference!)).toBe(formatReference(before.reference!))
+    expect(await bytesOf(again, 1)).toEqual(bytes)
+    expect((await again.replica(1)[0]!.commit()).toString()).toBe(before.pieces[0]!.cids[1]!.toString())
+    expect(await listed()).toHaveLength(1)
+  })
+
+  it('is taken up after it was left', async () => {
+    const before = await stage()
+    await before.leave()
+    await before[Symbol.asyncDispose]()
+    await using again = await stage()
+    expect(again.isResumed).toBe(true)
+  })
+
+  it.each<[string, () => Promise<unknown>, Partial<StageOptions>]>([
+    ['a file was written to', () => writeFile(join(tree, 'a'), 'other'), {}],
+    ['a file was touched', () => utimes(join(tree, 'below', 'b'), 1, 1), {}],
+    ['a file was renamed', () => rename(join(tree, 'a'), join(tree, 'c')), {}],
+    ['it is to be packed in another way', async () => undefined, { profile: 'unixfs-v0-2015' }],
+    ['more of it is left out', async () => undefined, { ignore: path => path === 'a' }]
+  ])('is not taken up when %s: another secret', async (_, change, options) => {
+    const before = await stage()
+    await abandon()
+    await change()
+    await using again = await stage(tree, options)
+    expect(again.isResumed).toBe(false)
+    expect(again.reference!.secret).not.toEqual(before.reference!.secret)
+  })
+
+  it('is not taken up when its bytes are damaged', async () => {
+    await stage()
+    const path = await abandon()
+    const piece = join(path, '0.piece')
+    const bytes = await readFile(piece)
+    bytes[100]! ^= 1
+    await writeFile(piece, bytes)
+    await using again = await stage()
+    expect(again.isResumed).toBe(false)
+    expect(await listed()).toHaveLength(1)
+  })
+
+  it('is not taken from a process that runs', async () => {
+    await using first = await stage()
+    await using second = await stage()
+    expect([first.isResumed, second.isResumed]).toEqual([false, false])
+    expect(await listed()).toHaveLength(2)
+  })
+
+  it('is taken by one of two', async () => {
+    const before = await stage()
+    await before.leave()
+    const both = await Promise.all([stage(), stage()])
+    expect(both.filter(({ isResumed }) => isResumed)).toHaveLength(1)
+    for (const one of both) await one[Symbol.asyncDispose]()
+    expect(await listed()).toEqual([])
+  })
+
+  it('is swept when it is public, unfinished, or old, and nothing else is', async () => {
+    await stage(tree, { encrypt: false })
+    await abandon()
+    await sweepStagingDirectories(parent, Date.now())
+    expect(await listed()).toEqual([])
+    await stage()
+    const path = await abandon()
+    await mkdir(join(parent, 'mine'))
+    await sweepStagingDirectories(parent, Date.now() + 13 * 86_400_000)
+    expect(await listed()).toHaveLength(2)
+    const journal = await readJournal(path)
+    await sweepStagingDirectories(parent, Date.now() + 15 * 86_400_000)
+    expect(await listed()).toEqual(['mine'])
+    await mkdir(path)
+    await writeJournal(path, { ...journal!, object: undefined })
+    await sweepStagingDirectories(parent, Date.now())
+    expect(await listed()).toEqual(['mine'])
+  })
+})
