@@ -3,10 +3,9 @@
  * by itself (that a log goes on without gaps, that two machines agree) is tested where it shows.
  */
 import { countAssignedTo } from '../rounds/assignment.ts'
-import { isPieceGone } from '../rounds/boundaries.ts'
+import { firstOpeningToRelease, isPieceGone } from '../rounds/boundaries.ts'
 import { areVerdicts } from '../rounds/verdicts.ts'
 import { AMOUNT_MAX } from '../schema.ts'
-import { isOpen } from './dispute-rules.ts'
 import { isLive, isRunning } from './live-deals.ts'
 import { escrowNeeded, priceOfDeal } from './price.ts'
 import { assignmentOf, findPiece } from './proof-rules.ts'
@@ -199,7 +198,6 @@ export function docketsAreBounded(state: LedgerState): string | undefined {
 /** Every locked credit comes free in time, whatever anybody else does. */
 export function lockedMoneyHasAWayOut(state: LedgerState): string | undefined {
   const { parameters, round, openings, deals, verifiers, disputes, closed, boundaries } = state
-  const { disputeRounds, answerRounds } = parameters.proving
   for (const deal of deals.values()) {
     if (deal.status === 'ending' && deal.endsAfterRound > round + parameters.money.noticeRounds)
       return `the notice of deal ${deal.id} runs to round ${deal.endsAfterRound}`
@@ -207,14 +205,10 @@ export function lockedMoneyHasAWayOut(state: LedgerState): string | undefined {
     if (deal.repairBudget > 0n && !isWaiting && round > deal.repairUntilRound + 1)
       return `the repair budget of deal ${deal.id} was to be burned after round ${deal.repairUntilRound}`
   }
-  const awaited = new Set([...disputes.values()].filter(isOpen).map(({ verifier }) => verifier))
+  const releaseOpeningMax = firstOpeningToRelease(openings, parameters.proving)
   for (const [address, { leaving }] of verifiers)
     for (const { releaseOpening } of leaving)
-      if (
-        releaseOpening > openings + disputeRounds + answerRounds + 2 ||
-        (releaseOpening < openings && !awaited.has(address))
-      )
-        return `stake of ${address} leaves with opening ${releaseOpening}`
+      if (releaseOpening > releaseOpeningMax) return `stake of ${address} leaves with opening ${releaseOpening}`
   for (const [key, { status, round: disputed, bond }] of disputes) {
     if (!closed.has(disputed)) return `${key} is disputed, and its round is not kept`
     if (status !== 'open' && bond !== 0n) return `${key} is ${status} and still holds a bond`
