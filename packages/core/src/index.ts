@@ -31,10 +31,19 @@ export * from './clock.ts'
 export * from './content/index.ts'
 export * from './credits.ts'
 export * from './error.ts'
+export * from './evidence/check-receipt.ts'
 export * from './evidence/judge-transcript.ts'
+export * from './evidence/make-receipt.ts'
 export * from './evidence/merkle-consistency.ts'
 export * from './evidence/merkle-path.ts'
 export * from './evidence/merkle-root.ts'
+export {
+  type DealReceipt,
+  decodeReceipt,
+  encodeReceipt,
+  RECEIPT_SIZE_BYTES_MAX,
+  receiptSchema
+} from './evidence/receipt.ts'
 export * from './evidence/transcript.ts'
 export * from './identity.ts'
 export * from './ledger/apply.ts'

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import * as beacon from '../src/beacon/beacon.ts'
+import * as receipt from '../src/evidence/receipt.ts'
 import * as transcript from '../src/evidence/transcript.ts'
 import * as identity from '../src/identity.ts'
 import * as commands from '../src/ledger/commands.ts'
@@ -25,6 +26,7 @@ const MODULES = [
   definitions,
   limits,
   schema,
+  receipt,
   transcript,
   verifierRules
 ]

@@ -28,7 +28,6 @@ export interface AskedLeaves extends AskedPieces {
 export interface AttestedVerdict extends AskedLeaves {
   readonly round: number
   readonly dealId: number
-  readonly provider: Address
   readonly verifier: Address
   /** As the attestation says it. */
   readonly verdict: Verdict

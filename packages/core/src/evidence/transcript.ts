@@ -9,7 +9,7 @@ import type { CID } from 'multiformats/cid'
 import { z } from 'zod'
 import { SIGNATURE_SIZE_BYTES } from '../identity.ts'
 import { VERDICTS } from '../rounds/verdicts.ts'
-import { addressSchema, bytesOfLength, naturalSchema } from '../schema.ts'
+import { type Address, addressSchema, bytesOfLength, naturalSchema } from '../schema.ts'
 
 /** Longest reason, in characters. */
 export const TRANSCRIPT_REASON_LENGTH_MAX = 256
@@ -36,16 +36,17 @@ export type Transcript = z.output<typeof transcriptSchema>
 /** The way from a transcript's digest to the root that its verifier attested. */
 export const transcriptPathSchema = z.array(bytesOfLength(32)).max(TRANSCRIPT_PATH_NODES_MAX)
 
-/** What a round challenges of a deal: from it and from the seed everybody derives the leaves. */
+/** Who is asked what of a deal: from it, from the deal's number and from the seed everybody derives the leaves. */
 export interface AskedPieces {
+  readonly provider: Address
   readonly leavesPerRound: number
   /** Those that the round challenges, ascending by number. */
   readonly pieces: readonly { readonly id: number; readonly cid: CID }[]
 }
 
-/** SHA-256 of the canonical dag-cbor of the leaves to draw and of each piece’s number and CID. */
-export function digestOfAsked({ leavesPerRound, pieces }: AskedPieces): Uint8Array {
-  return sha256(encode([leavesPerRound, ...pieces.map(({ id, cid }) => [id, cid])]))
+/** SHA-256 of the canonical dag-cbor of the provider, the leaves to draw and each piece’s number and CID. */
+export function digestOfAsked({ provider, leavesPerRound, pieces }: AskedPieces): Uint8Array {
+  return sha256(encode([provider, leavesPerRound, ...pieces.map(({ id, cid }) => [id, cid])]))
 }
 
 /** SHA-256 of the canonical dag-cbor. */

@@ -29,6 +29,7 @@ export function roundEvidenceOf(state: LedgerState, round: number, dealId: numbe
   return {
     round: known,
     deal,
+    provider: deal.provider,
     leavesPerRound: deal.leavesPerRound,
     pieces: askedPiecesOf(deal, known.opening),
     challenges: challengesOf(known.seed, frozenDealOf(deal, known.opening)),

@@ -84,7 +84,8 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
 
   function askedIn(dealId: number): Uint8Array {
     const deal = state.deals.get(dealId)!
-    return digestOfAsked({ leavesPerRound: deal.leavesPerRound, pieces: askedPiecesOf(deal, open.opening) })
+    const { provider, leavesPerRound } = deal
+    return digestOfAsked({ provider, leavesPerRound, pieces: askedPiecesOf(deal, open.opening) })
   }
 
   return {

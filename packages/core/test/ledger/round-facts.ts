@@ -4,6 +4,6 @@ import { roundEvidenceOf } from '../../src/ledger/round-evidence.ts'
 import type { Deal, LedgerState } from '../../src/ledger/state.ts'
 
 export function askedOf(state: LedgerState, deal: Deal): AskedLeaves {
-  const { challenges, pieces, leavesPerRound } = roundEvidenceOf(state, state.round, deal.id)!
-  return { challenges, pieces, leavesPerRound }
+  const { challenges, pieces, leavesPerRound, provider } = roundEvidenceOf(state, state.round, deal.id)!
+  return { challenges, pieces, leavesPerRound, provider }
 }
