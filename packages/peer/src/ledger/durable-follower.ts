@@ -114,7 +114,7 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
   const follower = createFollower({
     parameters,
     source: {
-      entries: (from, during) => made().followed.entries(from, during),
+      entries: (from, during, isWaiting) => made().followed.entries(from, during, isWaiting),
       head: (number, during) => made().followed.head(number, during),
       submit: (command, during) => made().followed.submit(command, during)
     },
