@@ -100,7 +100,7 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
   })
 
   async function append(entries: readonly Uint8Array[], head: SignedLogHead | undefined): Promise<void> {
-    await log.append(entries)
+    if (entries.length > 0) await log.append(entries)
     if (head !== undefined && head.number > (heads.last?.number ?? -1)) await heads.write(head)
     wake()
     keeper.consider(log.length)
@@ -114,7 +114,7 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
   const follower = createFollower({
     parameters,
     source: {
-      entries: (from, during) => made().followed.entries(from, during),
+      entries: (from, during, isWaiting) => made().followed.entries(from, during, isWaiting),
       head: (number, during) => made().followed.head(number, during),
       submit: (command, during) => made().followed.submit(command, during)
     },
