@@ -17,6 +17,7 @@ export {
 } from './client/locate-pieces.ts'
 export * from './client/measurements.ts'
 export { findObjectDeals, type ObjectDeal } from './client/object-deals.ts'
+export * from './client/object-name.ts'
 export * from './client/object-status.ts'
 export * from './client/open-object.ts'
 export * from './client/pack-object.ts'

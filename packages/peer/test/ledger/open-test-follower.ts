@@ -54,7 +54,8 @@ export async function openTestFollower(
   const follower = await createDurableFollower({
     files: opened.files,
     parameters: PARAMETERS,
-    sources: () => ({ followed: source, host: source }),
+    source,
+    host: source,
     tools: TOOLS,
     clock,
     signer: STRANGER,
