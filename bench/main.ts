@@ -5,10 +5,11 @@
  * suite, all run. `--json` prints one object a line for each row and peer; `--quick` measures less, to see that all works.
  */
 import { parseArgs } from 'node:util'
+import { dataSuite } from './data.ts'
 import type { Row, Suite } from './harness.ts'
 import { proofsSuite } from './proofs.ts'
 
-const suites: readonly Suite[] = [proofsSuite]
+const suites: readonly Suite[] = [proofsSuite, dataSuite]
 
 const USAGE = `npm run bench -- [SUITE…] [--quick] [--json]
 

@@ -33,7 +33,7 @@ const tasks = {
   build: { build: true, steps: [] },
   check: { build: true, steps: [[biome, 'ci', '.']] },
   format: { build: false, steps: [[biome, 'check', '--write', '.']] },
-  bench: { build: true, steps: [['bench/main.ts']] },
+  bench: { build: true, install: ['tools/bench'], steps: [['bench/main.ts']] },
   mutants: { build: true, steps: [['test/mutants/main.ts']] },
   fuzz: { build: true, steps: [['test/fuzz/main.ts']] },
   'version-packages': {

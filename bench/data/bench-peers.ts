@@ -35,5 +35,8 @@ export interface Hypercore {
 }
 
 export function loadHypercore(): new (folder: string, key?: Uint8Array) => Hypercore {
-  return requireOfBench('hypercore') as new (folder: string, key?: Uint8Array) => Hypercore
+  return requireOfBench('hypercore') as new (
+    folder: string,
+    key?: Uint8Array
+  ) => Hypercore
 }

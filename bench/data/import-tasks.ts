@@ -1,11 +1,11 @@
 /** A file on disk becomes content-addressed blocks on disk, in four programs. Each has run before it is measured. */
+import { randomBytes } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { unixfs } from '@helia/unixfs'
-import { createHashingThreads, packPath } from '@holdfast/peer'
+import { createHashingThreads, nodePieceCiphers, type StageOptions, stageObject } from '@holdfast/peer'
 import { loadNativeNodeHasher } from '@holdfast/proofs/native'
 import { FsBlockstore } from 'blockstore-fs'
 import { create as createWasmHasher } from 'fr32-sha2-256-trunc254-padded-binary-tree-multihash'
@@ -30,21 +30,31 @@ async function inFolder(path: string, run: (folder: string) => Promise<unknown>)
   }
 }
 
-/** What `put` does before it sends: UnixFS, CAR on disk, PieceCID. */
-export const importHoldfast: Task = async () => {
-  const nodeHasher = await loadNativeNodeHasher()
-  const { createHasher } = createHashingThreads({ count: 2 })
-  return {
-    run: ({ path }: ImportArgument) =>
-      inFolder(path, async stagingDirectory => {
-        await using packed = await packPath(path, { nodeHasher, createHasher }, { stagingDirectory })
-        return packed.root
-      })
+/** What `put` does before it sends: UnixFS, CAR, commitment, all on disk; private objects encrypted as well. */
+const importHoldfast =
+  (options: Omit<StageOptions, 'stagingDirectory'>): Task =>
+  async () => {
+    const nodeHasher = await loadNativeNodeHasher()
+    const { createHasher } = createHashingThreads({ count: 2 })
+    const random = (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
+    const components = { nodeHasher, createHasher, ciphers: nodePieceCiphers, random }
+    return {
+      run: ({ path }: ImportArgument) =>
+        inFolder(path, async stagingDirectory => {
+          await using object = await stageObject(path, components, { ...options, stagingDirectory })
+          return object.root
+        })
+    }
   }
-}
+
+export const importPublic = importHoldfast({ encrypt: false })
+/** With the commitment of one replica, as many as `import` makes. */
+export const importPrivate = importHoldfast({ replicaCount: 1 })
+/** With those of three, as `put` makes by default. */
+export const importPrivate3 = importHoldfast({ replicaCount: 3 })
 
 /** Larger reads than Node's own: with 64 KiB it is half as fast. */
-const readWhole = (path: string) => createReadStream(path, { highWaterMark: MIB })
+export const readWhole = (path: string) => createReadStream(path, { highWaterMark: MIB })
 
 /** No commitment, one file for each block. */
 export const importHelia: Task = async () => ({
@@ -90,9 +100,4 @@ async function packWithIpfsCar(path: string, target: string, tell: (bytes: Uint8
     .pipeThrough(new CAREncoderStream([]))
     .pipeThrough(told)
     .pipeTo(Writable.toWeb(createWriteStream(target)))
-}
-
-/** Where the benchmark's files go: on the disk of the system's directory for temporary files. */
-export async function makeBenchFolder(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'holdfast-bench-'))
 }

@@ -1,14 +1,15 @@
 /** A file over one libp2p stream, without credit, disk or check at the other end: what the transport alone can do. */
+
+import { randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import { createNode } from '@holdfast/peer'
 import { identify } from '@libp2p/identify'
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { createNode } from '@holdfast/peer'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import { randomBytes } from 'node:crypto'
 import { MIB } from '../harness.ts'
 import type { Task } from './measured-process.ts'
 

@@ -1,13 +1,25 @@
 import type { Task } from './measured-process.ts'
 
-const from = (load: () => Promise<Task>): Task => async () => (await load())()
+const from =
+  (load: () => Promise<Task>): Task =>
+  async () =>
+    (await load())()
 
 /** Everything that can run in a process of its own; each loads only what it needs. */
 export const tasks: Record<string, Task> = {
-  'import-holdfast': from(async () => (await import('./import-tasks.ts')).importHoldfast),
+  import: from(async () => (await import('./import-tasks.ts')).importPublic),
+  'import-private': from(async () => (await import('./import-tasks.ts')).importPrivate),
+  'import-private-3': from(async () => (await import('./import-tasks.ts')).importPrivate3),
   'import-helia': from(async () => (await import('./import-tasks.ts')).importHelia),
   'import-ipfs-car': from(async () => (await import('./import-tasks.ts')).importIpfsCar),
   'import-ipfs-car-commitment': from(async () => (await import('./import-tasks.ts')).importIpfsCarWithCommitment),
   'raw-ours': from(async () => (await import('./raw-stream-tasks.ts')).rawOurs),
-  'raw-noise': from(async () => (await import('./raw-stream-tasks.ts')).rawNoise)
+  'raw-noise': from(async () => (await import('./raw-stream-tasks.ts')).rawNoise),
+  'bitswap-provider': from(async () => (await import('./bitswap-tasks.ts')).bitswapProvider),
+  'bitswap-reader': from(async () => (await import('./bitswap-tasks.ts')).bitswapReader),
+  'cat-from-disk': from(async () => (await import('./bitswap-tasks.ts')).catFromDisk),
+  'hypercore-provider': from(async () => (await import('./hypercore-tasks.ts')).hypercoreProvider),
+  'hypercore-reader': from(async () => (await import('./hypercore-tasks.ts')).hypercoreReader),
+  'http-server': from(async () => (await import('./http-tasks.ts')).httpServer),
+  'holdfast-client': from(async () => (await import('./holdfast-tasks.ts')).holdfastClient)
 }

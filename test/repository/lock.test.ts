@@ -23,7 +23,7 @@ function isLocked(packages: Record<string, LockedPackage>, from: string, name: s
   }
 }
 
-describe.each(['', 'tools/node/', 'tools/release/'])('package-lock.json of %s', folder => {
+describe.each(['', 'tools/node/', 'tools/release/', 'tools/bench/'])('package-lock.json of %s', folder => {
   const packages = readLock(folder)
 
   // npm drops platform packages that a registry does not have from the lock without a word, and `npm ci` then fails

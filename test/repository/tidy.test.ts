@@ -109,7 +109,21 @@ describe('licence', () => {
 
 describe('what others read', () => {
   /** Hosts that a document or a comment may send readers to. */
-  const HOSTS = ['docs.drand.love', 'github.com', 'www.apache.org', 'www.rfc-editor.org', 'specs.ipfs.tech']
+  const HOSTS = [
+    'docs.drand.love',
+    'github.com',
+    'www.apache.org',
+    'www.rfc-editor.org',
+    'specs.ipfs.tech',
+    // This machine, and a name that leads nowhere.
+    '127.0.0.1',
+    'localhost',
+    'evil.example',
+    // The beacon that the design names; a host asks them, and checks what they say.
+    'api.drand.sh',
+    'api2.drand.sh',
+    'drand.cloudflare.com'
+  ]
   const texts = files.filter(
     path => /\.(ts|mjs|md|json|toml|html|css)$|^LICENSE/.test(path) && !/package-lock\.json$/.test(path)
   )

@@ -1,4 +1,5 @@
 /** `@holdfast/peer`: disk, sockets, clocks and screens around `@holdfast/core`. */
+export { nodePieceCiphers } from './ciphers.ts'
 export * from './client.ts'
 export * from './config.ts'
 export * from './data-directory.ts'
@@ -14,4 +15,5 @@ export * from './node.ts'
 export * from './node-hasher.ts'
 export { packPath } from './packed-object.ts'
 export * from './peer.ts'
+export { type DiskSource, type StagedObject, type StageOptions, stageObject } from './staging/stage-object.ts'
 export * from './storage/index.ts'

@@ -7,15 +7,16 @@
 import {
   type Address,
   type Clock,
+  createLateHeads,
   createSigner,
   type Ledger,
   machineClock,
-  networkIdOf,
-  portableSignatureVerifier
+  networkIdOf
 } from '@holdfast/core'
 import { loadConfig, type Role } from './config.ts'
 import { dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
 import { loadOrCreateKey } from './key-file.ts'
+import { wasmSignatureVerifier } from './ledger/wasm-signatures.ts'
 import { expectNetworkFile, readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
 import { chooseNodeHasher } from './node-hasher.ts'
@@ -84,16 +85,18 @@ export async function startPeer({
   const blocks = store !== undefined && { blockstore: createPieceBlockstore(store.store) }
   const node = starting.use(await createNode({ privateKey, listen: [...config.listen], ...blocks }))
   await node.start()
+  const heads = createLateHeads()
   const components: PeerComponents = {
     directory,
     config,
     network,
     signer,
     privateKey,
-    tools: { signatures: portableSignatureVerifier, nodeHasher },
+    tools: { signatures: wasmSignatureVerifier, nodeHasher },
     clock,
     node,
-    serveOptions: { networkId: networkIdOf(network.parameters), onError },
+    serveOptions: { networkId: networkIdOf(network.parameters), heads, onError },
+    heads,
     emit: onEvent,
     onFailure,
     signal

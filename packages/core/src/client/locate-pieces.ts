@@ -90,54 +90,51 @@ function toPieces(place: ReplicaPlace, replicas: readonly Replica[]): PieceAtPro
 /**
  * Makes `locatePiece` of `openPrivateObject`.
  *
- * @param onUse - told which provider is asked for which replica, so that a failure of that replica is the provider's
+ * @param onUse - told which provider is behind a source that is asked, so that its failure is the provider's
  */
 export function createPieceLocator(
   components: LocateComponents,
   reference: Pick<ObjectReference, 'secret' | 'layout'>,
-  onUse: (piece: PieceAtProvider, replica: number) => void = () => undefined
-): (piece: number, signal?: AbortSignal) => Promise<LocatedPiece> {
+  onUse: (piece: PieceAtProvider, source: string) => void = () => undefined
+): (piece: number, signal?: AbortSignal) => Promise<readonly LocatedPiece[]> {
   const { repairKey } = deriveObjectKeys(reference.secret)
   const { measurements = createMeasurements() } = components
   return async (piece, signal) => {
-    const found = sameSize(await findPiece(components.find, { repairKey, layout: reference.layout }, piece, signal))
-    const [first] = found
-    if (first === undefined)
+    const found = await findPiece(components.find, { repairKey, layout: reference.layout }, piece, signal)
+    if (found.length === 0)
       throw new CoreError('NOT_STORED', `nobody is paid to store piece ${piece} of this object any more`, { piece })
-    return {
-      sizeBytes: first.sizeBytes,
-      replicas: () =>
-        rankForReading(found, measurements).map((one, position) =>
-          toReplica(components, repairKey, one, reference.layout === 'identical' ? position : one.place.replica, onUse)
-        )
-    }
+    return bySize(found).map(alike => ({
+      sizeBytes: alike[0]!.sizeBytes,
+      replicas: () => rankForReading(alike, measurements).map(one => toReplica(components, repairKey, one, onUse))
+    }))
   }
 }
 
-/** What was found of the size that most replicas have; a stranger's piece under the same label has another one. */
-function sameSize(found: readonly PieceAtProvider[]): readonly PieceAtProvider[] {
-  const bySize = Map.groupBy(found, ({ sizeBytes }) => sizeBytes)
-  return [...bySize.values()].sort((a, b) => countPlaces(b) - countPlaces(a) || a[0]!.dealId - b[0]!.dealId)[0] ?? []
+/** What was found, those of one size together: first the size that most replicas have. A stranger's may be another one. */
+function bySize(found: readonly PieceAtProvider[]): PieceAtProvider[][] {
+  return [...Map.groupBy(found, ({ sizeBytes }) => sizeBytes).values()].sort(
+    (a, b) => countPlaces(b) - countPlaces(a) || a[0]!.dealId - b[0]!.dealId
+  )
 }
 
 function countPlaces(pieces: readonly PieceAtProvider[]): number {
   return new Set(pieces.map(({ place }) => place.replica)).size
 }
 
-/** @param replica - its number for the reader; of identical replicas, which have one number, its place in line */
 export function toReplica(
   components: LocateComponents,
   repairKey: RepairKey,
   found: PieceAtProvider,
-  replica: number,
-  onUse: (piece: PieceAtProvider, replica: number) => void = () => undefined
+  onUse: (piece: PieceAtProvider, source: string) => void = () => undefined
 ): PieceReplica {
-  const { provider, addresses, place, cid } = found
+  const { provider, addresses, place, cid, dealId } = found
+  const source = `${dealId}/${cid}`
   const { reader, digestOf, nodeHasher } = components
   return {
-    replica,
+    replica: place.replica,
+    source,
     read(offset, length, { signal }) {
-      onUse(found, replica)
+      onUse(found, source)
       const terms = { provider, reader, validUntilRound: components.validUntilRound() }
       const permission = signReadPermission(deriveLabelKey(repairKey, place), terms, digestOf)
       return readPieceRange(components, {

@@ -58,18 +58,15 @@ async function openPublic(
 }
 
 function openPrivate(components: OpenComponents, reference: ObjectReference, { onFailure }: OpenOptions): OpenedObject {
-  /** Who was asked for which replica last: a failure is that provider's. */
+  /** Who is behind each source that was asked. */
   const used = new Map<string, PieceAtProvider>()
-  const keyOf = (piece: number, replica: number) => `${piece}/${replica}`
-  const locatePiece = createPieceLocator(components, reference, (found, replica) =>
-    used.set(keyOf(found.place.piece, replica), found)
-  )
+  const locatePiece = createPieceLocator(components, reference, (found, source) => used.set(source, found))
   const { fetchBlocks } = openPrivateObject({
     reference,
     ciphers: components.ciphers,
     locatePiece,
-    onFailure({ piece, replica, reason }) {
-      const provider = used.get(keyOf(piece, replica))?.provider
+    onFailure({ source, reason }) {
+      const provider = used.get(source)?.provider
       if (provider === undefined) return
       components.measurements?.record(provider, { kind: 'failure' })
       onFailure?.({ provider, reason })

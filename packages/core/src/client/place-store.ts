@@ -3,6 +3,7 @@ import { CoreError } from '../error.ts'
 import type { Signer } from '../identity.ts'
 import { askOf, asksInForce } from '../ledger/asks.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { refuseUncollateralised } from '../ledger/piece-rules.ts'
 import type { LedgerState } from '../ledger/state.ts'
 import type { Offer } from '../placement/failure-domains.ts'
 import type { PlacementConstraints } from '../placement/needs.ts'
@@ -10,6 +11,7 @@ import { type ChosenProvider, selectProviders } from '../placement/select-provid
 import type { Address } from '../schema.ts'
 import type { StorableObject } from './components.ts'
 import type { Measurements } from './measurements.ts'
+import { findDeal } from './plan-replica.ts'
 import type { Survey } from './survey.ts'
 
 export interface StoreNeeds extends PlacementConstraints {
@@ -39,13 +41,15 @@ export interface PlaceContext {
 
 /** @throws {CoreError} `NO_PLACEMENT` with the reason, when there are not enough providers that fit */
 export function placeStore(
-  { ledger, measurements }: PlaceComponents,
+  { ledger, signer, measurements }: PlaceComponents,
   needs: StoreNeeds,
   { survey, tried, beside }: PlaceContext,
   count: number
 ): readonly ChosenProvider[] {
   const { state } = ledger
+  const sizeBytes = needs.object.replica(0).reduce((sum, { rawSize }) => sum + rawSize, 0)
   const excluded = new Map<Address, string>([
+    ...cappedProviders(state, signer.address, sizeBytes, survey),
     ...(needs.excluded ?? []),
     ...survey.unfit,
     ...survey.standing.map(({ provider }) => [provider, 'has a replica'] as const),
@@ -55,7 +59,7 @@ export function placeStore(
   const placement = selectProviders(asksInForce(state), {
     ...needs,
     count,
-    sizeBytes: needs.object.replica(0).reduce((sum, { rawSize }) => sum + rawSize, 0),
+    sizeBytes,
     excluded,
     preferred: new Set(survey.partial.keys()),
     standing: [...standing, ...beside],
@@ -67,6 +71,21 @@ export function placeStore(
     rejected,
     relaxations: relaxations.map(({ constraint, wanted, nearest }) => ({ constraint, wanted, nearest }))
   })
+}
+
+/** Providers that the ledger would not let take so much more yet: better known before the bytes are sent. */
+function* cappedProviders(
+  state: LedgerState,
+  client: Address,
+  sizeBytes: number,
+  { partial }: Survey
+): Generator<[Address, string]> {
+  for (const { provider } of asksInForce(state)) {
+    if (partial.has(provider)) continue
+    const deal = findDeal(state, client, provider) ?? { id: 0, provider, rawSize: 0 }
+    const refused = refuseUncollateralised(state, deal, sizeBytes)
+    if (refused !== undefined) yield [provider, `has too little collateral (${refused.refusal.message})`]
+  }
 }
 
 /** What is offered to a client that has a deal with the provider is the deal's price, whatever the provider asks now. */

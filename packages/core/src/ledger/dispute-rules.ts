@@ -153,7 +153,8 @@ function settleRefuted(state: LedgerState, dispute: Dispute, refuter: Address, r
   dispute.status = 'refuted'
   dispute.bond = 0n
   openAccount(state, demander).free += bond
-  return { kind: 'refuted', verifier, refuter, round, dealId, reason, bond, ...forfeitStake(state, verifier, refuter) }
+  const lost = forfeitStake(state, verifier, refuter)
+  return { kind: 'refuted', verifier, refuter, demander, round, dealId, reason, bond, ...lost }
 }
 
 function refuseAgain({ status, verifier, round, dealId }: Dispute): Refused {

@@ -62,6 +62,8 @@ export type LedgerEvent =
   | ({
       readonly kind: 'refuted'
       readonly refuter: Address
+      /** Whose bond it was. */
+      readonly demander: Address
       /** Why the verdict does not stand; `no answer` to a demand is one. */
       readonly reason: string
       readonly lost: bigint

@@ -51,7 +51,7 @@ export function createFallbackSource(sources: readonly LedgerSource[], clock: Pi
   }
 
   return {
-    entries: (from, signal) => first(source => source.entries(from, signal), signal),
+    entries: (from, signal, isWaiting) => first(source => source.entries(from, signal, isWaiting), signal),
     head: (number, signal) => first(source => source.head(number, signal), signal),
     submit: (command, signal) => first(source => source.submit(command, signal), signal)
   }

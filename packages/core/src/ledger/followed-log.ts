@@ -15,9 +15,10 @@ import type { EntryReader, LogTree } from './log-tree.ts'
 /** Where a follower keeps what it has applied: on a disk, or nowhere. */
 export interface FollowerStore {
   /**
-   * Appends encoded entries that were applied, in order and without gaps; durable when it resolves.
+   * Appends encoded entries that were applied, in order and without gaps, or none when only the head is new; durable when
+   * it resolves.
    *
-   * @param head - the newest head that was checked, covering the first of the log's entries up to its size; encoded
+   * @param head - the newest head that was checked, covering the first of the log's entries up to its size
    */
   append(entries: readonly Uint8Array[], head: SignedLogHead | undefined): Promise<void>
   /** Entries that were appended. */
@@ -55,6 +56,7 @@ export interface FollowedLog {
 export function createFollowedLog(options: FollowedLogOptions): FollowedLog {
   const { machine, tree, authority, store, onHead } = options
   let { head } = options
+  let storedHead = head
   /** The next head to be checked, and the newest that was heard: while one waits, others come. */
   let next: SignedLogHead | undefined
   let newest: { readonly head: SignedLogHead; readonly bytes: Uint8Array } | undefined
@@ -105,7 +107,8 @@ export function createFollowedLog(options: FollowedLogOptions): FollowedLog {
       let from = 0
       let applied: AppliedEntry[] = []
       const keep = async (to: number) => {
-        if (to > from) await store?.append(encoded.slice(from, to), head)
+        if (to > from || head !== storedHead) await store?.append(encoded.slice(from, to), head)
+        storedHead = head
         machine.announce(applied)
         from = to
         applied = []

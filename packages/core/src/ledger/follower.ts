@@ -28,11 +28,13 @@ export interface LedgerSource {
    * Encoded entries from a sequence on, none after some waiting; how many the log holds; and the newest head that came
    * with the answer, encoded and not looked at yet.
    *
+   * @param isWaiting - default true; false: none at once when there are none
    * @throws {CoreError} `LEDGER_UNREACHABLE`; `LOG_INVALID` when the host has fewer entries than were asked from
    */
   entries(
     from: number,
-    signal: AbortSignal
+    signal: AbortSignal,
+    isWaiting?: boolean
   ): Promise<{
     readonly entries: readonly Uint8Array[]
     readonly length: number
@@ -138,14 +140,16 @@ export function createFollower(options: FollowerOptions): Follower {
 
   async function follow(signal: AbortSignal, caughtUp: () => void): Promise<void> {
     let isReachable = true
+    let isCaughtUp = false
     while (!signal.aborted) {
       try {
-        const answer = await source.entries(machine.state.sequence, signal)
+        const answer = await source.entries(machine.state.sequence, signal, isCaughtUp)
         signal.throwIfAborted()
         isReachable = true
         if (answer.head !== undefined && log.hear(answer.head)) heads.saw(answer.head)
         await log.take(answer.entries)
-        if (machine.state.sequence >= answer.length) caughtUp()
+        isCaughtUp = machine.state.sequence >= answer.length
+        if (isCaughtUp) caughtUp()
       } catch (error) {
         if (signal.aborted) return
         if (!(error instanceof CoreError && error.code === 'LEDGER_UNREACHABLE'))

@@ -20,8 +20,8 @@ export interface HostConnection {
 
 export function createRemoteSource({ node, networkId, host, heads }: HostConnection): LedgerSource {
   return {
-    async entries(from, signal) {
-      const message = { from, waitMs: ENTRIES_WAIT_MS_MAX }
+    async entries(from, signal, isWaiting = true) {
+      const message = { from, waitMs: isWaiting ? ENTRIES_WAIT_MS_MAX : 0 }
       let head: Uint8Array | undefined
       // The follower compares it with its own log; only what that cannot do goes on to the watch.
       const listening: HeadExchange = {

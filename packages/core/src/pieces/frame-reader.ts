@@ -17,8 +17,13 @@ import { type ReplicaLayout, replicaKeystream } from './replica-layer.ts'
 
 /** One replica of a piece, wherever it lies. */
 export interface PieceReplica {
-  /** Its number, from 0. */
+  /** Its number, from 0: which outer layer is to be taken off. */
   readonly replica: number
+  /**
+   * Tells sources apart that give one replica: identical ones have one number, and strangers can store anything under its
+   * label. One that failed is left for the next source. Default: the replica's number.
+   */
+  readonly source?: string
   /**
    * Exactly `length` stored bytes from `offset` on, in chunks of any size, which belong to the caller. Nothing is believed
    * of them. Throws a `CoreError` when it cannot; anything else that it throws ends the whole read.
@@ -33,6 +38,8 @@ export interface PieceReplica {
 export interface ReplicaFailure {
   readonly piece: number
   readonly replica: number
+  /** As the replica said it. */
+  readonly source: string
   readonly reason: string
 }
 
@@ -78,8 +85,8 @@ export class FrameReader {
     /** Failures before the newest frame came: whoever failed then may be asked again once all have. */
     let forgiven = 0
     for (let next = from; next < to; ) {
-      const failed = new Set(failures.slice(forgiven).map(({ replica }) => replica))
-      const replica = this.#options.replicas().find(one => !failed.has(one.replica))
+      const failed = new Set(failures.slice(forgiven).map(({ source }) => source))
+      const replica = this.#options.replicas().find(one => !failed.has(sourceOf(one)))
       if (replica === undefined) throw unreadable(this.#options.piece, next, failures.slice(forgiven))
       const before = next
       try {
@@ -92,7 +99,12 @@ export class FrameReader {
         signal?.throwIfAborted()
         if (!(error instanceof CoreError)) throw error
         if (next > before) forgiven = failures.length
-        const failure = { piece: this.#options.piece, replica: replica.replica, reason: error.message }
+        const failure = {
+          piece: this.#options.piece,
+          replica: replica.replica,
+          source: sourceOf(replica),
+          reason: error.message
+        }
         failures.push(failure)
         this.#options.onFailure?.(failure)
       }
@@ -115,6 +127,10 @@ export class FrameReader {
       yield frame.subarray(0, -FRAME_TAG_SIZE_BYTES)
     }
   }
+}
+
+function sourceOf({ replica, source }: PieceReplica): string {
+  return source ?? String(replica)
 }
 
 /** Frames of `length` bytes in all; one that is cut short is left out, and what comes behind them as well. */

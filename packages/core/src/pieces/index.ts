@@ -3,6 +3,7 @@ export { CACHED_FRAMES_MAX, FrameCache } from './frame-cache.ts'
 export { FrameReader, type FrameReaderOptions, type PieceReplica, type ReplicaFailure } from './frame-reader.ts'
 export { contentSizeOf, FRAME_CONTENT_SIZE_BYTES, FRAME_SIZE_BYTES, sealedSizeOf } from './frames.ts'
 export * from './label.ts'
+export * from './locked-reference.ts'
 export type { Manifest } from './manifest.ts'
 export {
   asRepairKey,

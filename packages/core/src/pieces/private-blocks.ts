@@ -21,7 +21,7 @@ const PIECES_PROBED_AT_ONCE = 4
 /** Bytes between two blocks that are read along rather than asked for anew: the front of a section, and then some. */
 const GAP_BYTES_MAX = FRAME_SIZE_BYTES
 
-/** A piece of the object as the ledger knows it. */
+/** A piece of the object as the ledger knows it: replicas of one size. */
 export interface LocatedPiece {
   /** Stored bytes, from its PieceCID. */
   readonly sizeBytes: number
@@ -32,8 +32,11 @@ export interface LocatedPiece {
 export interface PrivateObjectOptions {
   readonly reference: ObjectReference
   readonly ciphers: PieceCiphers
-  /** Looks a piece up, 0 to below `pieceCount`; called once for each that is needed. */
-  readonly locatePiece: (piece: number, signal?: AbortSignal) => Promise<LocatedPiece>
+  /**
+   * Looks a piece up, 0 to below `pieceCount`; called once for each that is needed. What is found under its labels may be
+   * of several sizes, because strangers can store anything there: the likeliest comes first, and the first that opens counts.
+   */
+  readonly locatePiece: (piece: number, signal?: AbortSignal) => Promise<readonly LocatedPiece[]>
   readonly onFailure?: ((failure: ReplicaFailure) => void) | undefined
 }
 
@@ -113,18 +116,19 @@ class ObjectPieces {
 
   async #open(piece: number, signal?: AbortSignal): Promise<OpenedPiece> {
     const { reference, ciphers, locatePiece, onFailure } = this.#options
-    const located = await locatePiece(piece, signal)
     const { layout } = reference
-    return openPrivatePiece({
-      ...located,
-      ...this.#keys,
-      piece,
-      layout,
-      ciphers,
-      onFailure,
-      cache: this.#cache,
-      signal
-    })
+    let failure: unknown = new CoreError('PIECE_UNREADABLE', `nobody has piece ${piece} of the object`, { piece })
+    for (const located of await locatePiece(piece, signal)) {
+      try {
+        const options = { ...located, ...this.#keys, piece, layout, ciphers, onFailure, cache: this.#cache, signal }
+        return await openPrivatePiece(options)
+      } catch (error) {
+        signal?.throwIfAborted()
+        if (!(error instanceof CoreError)) throw error
+        failure = error
+      }
+    }
+    throw failure
   }
 
   /** Asks the piece of the last block first, then outwards from it, a few at a time. One that fails may not be the one. */

@@ -143,6 +143,7 @@ describe('silence about a transcript', () => {
         kind: 'refuted',
         verifier: verifier.address,
         refuter: CLIENT.address,
+        demander: CLIENT.address,
         round: 2,
         dealId: 1,
         reason: 'no answer',

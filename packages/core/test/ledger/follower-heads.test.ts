@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { CoreError } from '../../src/error.ts'
 import { createFollower, type Follower, type FollowerOptions, type LedgerSource } from '../../src/ledger/follower.ts'
 import { verifyForkProof } from '../../src/ledger/fork-proof.ts'
-import { encodeHead, signHead } from '../../src/ledger/log-head.ts'
 import { hashState } from '../../src/ledger/hash-state.ts'
+import { encodeHead, signHead } from '../../src/ledger/log-head.ts'
 import { decodeState, encodeState } from '../../src/ledger/state-codec.ts'
 import { settled } from '../virtual-clock.ts'
 import { AUTHORITY, MemoryLog } from './memory-log.ts'
@@ -72,6 +72,25 @@ describe('a follower and heads', () => {
     for (const [sequence, length] of stored) expect(length).toBeGreaterThan(sequence)
     expect(store.entries).toEqual(host.entriesSoFar)
     expect(store.heads.at(-1)).toEqual(host.newest)
+  })
+
+  it('stores a head that came after its entries', async () => {
+    const head = encodeHead(host.newest)
+    let answers = 0
+    source = {
+      ...methodsOf(host),
+      async entries(from, signal) {
+        answers += 1
+        if (answers === 3) return { entries: [], length: from, head }
+        return { ...(await host.entries(from, signal)), head: undefined }
+      }
+    }
+    await using follower = follow()
+    await follower.start()
+    expect(store.heads).toEqual([])
+    await settled()
+    expect(store.entries).toEqual(host.entriesSoFar)
+    expect(store.heads).toEqual([host.newest])
   })
 
   it('goes on from what was kept', async () => {

@@ -121,7 +121,7 @@ describe('each invariant can fail', () => {
     [
       lockedMoneyHasAWayOut,
       'stake that never leaves',
-      state => Object.assign(verifier(state), { leaving: [{ amount: 1n, releaseRound: 99 }] })
+      state => Object.assign(verifier(state), { leaving: [{ amount: 1n, releaseOpening: 99 }] })
     ],
     [
       lockedMoneyHasAWayOut,

@@ -11,12 +11,12 @@ import { verifyMerklePath } from '../../src/evidence/merkle-path.ts'
 import { hashMerkleLeaf, merkleRoot } from '../../src/evidence/merkle-root.ts'
 import { decodeEntry, encodeEntry } from '../../src/ledger/entry.ts'
 import { forkProofOf, verifyForkProof } from '../../src/ledger/fork-proof.ts'
+import { hashState } from '../../src/ledger/hash-state.ts'
 import { createHeadWatch, type Fork, type HeadWatch } from '../../src/ledger/head-watch.ts'
 import { createLedgerMachine } from '../../src/ledger/ledger.ts'
 import { encodeHead, type HeadAuthority, hashHead, type SignedLogHead, verifyHead } from '../../src/ledger/log-head.ts'
 import type { LogProofSource } from '../../src/ledger/log-proofs.ts'
 import type { LedgerTools } from '../../src/ledger/rules.ts'
-import { hashState } from '../../src/ledger/hash-state.ts'
 import type { LedgerState } from '../../src/ledger/state.ts'
 import { type NetworkParameters, networkIdOf } from '../../src/network.ts'
 
@@ -239,5 +239,7 @@ function expectHead(bytes: Uint8Array | undefined, log: LogUnderTest): SignedLog
 /** All entries under the newest head. */
 async function entriesOf(log: LogUnderTest): Promise<Uint8Array[]> {
   const { size } = (await headsOf(log)).at(-1)!
-  return await Array.fromAsync(log.proofs.read(0, size))
+  const entries: Uint8Array[] = []
+  for await (const entry of log.proofs.read(0, size)) entries.push(entry)
+  return entries
 }

@@ -27,6 +27,7 @@ import { docketChallenges } from '../../src/rounds/docket.ts'
 import { beaconRoundOf, roundOpensMs } from '../../src/rounds/schedule.ts'
 import { encodeVerdicts, type Verdict } from '../../src/rounds/verdicts.ts'
 import { settled, VirtualClock } from '../virtual-clock.ts'
+import { auditCredits } from './credit-audit.ts'
 import { MemoryPieces, pieceOf, rootOf, type TestPiece } from './memory-pieces.ts'
 
 export const CREDIT = 10n ** 18n
@@ -142,6 +143,7 @@ export class TestNetwork {
     this.clock = new VirtualClock(this.parameters.genesisMs - 1000)
     this.ledger = createMemoryLedger(this.parameters, TOOLS, () => this.clock.now())
     this.ledger.subscribe(entry => this.applied.push(entry))
+    auditCredits(this.ledger)
   }
 
   get state(): LedgerState {

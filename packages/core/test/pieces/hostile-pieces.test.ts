@@ -70,18 +70,20 @@ function open(piece: Uint8Array): { object: PrivateObject; readBytes: () => numb
   const object = openPrivateObject({
     reference: { root: ROOT, secret: SECRET, layout: 'identical', pieceCount: 1 },
     ciphers: portablePieceCiphers,
-    locatePiece: async () => ({
-      sizeBytes: piece.length,
-      replicas: () => [
-        {
-          replica: 0,
-          async *read(offset, length) {
-            readBytes += length
-            yield piece.slice(offset, offset + length)
+    locatePiece: async () => [
+      {
+        sizeBytes: piece.length,
+        replicas: () => [
+          {
+            replica: 0,
+            async *read(offset, length) {
+              readBytes += length
+              yield piece.slice(offset, offset + length)
+            }
           }
-        }
-      ]
-    })
+        ]
+      }
+    ]
   })
   return { object, readBytes: () => readBytes }
 }

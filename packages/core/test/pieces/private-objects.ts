@@ -93,10 +93,12 @@ export class PrivateFixture {
       reference,
       ciphers: portablePieceCiphers,
       onFailure: failure => this.failures.push(failure),
-      locatePiece: async piece => ({
-        sizeBytes: this.inner[piece]!.length,
-        replicas: () => Array.from({ length: replicaCount }, (_, replica) => this.replica({ replica, piece }))
-      })
+      locatePiece: async piece => [
+        {
+          sizeBytes: this.inner[piece]!.length,
+          replicas: () => Array.from({ length: replicaCount }, (_, replica) => this.replica({ replica, piece }))
+        }
+      ]
     })
   }
 

@@ -76,7 +76,9 @@ describe.each(LIES)('a provider that %s', (_, lie) => {
     fixture.spoil = lie
     await expect(readAll(1)).rejects.toMatchObject({
       code: 'PIECE_UNREADABLE',
-      details: { failures: [{ replica: 0, reason: expect.stringMatching(/^(sent bytes|ended early|went away)/) }] }
+      details: {
+        failures: [{ replica: 0, source: '0', reason: expect.stringMatching(/^(sent bytes|ended early|went away)/) }]
+      }
     })
   })
 })
@@ -112,15 +114,53 @@ it('replicas that each fail half of the time are enough together', async () => {
   expect(fixture.failures.length).toBeGreaterThan(1)
 })
 
+it('strangers’ pieces under the same label cost an attempt and no more', async () => {
+  const honest = (piece: number) => ({ ...fixture.replica({ replica: 0, piece }), source: 'honest' })
+  const squatter = (piece: number, sizeBytes: number) => ({
+    replica: 0,
+    source: `squatter of ${piece}`,
+    async *read(offset: number, length: number) {
+      if (offset + length <= sizeBytes) yield noise(length)
+    }
+  })
+  const { fetchBlocks } = openPrivateObject({
+    reference: fixture.reference,
+    ciphers: portablePieceCiphers,
+    onFailure: failure => fixture.failures.push(failure),
+    locatePiece: async piece => {
+      const sizeBytes = fixture.inner[piece]!.length
+      return [
+        { sizeBytes: 100_000, replicas: () => [squatter(piece, 100_000)] },
+        { sizeBytes: FRAME_SIZE_BYTES + 3, replicas: () => [squatter(piece, FRAME_SIZE_BYTES + 3)] },
+        { sizeBytes, replicas: () => [squatter(piece, sizeBytes), honest(piece)] }
+      ]
+    }
+  })
+  const [entry] = await collect(readContent({ root: fixture.reference.root, fetchBlocks }))
+  expectSame(new Uint8Array(Buffer.from(entry!.content!, 'hex')), CONTENT)
+  expect(new Set(fixture.failures.map(({ source }) => source))).toEqual(new Set(['squatter of 0', 'squatter of 1']))
+})
+
+it('a piece that nobody has is unreadable', async () => {
+  const { manifest } = openPrivateObject({
+    reference: fixture.reference,
+    ciphers: portablePieceCiphers,
+    locatePiece: async () => []
+  })
+  await expect(manifest()).rejects.toMatchObject({ code: 'PIECE_UNREADABLE' })
+})
+
 it('a piece that was cut at a frame is refused', async () => {
   const cut = fixture.inner.map(piece => piece.subarray(0, piece.length - (piece.length % FRAME_SIZE_BYTES)))
   const { fetchBlocks } = openPrivateObject({
     reference: fixture.reference,
     ciphers: portablePieceCiphers,
-    locatePiece: async piece => ({
-      sizeBytes: cut[piece]!.length,
-      replicas: () => [fixture.replica({ replica: 0, piece })]
-    })
+    locatePiece: async piece => [
+      {
+        sizeBytes: cut[piece]!.length,
+        replicas: () => [fixture.replica({ replica: 0, piece })]
+      }
+    ]
   })
   await expect(Array.fromAsync(fetchBlocks([fixture.reference.root], {}))).rejects.toMatchObject({
     code: 'PIECE_UNREADABLE'
@@ -131,10 +171,12 @@ it('a size that no private piece has is refused before anything is asked', async
   const { fetchBlocks } = openPrivateObject({
     reference: fixture.reference,
     ciphers: portablePieceCiphers,
-    locatePiece: async piece => ({
-      sizeBytes: FRAME_SIZE_BYTES + 3,
-      replicas: () => [fixture.replica({ replica: 0, piece })]
-    })
+    locatePiece: async piece => [
+      {
+        sizeBytes: FRAME_SIZE_BYTES + 3,
+        replicas: () => [fixture.replica({ replica: 0, piece })]
+      }
+    ]
   })
   await expect(Array.fromAsync(fetchBlocks([fixture.reference.root], {}))).rejects.toMatchObject({
     code: 'PIECE_INVALID'
@@ -152,18 +194,20 @@ it('an error that is nobody’s answer ends the read', async () => {
   const { manifest } = openPrivateObject({
     reference: fixture.reference,
     ciphers: portablePieceCiphers,
-    locatePiece: async piece => ({
-      sizeBytes: fixture.inner[piece]!.length,
-      replicas: () => [
-        {
-          replica: 0,
-          // biome-ignore lint/correctness/useYield: it fails before it has anything
-          async *read() {
-            throw broken
+    locatePiece: async piece => [
+      {
+        sizeBytes: fixture.inner[piece]!.length,
+        replicas: () => [
+          {
+            replica: 0,
+            // biome-ignore lint/correctness/useYield: it fails before it has anything
+            async *read() {
+              throw broken
+            }
           }
-        }
-      ]
-    })
+        ]
+      }
+    ]
   })
   await expect(manifest()).rejects.toBe(broken)
 })
@@ -177,25 +221,27 @@ describe('an aborted read', () => {
     const object = openPrivateObject({
       reference: fixture.reference,
       ciphers: portablePieceCiphers,
-      locatePiece: async piece => ({
-        sizeBytes: fixture.inner[piece]!.length,
-        replicas: () => [
-          {
-            replica: 0,
-            async *read(offset, length, { signal }) {
-              open += 1
-              try {
-                for await (const chunk of fixture.replica({ replica: 0, piece }).read(offset, length, {})) {
-                  signal?.throwIfAborted()
-                  yield chunk
+      locatePiece: async piece => [
+        {
+          sizeBytes: fixture.inner[piece]!.length,
+          replicas: () => [
+            {
+              replica: 0,
+              async *read(offset, length, { signal }) {
+                open += 1
+                try {
+                  for await (const chunk of fixture.replica({ replica: 0, piece }).read(offset, length, {})) {
+                    signal?.throwIfAborted()
+                    yield chunk
+                  }
+                } finally {
+                  open -= 1
                 }
-              } finally {
-                open -= 1
               }
             }
-          }
-        ]
-      })
+          ]
+        }
+      ]
     })
     const blocks = object.fetchBlocks([fixture.reference.root], { signal: controller.signal })
     controller.abort(reason)

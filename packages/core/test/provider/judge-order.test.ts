@@ -2,7 +2,7 @@ import type { CID } from 'multiformats/cid'
 import { describe, expect, it } from 'vitest'
 import { judgeDealOrder, judgePiecesOrder } from '../../src/provider/judge-order.ts'
 import { roundOpensMs } from '../../src/rounds/schedule.ts'
-import { pieceOf } from '../ledger/memory-pieces.ts'
+import { pieceOf, rootOf } from '../ledger/memory-pieces.ts'
 import { CLIENT, OTHER_PROVIDER, PROVIDER, STRANGER, TestNetwork } from '../ledger/network-fixture.ts'
 
 const TERMS = { address: PROVIDER.address, pricePerLeafRoundMin: 100n, leavesPerRoundMax: 20 }
@@ -39,8 +39,8 @@ describe('a provider asked to take pieces', () => {
       id: '00'.repeat(16),
       validUntilRound: 3,
       dealId: 1,
-      root: PIECE.cid,
       pieces: [PIECE.cid, pieceOf('b').cid],
+      labels: [rootOf('object').bytes, rootOf('denied').bytes],
       deposit: 0n
     }
     const kept = { leaseUntilMs: undefined }
@@ -51,8 +51,10 @@ describe('a provider asked to take pieces', () => {
     expect(codeOf({}, [kept, untilOrderEnds])).toBeUndefined()
     expect(codeOf({}, [kept, tooShort])).toBe('ORDER_TOO_LONG')
     expect(codeOf({}, [kept, undefined])).toBe('PIECE_MISSING')
-    const denying = { ...TERMS, denies: (cid: CID) => cid.equals(PIECE.cid) }
-    expect(judgePiecesOrder(order, [kept, kept], state, denying)?.code).toBe('DENIED')
+    for (const denied of [PIECE.cid, rootOf('denied')]) {
+      const denying = { ...TERMS, denies: (cid: CID) => cid.equals(denied) }
+      expect(judgePiecesOrder(order, [kept, kept], state, denying)?.code).toBe('DENIED')
+    }
     expect(codeOf({ dealId: 2 }, [kept, kept])).toBe('NO_DEAL')
     expect(codeOf({ client: STRANGER.address }, [kept, kept])).toBe('NO_DEAL')
     await network.take(network.endDeal(CLIENT, 1))

@@ -7,6 +7,7 @@ import { replayLog } from '../ledger/replay-log.ts'
 import { readNetworkFile } from '../network-file.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { formatAmount, ownPeakRssMiB } from '../units.ts'
+import { checkForkCommand } from './check-fork-command.ts'
 import { printJsonEvent } from './output.ts'
 
 interface VerifyOptions {
@@ -22,7 +23,10 @@ export function ledgerCommand(): Command {
     .requiredOption('--directory <path>', 'data directory of a ledger host')
     .option('--json', 'print one event a line', false)
     .action(verify)
-  return new Command('ledger').description('Questions to the ledger.').addCommand(verifyCommand.exitOverride())
+  return new Command('ledger')
+    .description('Questions to the ledger.')
+    .addCommand(verifyCommand.exitOverride())
+    .addCommand(checkForkCommand())
 }
 
 async function verify({ directory, json }: VerifyOptions): Promise<void> {

@@ -9,6 +9,7 @@ import { ledgerCommand } from './ledger-command.ts'
 import { printFailure } from './output.ts'
 import { putCommand } from './put-command.ts'
 import { startCommand } from './start-command.ts'
+import { storeCommand } from './store-command.ts'
 
 /** A command was given something that it cannot work with; nothing was done. */
 const EXIT_USAGE = 2
@@ -27,6 +28,7 @@ const USAGE_CODES = new Set([
   'KEY_FILE_MISSING',
   'KEY_FILE_INVALID',
   'DIRECTORY_NOT_EMPTY',
+  'DIRECTORY_MISSING',
   'TARGET_NOT_EMPTY'
 ])
 
@@ -42,7 +44,7 @@ const program = new Command('holdfast')
     'A decentralized storage network: store files on n providers, prove them every round, pay for what was proved.'
   )
   .exitOverride()
-for (const command of [devnetCommand, startCommand, putCommand, getCommand, ledgerCommand])
+for (const command of [devnetCommand, startCommand, putCommand, getCommand, ledgerCommand, storeCommand])
   program.addCommand(command(signal).exitOverride())
 
 try {

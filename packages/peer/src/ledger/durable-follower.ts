@@ -10,7 +10,6 @@ import {
   CoreError,
   createFollower,
   type Follower,
-  type HeadExchange,
   type LedgerSource,
   type LedgerTools,
   type NetworkParameters,
@@ -40,11 +39,10 @@ export interface DurableFollower extends Follower {
 export interface DurableFollowerOptions {
   readonly files: LedgerFiles
   readonly parameters: NetworkParameters
-  /**
-   * Makes the sources once the follower's watch over heads is there: what is followed, and the host itself, to which others'
-   * submissions are passed on.
-   */
-  readonly sources: (heads: HeadExchange) => { readonly followed: LedgerSource; readonly host: LedgerSource }
+  /** What is followed: the host, or whoever else has what it wrote. */
+  readonly source: LedgerSource
+  /** The host alone: others' submissions are passed on to it. */
+  readonly host: LedgerSource
   readonly tools: LedgerTools
   readonly signatures?: SignaturePool
   readonly clock: Clock
@@ -64,7 +62,8 @@ export interface DurableFollowerOptions {
  * @throws {PeerError} `LOG_INVALID`, `LOG_CONTRADICTS_HEAD`, `LOG_DAMAGED`; the signal's reason
  */
 export async function createDurableFollower(options: DurableFollowerOptions): Promise<DurableFollower> {
-  const { files, parameters, sources, signatures, clock, signer, onSnapshot, onDamage, onUnreachable, signal } = options
+  const { files, parameters, source, host, signatures, clock, signer, onSnapshot, onDamage, onUnreachable, signal } =
+    options
   const { log, heads } = files
   const tools = { ...options.tools, signatures: signatures?.verifier ?? options.tools.signatures }
   const recovered = await recoverLedger({
@@ -100,24 +99,15 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
   })
 
   async function append(entries: readonly Uint8Array[], head: SignedLogHead | undefined): Promise<void> {
-    await log.append(entries)
+    if (entries.length > 0) await log.append(entries)
     if (head !== undefined && head.number > (heads.last?.number ?? -1)) await heads.write(head)
     wake()
     keeper.consider(log.length)
   }
 
-  let sourcesMade: ReturnType<typeof sources> | undefined
-  const made = () => {
-    sourcesMade ??= sources(follower.heads)
-    return sourcesMade
-  }
   const follower = createFollower({
     parameters,
-    source: {
-      entries: (from, during) => made().followed.entries(from, during),
-      head: (number, during) => made().followed.head(number, during),
-      submit: (command, during) => made().followed.submit(command, during)
-    },
+    source,
     tools,
     clock,
     start: {
@@ -140,7 +130,7 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
       () => undefined
     )
     try {
-      return await made().host.submit(command, deadline.signal)
+      return await host.submit(command, deadline.signal)
     } finally {
       answered.abort()
       during.removeEventListener('abort', leave)

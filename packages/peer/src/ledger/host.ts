@@ -48,6 +48,8 @@ import { createSnapshotKeeper, type SnapshotEvent, type SnapshotKeeper } from '.
 
 /** Longest sleep before a look at the clock: it may be set, and sleep does not count the time a machine was suspended. */
 const SLEEP_MS_MAX = 60_000
+/** Deals that one entry settles after a round has closed: some milliseconds. */
+const SETTLE_SLICE_DEALS = 256
 /** Entries that one crash can leave without a head: the groups that were on their way. */
 const HEADLESS_ENTRIES_MAX = 1024
 
@@ -241,6 +243,11 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
       const next = state.round + 1
       const now = clock.now()
       const current = roundAtMs(parameters, now)
+      if (next > current && state.closing !== undefined) {
+        // In slices, so that commands get their turn between them; whatever is left, the next round's entry settles.
+        await append({ kind: 'settle', count: SETTLE_SLICE_DEALS })
+        continue
+      }
       if (next > current) {
         await clock.sleep(Math.min(roundOpensMs(parameters, next) - now, SLEEP_MS_MAX), signal)
         continue

@@ -1,11 +1,13 @@
 /**
  * Keeps on disk what the ledger says this provider is paid for, and nothing longer.
  *
- * A piece is a lease until its order is on the ledger; then its deal keeps it; when the deal is over, it is a lease again
- * and swept when that runs out. The ledger is the truth: at start both are compared.
+ * A piece is a lease until its order is on the ledger; then its deal keeps it. When the deal is over, it is a lease again
+ * and swept when that runs out: somebody may still want to read or repair. One that its client removed goes as soon as no
+ * round can challenge it. What another deal with this provider pays for stays. The ledger is the truth: at start both are
+ * compared.
  */
 import { type Address, type AppliedEntry, type Deal, type DealPiece, isPieceGone, type Ledger } from '@holdfast/core'
-import type { PieceStore } from '../storage/index.ts'
+import type { PieceStore, StoredPiece } from '../storage/index.ts'
 import { publicRootOfPiece } from './piece-label.ts'
 
 export interface PieceKeeper extends AsyncDisposable {
@@ -45,16 +47,20 @@ export function createPieceKeeper(
     const pieces = ledger.state.deals.get(dealId)?.pieces ?? []
     const kept = new Set(pieces.filter(piece => !isGone(piece)).map(({ cid }) => cid.toString()))
     for (const { id, cid } of pieces)
-      if (pieceIds.has(id) && !kept.has(cid.toString())) await store.release(cid, String(dealId))
+      if (pieceIds.has(id) && !kept.has(cid.toString())) await store.release(cid, String(dealId), 0)
+  }
+
+  /** What a peer that was away missed: the end of a deal, or the removal of a piece. */
+  async function releaseStale({ cid }: StoredPiece, dealId: string): Promise<void> {
+    const deal = ledger.state.deals.get(Number(dealId))
+    if (deal === undefined || !isLive(deal)) return store.release(cid, dealId)
+    if (!deal.pieces.some(piece => piece.cid.equals(cid) && !isGone(piece))) await store.release(cid, dealId, 0)
   }
 
   async function reconcile(): Promise<void> {
     for (const deal of ledger.state.deals.values()) if (isLive(deal)) await keepDeal(deal)
     for await (const piece of store.list()) {
-      for (const dealId of piece.deals) {
-        const deal = ledger.state.deals.get(Number(dealId))
-        if (deal === undefined || !isLive(deal)) await store.release(piece.cid, dealId)
-      }
+      for (const dealId of piece.deals) await releaseStale(piece, dealId)
     }
   }
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import {
   type Answer,
   type Clock,
+  type createLateHeads,
   type LedgerTools,
   type NetworkDescription,
   type Protocol,
@@ -42,6 +43,8 @@ export interface PeerComponents {
   readonly clock: Clock
   readonly node: PeerNode
   readonly serveOptions: ServeOptions
+  /** The ledger's heads, on every message that comes or goes; the ledger's role attaches them. */
+  readonly heads: ReturnType<typeof createLateHeads>
   readonly emit: (event: PeerEvent) => void
   readonly onFailure: (error: unknown) => void
   /** Ends a start that waits; a role that runs ends with the stack that it was put on. */
@@ -58,7 +61,11 @@ export function createRequester<Request, Response>(
   { node, serveOptions }: Pick<PeerComponents, 'node' | 'serveOptions'>,
   protocol: Protocol<Request, Response>
 ): (addresses: readonly string[], message: Request, signal: AbortSignal) => Promise<Answer<Response>> {
-  const { networkId } = serveOptions
+  const { networkId, heads } = serveOptions
   return (addresses, message, signal) =>
-    request(node.libp2p, parsePeerAddresses(addresses), protocol, message, { networkId, signal })
+    request(node.libp2p, parsePeerAddresses(addresses), protocol, message, {
+      networkId,
+      signal,
+      ...(heads !== undefined && { heads })
+    })
 }

@@ -1,7 +1,15 @@
 /** The ledger of a peer: its own log as host, or the host's log that it follows. */
-import { createFollower, createRemoteSource, type Ledger, networkIdOf, parsePeerAddresses } from '@holdfast/core'
+import {
+  createNetworkSources,
+  createRemoteSource,
+  groupByPeer,
+  type Ledger,
+  networkIdOf,
+  parsePeerAddresses
+} from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { PeerError } from '../error.ts'
+import { createDurableFollower } from '../ledger/durable-follower.ts'
 import { createHostBeacon, createLedgerHost } from '../ledger/host.ts'
 import { openLedgerFiles } from '../ledger/ledger-files.ts'
 import { serveLedger } from '../ledger/serve-ledger.ts'
@@ -11,7 +19,8 @@ import type { LogEvent, PeerComponents } from './components.ts'
 
 /** @throws {PeerError} `NOT_THE_HOST` when the peer's key is not that of the network's host */
 export async function startHosting(life: AsyncDisposableStack, components: PeerComponents): Promise<Ledger> {
-  const { directory, network, signer, privateKey, tools, clock, node, serveOptions, emit, onFailure } = components
+  const { directory, network, signer, privateKey, tools, clock, node, serveOptions, heads, emit, onFailure } =
+    components
   const { parameters } = network
   const beacon = createHostBeacon(privateKey)
   const ownsBeacon =
@@ -37,39 +46,70 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
       beacon,
       clock,
       signer,
+      witnesses: during => askWitnesses(components, during),
       onSnapshot: emitLog(emit),
       onFailure
     })
   )
   await host.start()
+  heads.attach(host.headExchange)
   const services = life.use(new AsyncDisposableStack())
-  await serveLedger(services, node.libp2p, host, { ...serveOptions, heads: host.headExchange })
+  await serveLedger(services, node.libp2p, host, serveOptions)
   await updateHostAddresses(directory.networkFile, network, announcedAddresses(node.addresses()), signer)
   return host
 }
 
 /** Resolves when it has caught up with the host; waits for a host that does not answer until the signal aborts. */
-export async function startFollowing(
-  life: AsyncDisposableStack,
-  { network, tools, clock, node, emit, onFailure, signal }: PeerComponents
-): Promise<Ledger> {
-  const source = createRemoteSource({
-    node: node.libp2p,
-    networkId: networkIdOf(network.parameters),
-    host: parsePeerAddresses(network.addresses.host)
-  })
+export async function startFollowing(life: AsyncDisposableStack, components: PeerComponents): Promise<Ledger> {
+  const { directory, network, signer, tools, clock, node, serveOptions, heads, emit, onFailure, signal } = components
+  const files = life.use(
+    await openLedgerFiles({ ...ledgerPlacesIn(directory), owner: 'follower', onEvent: emitLog(emit) })
+  )
+  const sources = createNetworkSources({ node: node.libp2p, network, clock, heads })
   const follower = life.use(
-    createFollower({
+    await createDurableFollower({
+      files,
       parameters: network.parameters,
-      source,
+      source: sources.any,
+      host: sources.host,
       tools,
       clock,
+      signer,
+      onSnapshot: emitLog(emit),
       onDamage: onFailure,
-      onUnreachable: error => emit({ kind: 'error', error })
+      onUnreachable: error => emit({ kind: 'error', error }),
+      ...(signal !== undefined && { signal })
     })
   )
+  heads.attach(follower.heads)
   await follower.start(signal)
+  const services = life.use(new AsyncDisposableStack())
+  await serveLedger(services, node.libp2p, follower.served, serveOptions)
   return follower
+}
+
+/** Longest that a host's start waits for peers that may know more of its own log than it does. */
+const WITNESSES_MS_MAX = 3_000
+
+/** The newest heads of this host that the network's other peers have seen. Peers that give no answer say nothing. */
+async function askWitnesses(
+  { network, node, clock }: PeerComponents,
+  signal: AbortSignal
+): Promise<readonly Uint8Array[]> {
+  const peers = groupByPeer(network.addresses.bootstrap.filter(one => !network.addresses.host.includes(one)))
+  const asking = new AbortController()
+  const stop = () => asking.abort(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  const late = clock.sleep(WITNESSES_MS_MAX, asking.signal).then(stop, () => undefined)
+  const heads = peers.map(addresses => {
+    const connection = { node: node.libp2p, networkId: networkIdOf(network.parameters) }
+    return createRemoteSource({ ...connection, host: parsePeerAddresses(addresses) }).head(undefined, asking.signal)
+  })
+  const answers = await Promise.allSettled(heads)
+  stop()
+  await late
+  signal.removeEventListener('abort', stop)
+  return answers.flatMap(answer => (answer.status === 'fulfilled' && answer.value !== undefined ? [answer.value] : []))
 }
 
 /** Where a ledger's files stand in a data directory. */

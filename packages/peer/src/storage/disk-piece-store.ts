@@ -24,6 +24,7 @@ import {
   type OpenIncomingFile,
   type WrittenPiece
 } from './incoming-file.ts'
+import { measureFiles } from './measure-files.ts'
 import { aboveFloor, chooseDirectory, PieceDirectory } from './piece-directory.ts'
 import {
   checkFile,
@@ -50,6 +51,7 @@ import { reconcilePieces } from './piece-reconcile.ts'
 import {
   type BlockPosition,
   type DamageReason,
+  type FileUsage,
   FLOOR_DEFAULT,
   LEASE_MS_DEFAULT,
   type NoSpace,
@@ -342,6 +344,10 @@ class DiskPieceStore implements PieceStore {
     return Array.from(leases, ([dealId, lease]) => ({ dealId, ...lease }))
   }
 
+  measure(): Promise<FileUsage> {
+    return measureFiles(this.#files, this.#directories)
+  }
+
   usage(): PieceStoreUsage {
     const { capacityBytes } = this.#options
     let [usedBytes, suspendedBytes, reservedBytes] = [0, 0, 0]
@@ -349,9 +355,14 @@ class DiskPieceStore implements PieceStore {
       usedBytes += directory.usedBytes
       suspendedBytes += directory.suspendedBytes
     }
-    for (const { neededBytes } of this.#writers.values()) reservedBytes += neededBytes
+    let unwrittenBytes = 0
+    for (const [writer, { neededBytes }] of this.#writers) {
+      reservedBytes += neededBytes
+      unwrittenBytes += Math.max(0, neededBytes - writer.positionBytes)
+    }
     const freeBytes = Math.max(0, capacityBytes - usedBytes - reservedBytes - suspendedBytes)
-    return { capacityBytes, usedBytes, reservedBytes, suspendedBytes, leasedBytes: this.#leasedBytes, freeBytes }
+    const leasedBytes = this.#leasedBytes
+    return { capacityBytes, usedBytes, reservedBytes, unwrittenBytes, suspendedBytes, leasedBytes, freeBytes }
   }
 
   async #reconcile({ signal, onProgress }: StartOptions): Promise<void> {

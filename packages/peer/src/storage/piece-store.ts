@@ -142,11 +142,23 @@ export interface PieceStoreUsage {
   readonly usedBytes: number
   /** Promised to writers that are open. */
   readonly reservedBytes: number
+  /** The part of `reservedBytes` that is not on the disk yet. */
+  readonly unwrittenBytes: number
   /** Uploads that broke off and may go on. */
   readonly suspendedBytes: number
   /** The part of `usedBytes` that no deal needs. */
   readonly leasedBytes: number
   readonly freeBytes: number
+}
+
+/** Sizes of the files in a store's directories, as the disk says. */
+export interface FileUsage {
+  readonly pieceBytes: number
+  readonly layerBytes: number
+  /** On their way in, or broken off there. */
+  readonly incomingBytes: number
+  readonly damagedBytes: number
+  readonly otherBytes: number
 }
 
 /** Raw bytes that no order covers, under one deal: leased, broken off, or on their way. */
@@ -227,6 +239,8 @@ export interface PieceStore extends AsyncDisposable {
   /** Resolves when all blocks are indexed that were to be when it was called. */
   indexed(): Promise<void>
   leases(): StoreLease[]
+  /** Asks the disk what the files of the store come to. */
+  measure(): Promise<FileUsage>
   usage(): PieceStoreUsage
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createFallbackSource, hashState, verifySeenReceipt } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CLIENT, PROVIDER, STRANGER, TestNetwork, TOOLS } from '../../../core/test/ledger/network-fixture.ts'
+import { createDurableFollower } from '../../src/ledger/durable-follower.ts'
 import { formatSegmentName } from '../../src/ledger/segment-log-format.ts'
 import { wasmSignatureVerifier } from '../../src/ledger/wasm-signatures.ts'
 import { failingFileSystem, systemError } from '../failing-file-system.ts'
@@ -136,12 +137,12 @@ describe('a durable follower', () => {
 })
 
 async function openOn(disk: Awaited<ReturnType<typeof openTestFiles>>) {
-  const { createDurableFollower } = await import('../../src/ledger/durable-follower.ts')
   const damage: unknown[] = []
   const follower = await createDurableFollower({
     files: disk.files,
     parameters: network.parameters,
-    sources: () => ({ followed: source, host: source }),
+    source,
+    host: source,
     tools,
     clock: hosting.clock,
     signer: STRANGER,
@@ -176,7 +177,7 @@ describe('what is passed on', () => {
 
   it('is not waited for longer than whoever asked would wait', async () => {
     const never = { ...source, submit: (_: unknown, during?: AbortSignal) => untilAborted(during!) }
-    const { follower } = await startFollower({ sources: () => ({ followed: source, host: never }) })
+    const { follower } = await startFollower({ host: never })
     const submitted = follower.served.submit(transfer(0), { signal })
     submitted.catch(() => undefined)
     await hosting.clock.advanceTo(hosting.clock.now() + 10_000)

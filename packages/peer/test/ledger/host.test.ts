@@ -485,8 +485,8 @@ async function openCrowdedHost(deals: number) {
         client: CLIENT.address,
         ...network.validity(),
         dealId: index + 1,
-        root: rootOf('object'),
         pieces,
+        labels: pieces.map(() => rootOf('object').bytes),
         deposit: 0n
       },
       signature: ofClient,

@@ -22,11 +22,11 @@ export function sourceOf(host: LedgerHost): LedgerSource & { isReachable: boolea
   const source = {
     isReachable: true,
     asked: [] as number[],
-    async entries(from: number, signal: AbortSignal) {
+    async entries(from: number, signal: AbortSignal, isWaiting = true) {
       expectReachable()
       source.asked.push(from)
       if (from > host.length) throw new CoreError('LOG_INVALID', 'the host has lost entries that it gave out before')
-      const answer = await host.entries(from, 10_000, signal)
+      const answer = await host.entries(from, isWaiting ? 10_000 : 0, signal)
       expectReachable()
       return { ...answer, head: host.headExchange.latest() }
     },
@@ -54,7 +54,8 @@ export async function openTestFollower(
   const follower = await createDurableFollower({
     files: opened.files,
     parameters: PARAMETERS,
-    sources: () => ({ followed: source, host: source }),
+    source,
+    host: source,
     tools: TOOLS,
     clock,
     signer: STRANGER,

@@ -147,13 +147,13 @@ it('a reader who follows nothing is told who holds an object', async () => {
   for (const command of [network.ask(PROVIDER), network.dealOrder(PROVIDER), network.piecesOrder(1, [piece])])
     expect(await served.host.submit(command)).toMatchObject({ ok: true })
   const connection = await openConnection()
-  expect(await findReplicas(connection, rootOf('object'))).toMatchObject([{ dealId: 1, provider: PROVIDER.address }])
-  expect(await findReplicas(connection, rootOf('another'))).toEqual([])
+  expect(await findReplicas(connection, rootOf('object').bytes)).toMatchObject([{ dealId: 1, provider: PROVIDER.address }])
+  expect(await findReplicas(connection, rootOf('another').bytes)).toEqual([])
 })
 
 it('a reader of another network is refused', async () => {
   const connection = { ...(await openConnection()), networkId: new Uint8Array(32) }
-  await expect(findReplicas(connection, rootOf('object'))).rejects.toMatchObject({ code: 'LEDGER_UNREACHABLE' })
+  await expect(findReplicas(connection, rootOf('object').bytes)).rejects.toMatchObject({ code: 'LEDGER_UNREACHABLE' })
 })
 
 it('an end of the service ends those who wait for entries', async () => {

@@ -2,7 +2,7 @@ import type { AppliedListener, Ledger } from '@holdfast/core'
 import type { CID } from 'multiformats/cid'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { pieceOf, type TestPiece } from '../../../core/test/ledger/memory-pieces.ts'
-import { OTHER_PROVIDER, PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
+import { CLIENT, OTHER_PROVIDER, PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import { createPieceKeeper, type PieceKeeper } from '../../src/provider/keep-pieces.ts'
 import { openTestStore, storePiece, type TestStore } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
@@ -88,10 +88,57 @@ it('a deal that ended lets its pieces go, and one that still gives notice does n
   expect(await dealsOf(PIECE.cid)).toEqual([String(deal.id)])
   const { endsAfterRound } = network.state.deals.get(deal.id)!
   network.voidRounds(endsAfterRound)
-  await network.openRounds(2)
+  await network.openRound()
   expect(network.state.deals.get(deal.id)!.status).toBe('ended')
   await later.stop()
   expect(await dealsOf(PIECE.cid)).toEqual([])
+})
+
+/** Removes the first piece of a deal and opens the rounds that may still challenge it. */
+async function removeFirst(dealId: number): Promise<void> {
+  await network.take(network.removePieces(CLIENT, dealId, [0]))
+  const { untilOpening } = network.state.deals.get(dealId)!.pieces[0]!
+  while (network.state.openings <= untilOpening!) {
+    expect(await dealsOf(PIECE.cid)).toEqual([String(dealId)])
+    await network.openRound()
+  }
+}
+
+it('a piece that its client removed stays until no round can challenge it, and goes then', async () => {
+  await storeAll(PIECE, OTHER)
+  const { deal } = await network.openDealWithPieces({ pieces: [PIECE, OTHER] })
+  const keeper = createKeeper()
+  await keeper.start()
+  await network.openRounds(2)
+  await removeFirst(deal.id)
+  await keeper.stop()
+  expect(await store.has(PIECE.cid)).toBe(false)
+  expect(await dealsOf(OTHER.cid)).toEqual([String(deal.id)])
+})
+
+it('a removal that a peer slept through is made up for at its start', async () => {
+  await storeAll(PIECE, OTHER)
+  const { deal } = await network.openDealWithPieces({ pieces: [PIECE, OTHER] })
+  const keeper = createKeeper()
+  await keeper.start()
+  await keeper.stop()
+  await removeFirst(deal.id)
+  expect(await store.has(PIECE.cid)).toBe(true)
+  await createKeeper().start()
+  expect(await store.has(PIECE.cid)).toBe(false)
+  expect(await store.has(OTHER.cid)).toBe(true)
+})
+
+it('a removed piece that another deal pays for stays', async () => {
+  await storeAll(PIECE, OTHER)
+  const { deal } = await network.openDealWithPieces({ pieces: [PIECE, OTHER] })
+  const { deal: other } = await network.openDealWithPieces({ pieces: [PIECE] })
+  const keeper = createKeeper()
+  await keeper.start()
+  await network.take(network.removePieces(CLIENT, deal.id, [0]))
+  await network.openRounds(3)
+  await keeper.stop()
+  expect(await dealsOf(PIECE.cid)).toEqual([String(other.id)])
 })
 
 it('a start keeps what a live deal pays for, and lets go what none does', async () => {

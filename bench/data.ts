@@ -1,0 +1,299 @@
+/**
+ * Speed of the data path beside programs that do the same, or less: import, transfer, put, get, ranges, memory.
+ *
+ * Every contender has a process of its own (data/measured-process.ts), so that CPU and memory are its own. Providers
+ * are those of a devnet: whole peers, as `holdfast start` runs them.
+ */
+import { mkdir, mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Devnet, startDevnet } from '@holdfast/peer/devnet'
+import { hasBenchPeers } from './data/bench-peers.ts'
+import { compareRuns, type Run, type Runner } from './data/compare-runs.ts'
+import { type MeasuredProcess, startProcess, type Usage, usageOf } from './data/measured-process.ts'
+import { type BenchOptions, MB, MIB, type Row, type Suite, seededBytes } from './harness.ts'
+
+export const dataSuite: Suite = {
+  name: 'data',
+  async *rows(options) {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-'))
+    try {
+      const bench = await openBench(folder, options)
+      yield* importing(bench)
+      await using network = await openNetwork(bench)
+      const transfers = await transferring(bench, network)
+      yield* transfers
+      yield* reading(bench, network)
+      yield* putting(bench, network, transfers[0]!)
+      yield* memory(bench, network)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
+}
+
+interface Bench {
+  readonly folder: string
+  readonly quick: boolean
+  readonly turns: number
+  /** The files: of import and put; of what is slower; of warming up. */
+  readonly large: BenchFile
+  readonly middle: BenchFile
+  readonly small: BenchFile
+}
+
+interface BenchFile {
+  readonly path: string
+  readonly sizeBytes: number
+}
+
+async function openBench(folder: string, { quick }: BenchOptions): Promise<Bench> {
+  const large = await writeBenchFile(folder, 'large', quick ? 8 * MIB : 1024 * MIB)
+  const middle = await writeBenchFile(folder, 'middle', quick ? 4 * MIB : 256 * MIB)
+  const small = await writeBenchFile(folder, 'small', quick ? MIB : 64 * MIB)
+  return { folder, quick, turns: quick ? 1 : 3, large, middle, small }
+}
+
+/** Bytes that look like chance, each MiB another. */
+async function writeBenchFile(folder: string, name: string, sizeBytes: number): Promise<BenchFile> {
+  const path = join(folder, name)
+  await using file = await open(path, 'w')
+  const chunk = seededBytes(MIB, sizeBytes)
+  for (let offset = 0; offset < sizeBytes; offset += MIB) {
+    new DataView(chunk.buffer).setUint32(0, offset / MIB)
+    await file.write(chunk, 0, MIB, offset)
+  }
+  return { path, sizeBytes }
+}
+
+/** Runs `measure` between two looks at the processes that take part. */
+async function measured(processes: ReadonlyArray<() => Promise<Usage>>, measure: () => Promise<number>): Promise<Run> {
+  const look = () => Promise.all(processes.map(usage => usage()))
+  const before = await look()
+  const seconds = await measure()
+  const after = await look()
+  return {
+    seconds,
+    cpuSeconds: after.reduce((sum, { cpuSeconds }, i) => sum + cpuSeconds - before[i]!.cpuSeconds, 0),
+    rssMiB: Math.max(...after.map(({ rssMiB }) => rssMiB))
+  }
+}
+
+async function* importing(bench: Bench): AsyncIterable<Row> {
+  const importer = (name: string, file = bench.large): Runner => ({
+    name,
+    work: file.sizeBytes / MB,
+    async run() {
+      await using child = await startProcess(name)
+      await child.call('run', { path: bench.small.path })
+      return await measured([child.usage], () => child.call('run', { path: file.path }))
+    }
+  })
+  const { turns } = bench
+  const figures = { unit: 'MB/s', figure: 'rate', turns } as const
+  const peers = [importer('import-helia'), ...(hasBenchPeers() ? [importer('import-ipfs-car')] : [])]
+  yield* await compareRuns({ row: 'import', ...figures, ours: importer('import'), peers })
+  if (hasBenchPeers()) {
+    // Half a minute for a GiB: one turn of a quarter says enough.
+    const slow = [importer('import-ipfs-car-commitment', bench.middle)]
+    yield* await compareRuns({ row: 'import', ...figures, turns: 1, ours: importer('import'), peers: slow })
+  }
+  for (const row of ['import-private', 'import-private-3'])
+    yield* await compareRuns({ row, ...figures, ours: importer(row), peers: [importer('import')] })
+}
+
+interface BenchNetwork extends AsyncDisposable {
+  readonly devnet: Devnet
+  readonly client: MeasuredProcess
+  /** Of the public file that everybody reads. */
+  readonly root: string
+  readonly usages: ReadonlyArray<() => Promise<Usage>>
+}
+
+/** One provider and one client, and a file stored. */
+async function openNetwork(bench: Bench): Promise<BenchNetwork> {
+  await using starting = new AsyncDisposableStack()
+  const directory = join(bench.folder, 'devnet')
+  await mkdir(directory)
+  const devnet = starting.use(
+    await startDevnet({ directory, providers: 3, roundMs: 3000, allocate: Array(3).fill('32GiB') })
+  )
+  const client = starting.use(await startProcess('holdfast-client'))
+  await client.call('open', { network: devnet.networkFile, key: devnet.clientKeyFile })
+  const { root } = await client.call<{ root: string }>('put', { path: bench.large.path, replicas: 1 })
+  const usages = [client.usage, ...devnet.providers.map(provider => () => usageOf(devnet.processOf(provider).pid))]
+  const life = starting.move()
+  return { devnet, client, root, usages, [Symbol.asyncDispose]: () => life.disposeAsync() }
+}
+
+async function transferring(bench: Bench, { client, usages }: BenchNetwork): Promise<Row[]> {
+  const { middle, turns } = bench
+  let run = 0
+  const ours: Runner = {
+    name: 'transfer',
+    work: middle.sizeBytes / MB,
+    async run() {
+      run += 1
+      const { path } = await writeBenchFile(bench.folder, `transfer-${run}`, middle.sizeBytes - run * MIB)
+      return await measured(usages, () => client.call('transfer', { path }))
+    }
+  }
+  const peers = [rawStream('raw-libp2p', 'raw-ours', middle), rawStream('libp2p-noise', 'raw-noise', middle)]
+  peers.push(bitswap(bench))
+  if (hasBenchPeers()) peers.push(hypercore(bench))
+  await client.call('transfer', { path: bench.small.path })
+  return compareRuns({ row: 'transfer', unit: 'MB/s', figure: 'rate', turns, ours, peers })
+}
+
+function rawStream(name: string, task: string, { path, sizeBytes }: BenchFile): Runner {
+  return {
+    name,
+    work: sizeBytes / MB,
+    async run() {
+      await using server = await startProcess(task)
+      await using client = await startProcess(task)
+      const [address] = await server.call<string[]>('addresses')
+      await client.call('send', { address, path })
+      return await measured([server.usage, client.usage], () => client.call('send', { address, path }))
+    }
+  }
+}
+
+function bitswap({ folder, middle }: Bench): Runner {
+  return {
+    name: 'helia-bitswap',
+    work: middle.sizeBytes / MB,
+    async run() {
+      await using provider = await startProcess('bitswap-provider')
+      await using reader = await startProcess('bitswap-reader')
+      const own = await mkdtemp(join(folder, 'bitswap-'))
+      const added = await provider.call<{ root: string; addresses: string[] }>('add', {
+        path: middle.path,
+        folder: own
+      })
+      return await measured([provider.usage, reader.usage], () =>
+        reader.call('cat', { root: added.root, address: added.addresses[0] })
+      )
+    }
+  }
+}
+
+function hypercore({ folder, middle }: Bench): Runner {
+  return {
+    name: 'hypercore',
+    work: middle.sizeBytes / MB,
+    async run() {
+      await using provider = await startProcess('hypercore-provider')
+      await using reader = await startProcess('hypercore-reader')
+      const own = await mkdtemp(join(folder, 'hypercore-'))
+      const added = await provider.call<object>('add', { path: middle.path, folder: join(own, 'from') })
+      return await measured([provider.usage, reader.usage], () =>
+        reader.call('fetch', { ...added, folder: join(own, 'to') })
+      )
+    }
+  }
+}
+
+async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): AsyncIterable<Row> {
+  const { large, turns, folder } = bench
+  const ours: Runner = {
+    name: 'get',
+    work: large.sizeBytes / MB,
+    run: () => measured(usages, async () => (await client.call<{ seconds: number }>('read', { root })).seconds)
+  }
+  await using disk = await startProcess('cat-from-disk')
+  const blocks = join(folder, 'cat')
+  await mkdir(blocks)
+  const added = await disk.call<{ root: string }>('add', { path: large.path, folder: blocks })
+  const cat: Runner = {
+    name: 'unixfs.cat',
+    work: large.sizeBytes / MB,
+    run: () => measured([disk.usage], () => disk.call('cat', { root: added.root, folder: blocks }))
+  }
+  await ours.run()
+  yield* await compareRuns({ row: 'get', unit: 'MB/s', figure: 'rate', turns, ours, peers: [bitswap(bench), cat] })
+  yield* ranges(bench, { client, root, usages })
+}
+
+/** What comes first of 64 KiB in the middle of the file: on an open connection, and with the handshake. */
+async function* ranges(
+  { large, quick }: Bench,
+  { client, root, usages }: Pick<BenchNetwork, 'client' | 'root' | 'usages'>
+): AsyncIterable<Row> {
+  const range = { offset: large.sizeBytes / 2 + 1000, length: 64 * 1024 }
+  const ours = (isCold: boolean): Runner => ({
+    name: 'read',
+    work: 1,
+    run: () =>
+      measured(usages, async () => {
+        if (isCold) await client.call('hangUp')
+        return (await client.call<{ firstByteSeconds: number }>('read', { root, ...range })).firstByteSeconds
+      })
+  })
+  await using server = await startProcess('http-server')
+  const port = await server.call<number>('serve', { path: large.path })
+  const http: Runner = {
+    name: 'http-range',
+    work: 1,
+    run: () => measured([server.usage], () => firstByteByHttp(port, range))
+  }
+  const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 15, peers: [http] } as const
+  yield* await compareRuns({ row: 'range-first-byte-warm', ...figures, ours: ours(false) })
+  yield* await compareRuns({ row: 'range-first-byte-cold', ...figures, ours: ours(true) })
+}
+
+async function firstByteByHttp(port: number, { offset, length }: { offset: number; length: number }): Promise<number> {
+  const before = performance.now()
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    headers: { range: `bytes=${offset}-${offset + length - 1}` }
+  })
+  const reader = response.body!.getReader()
+  await reader.read()
+  const seconds = (performance.now() - before) / 1000
+  await reader.cancel()
+  return seconds
+}
+
+/** The whole of `put`, ledger included, beside the transfer alone: three times the bytes of one replica. */
+async function* putting(bench: Bench, { client, usages }: BenchNetwork, transfer: Row): AsyncIterable<Row> {
+  const sizeBytes = bench.large.sizeBytes - MIB
+  const { path } = await writeBenchFile(bench.folder, 'put', sizeBytes)
+  const run = await measured(
+    usages,
+    async () => (await client.call<{ seconds: number }>('put', { path, replicas: 3 })).seconds
+  )
+  const value = sizeBytes / MB / run.seconds
+  const { cpuSeconds, rssMiB } = run
+  const peerValue = transfer.value
+  yield { row: 'put-3', value, unit: 'MB/s', peer: 'transfer', peerValue, ratio: value / peerValue, cpuSeconds, rssMiB }
+}
+
+/** Peaks of client and provider after a file, and after one four times as large. */
+async function* memory(bench: Bench, { devnet }: BenchNetwork): AsyncIterable<Row> {
+  const peak = async (sizeBytes: number) => {
+    const { path } = await writeBenchFile(bench.folder, `memory-${sizeBytes}`, sizeBytes)
+    await using client = await startProcess('holdfast-client')
+    await client.call('open', { network: devnet.networkFile, key: devnet.clientKeyFile })
+    const { cpuSeconds } = await measured([client.usage], async () => {
+      await client.call('put', { path, replicas: 1 })
+      return 0
+    })
+    await rm(path)
+    const providers = await devnet.peakRssMiB()
+    const provider = Math.max(...devnet.providers.map(({ name }) => providers[name] ?? 0))
+    return { client: (await client.usage()).rssMiB, provider, cpuSeconds }
+  }
+  const unit = bench.large.sizeBytes + 2 * MIB
+  const [one, four] = [await peak(unit), await peak(4 * unit)]
+  for (const who of ['client', 'provider'] as const)
+    yield {
+      row: `rss-${who}`,
+      value: four[who],
+      unit: 'MiB',
+      peer: 'a quarter of the bytes',
+      peerValue: one[who],
+      ratio: one[who] / four[who],
+      cpuSeconds: four.cpuSeconds,
+      rssMiB: four[who]
+    }
+}

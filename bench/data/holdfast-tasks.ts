@@ -1,0 +1,141 @@
+/** The client of a devnet, in a process of its own; the providers are the real ones, in theirs. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import {
+  asksInForce,
+  createBlockFetcher,
+  type Ledger,
+  newestAskOf,
+  parsePeerAddresses,
+  readBytes,
+  storePiece,
+  upload
+} from '@holdfast/core'
+import {
+  type Client,
+  createClient,
+  createHashingThreads,
+  createNode,
+  loadKey,
+  nodePieceCiphers,
+  type PeerNode,
+  stageObject
+} from '@holdfast/peer'
+import { loadNativeNodeHasher } from '@holdfast/proofs/native'
+import { CID } from 'multiformats/cid'
+import type { Task } from './measured-process.ts'
+
+interface Opened {
+  readonly client: Client
+  readonly ledger: Ledger
+  /** A node beside the client's: what the rows time is one protocol, not the client's choices. */
+  readonly node: PeerNode
+}
+
+export const holdfastClient: Task = async () => {
+  const nodeHasher = await loadNativeNodeHasher()
+  const random = (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
+  const components = {
+    nodeHasher,
+    createHasher: createHashingThreads({ count: 2 }).createHasher,
+    ciphers: nodePieceCiphers,
+    random
+  }
+  let opened: Opened | undefined
+
+  const state = () => {
+    if (opened === undefined) throw new Error('open comes first')
+    return opened
+  }
+
+  /** The first deal of this client, with the addresses of its provider. */
+  function firstDeal({ ledger, client }: Opened) {
+    const deal = [...ledger.state.deals.values()].find(one => one.client === client.address)
+    const ask = deal === undefined ? undefined : newestAskOf(ledger.state, deal.provider)
+    if (deal === undefined || ask === undefined) throw new Error('no deal to store under')
+    return { dealId: deal.id, provider: deal.provider, addresses: ask.addresses }
+  }
+
+  return {
+    async open({ network, key }: { network: string; key: string }) {
+      const client = await createClient({ network, key })
+      const node = await createNode({ privateKey: (await loadKey(key)).raw, listen: [] })
+      await node.start()
+      const ledger = await client.ledger()
+      await untilAsked(ledger)
+      opened = { client, ledger, node }
+    },
+
+    /** Stores a file publicly; the whole of `put`. */
+    async put({ path, replicas }: { path: string; replicas: number }) {
+      const before = performance.now()
+      const { root } = await state().client.put(path, { replicas })
+      return { root: `${root}`, seconds: (performance.now() - before) / 1000 }
+    },
+
+    /** Uploads one packed piece to a provider that syncs it and computes its commitment; packing is not timed. */
+    async transfer({ path }: { path: string }) {
+      const { ledger, node } = state()
+      const { dealId, addresses } = firstDeal(state())
+      const stagingDirectory = await mkdtemp(join(dirname(path), 'staged-'))
+      try {
+        await using object = await stageObject(path, components, { encrypt: false, stagingDirectory })
+        const piece = object.replica(0)[0]!
+        const before = performance.now()
+        const answer = await upload(
+          node.libp2p,
+          parsePeerAddresses(addresses),
+          storePiece,
+          { dealId, sizeBytes: piece.rawSize },
+          offset => piece.read(offset),
+          { networkId: ledger.state.networkId }
+        )
+        const seconds = (performance.now() - before) / 1000
+        if (answer.kind !== 'answer' || !answer.value.cid.equals(piece.cid))
+          throw new Error(`the piece was not stored: ${JSON.stringify(answer)}`)
+        return seconds
+      } finally {
+        await rm(stagingDirectory, { recursive: true })
+      }
+    },
+
+    /** Reads a file, or a range of it, every block checked; what comes goes nowhere. */
+    async read({ root, offset = 0, length }: { root: string; offset?: number; length?: number }) {
+      const { ledger, node } = state()
+      const { provider, addresses } = firstDeal(state())
+      const fetchBlocks = createBlockFetcher({
+        node: node.libp2p,
+        networkId: ledger.state.networkId,
+        providers: [{ provider, addresses }]
+      })
+      const before = performance.now()
+      let firstByteSeconds: number | undefined
+      for await (const _ of readBytes({ root: CID.parse(root), fetchBlocks, offset, ...(length && { length }) }))
+        firstByteSeconds ??= (performance.now() - before) / 1000
+      return { firstByteSeconds: firstByteSeconds ?? 0, seconds: (performance.now() - before) / 1000 }
+    },
+
+    /** The next request is the first of a connection. */
+    async hangUp() {
+      const { node } = state()
+      await Promise.all(node.libp2p.getConnections().map(connection => connection.close()))
+    },
+
+    async close() {
+      await opened?.client.stop()
+      await opened?.node.stop()
+    }
+  }
+}
+
+/** A new provider's ask counts from the next round on. */
+async function untilAsked(ledger: Ledger): Promise<void> {
+  const isAsked = () => !asksInForce(ledger.state).next().done
+  if (isAsked()) return
+  const asked = Promise.withResolvers<void>()
+  const end = ledger.subscribe(() => {
+    if (isAsked()) asked.resolve()
+  })
+  await asked.promise.finally(end)
+}
