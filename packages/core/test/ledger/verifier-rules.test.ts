@@ -88,6 +88,27 @@ describe('a stake that is taken back', () => {
     expectAllCredits(network.state)
   })
 
+  it('stays until a demand is over that ages more slowly, because its rounds close late', async () => {
+    const stored = await network.openDealWithPieces()
+    await network.openRounds(2)
+    const rounds = new AttestedRounds(network, [stored])
+    const [liar] = rounds.verifiersOf(1) as [Signer]
+    await network.take(unstake(3n * UNIT, liar))
+    await rounds.attestAll(verifier => (verifier === liar ? 'blind pass' : 'honest'))
+    await network.openRounds(6)
+    await network.take(rounds.demand(CLIENT, liar, 2, 1))
+    for (let late = 0; late < 6; late += 1) {
+      network.voidRounds(network.state.round + 1)
+      await network.openRound()
+    }
+    expect(network.state.openings).toBeGreaterThan(recordOf(liar)!.leaving[0]!.releaseOpening)
+    const free = network.freeOf(liar)
+    const closed = [...(await network.openRound()), ...(await network.openRound()), ...(await network.openRound())]
+    expect(closed).toContainEqual(expect.objectContaining({ kind: 'refuted', verifier: liar.address, lost: UNIT }))
+    expect(network.freeOf(liar)).toBe(free + 2n * UNIT - penaltiesOf(liar))
+    expectAllCredits(network.state)
+  })
+
   /** What a verifier lost because its places were drawn once more after it left, and it was silent then. */
   function penaltiesOf({ address }: Signer): bigint {
     return network.applied
