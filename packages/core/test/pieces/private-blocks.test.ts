@@ -17,6 +17,8 @@ const TREE = [
   symlink('notes/link', 'a'),
   file('nothing')
 ]
+/** Enough for what does not depend on size. */
+const LITTLE = [file('large', noise(300_000)), file('notes', text('a'))]
 const SMALL = { pieceSizeBytesMax: PRIVATE_PIECE_SIZE_LIMIT_BYTES_MIN + 500_000 }
 
 describe('a private object', () => {
@@ -65,9 +67,9 @@ describe('a private object', () => {
 
   it('is encrypted the same way again from the same secret, and otherwise from another one', async () => {
     const [first, again, other] = await Promise.all([
-      packPrivateTree(TREE),
-      packPrivateTree(TREE),
-      packPrivateTree(TREE, { secret: noise(32) })
+      packPrivateTree(LITTLE),
+      packPrivateTree(LITTLE),
+      packPrivateTree(LITTLE, { secret: noise(32) })
     ])
     expectSame(again.inner[0]!, first.inner[0]!)
     expect(other.inner[0]!.length).toBe(first.inner[0]!.length)
@@ -77,7 +79,7 @@ describe('a private object', () => {
   })
 
   it('commits to every replica while it is packed', async () => {
-    const fixture = await packPrivateTree(TREE, { ...SMALL, replicaCount: 3 })
+    const fixture = await packPrivateTree(LITTLE, { replicaCount: 3 })
     const all = new Set<string>()
     for (const [piece, { cids }] of fixture.content.pieces.entries()) {
       expect(cids.length).toBe(3)
@@ -92,7 +94,7 @@ describe('a private object', () => {
   })
 
   it('is one piece for all replicas when these are to be identical', async () => {
-    const { content, inner } = await packPrivateTree(TREE, { layout: 'identical', replicaCount: 3 })
+    const { content, inner } = await packPrivateTree(LITTLE, { layout: 'identical', replicaCount: 3 })
     const hasher = createPieceHasher({ nodeHasher: portableNodeHasher })
     hasher.update(inner[0]!)
     const { cid } = hasher.digest()
