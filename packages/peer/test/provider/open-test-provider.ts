@@ -25,7 +25,11 @@ export interface TestProvider extends TestStore {
 export async function openTestProvider(
   path: string,
   network: TestNetwork,
-  { name = 'provider one', ...storeOptions }: { name?: string } & Partial<PieceStoreOptions> = {}
+  {
+    name = 'provider one',
+    budget = createTransferBudget(),
+    ...storeOptions
+  }: { name?: string; budget?: TransferBudget } & Partial<PieceStoreOptions> = {}
 ): Promise<TestProvider> {
   await using starting = new AsyncDisposableStack()
   const { clock, ledger } = network
@@ -34,7 +38,6 @@ export async function openTestProvider(
   const { store } = opened
   const signer = actorOf(name)
   const errors: unknown[] = []
-  const budget = createTransferBudget()
   const prover = starting.use(
     createProver({
       ledger,
