@@ -2,6 +2,7 @@
 /** `holdfast`: the program's commands. Each is declared in a file of its own; this one only lists them. */
 import { Command, CommanderError } from 'commander'
 import { systemCodeOf } from '../error.ts'
+import { creditsCommand } from './credits-command.ts'
 import { devnetCommand } from './devnet-command.ts'
 import { getCommand } from './get-command.ts'
 import { abortOnSignals, exitCodeOf, Interrupted } from './interrupt.ts'
@@ -44,7 +45,15 @@ const program = new Command('holdfast')
     'A decentralized storage network: store files on n providers, prove them every round, pay for what was proved.'
   )
   .exitOverride()
-for (const command of [devnetCommand, startCommand, putCommand, getCommand, ledgerCommand, storeCommand])
+for (const command of [
+  devnetCommand,
+  startCommand,
+  putCommand,
+  getCommand,
+  ledgerCommand,
+  creditsCommand,
+  storeCommand
+])
   program.addCommand(command(signal).exitOverride())
 
 try {
