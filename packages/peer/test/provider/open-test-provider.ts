@@ -1,4 +1,4 @@
-import { createProver, type Prover, portableSignatureVerifier } from '@holdfast/core'
+import { type Clock, createProver, type Prover, portableSignatureVerifier } from '@holdfast/core'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
 import { actorOf, type TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
@@ -28,8 +28,9 @@ export async function openTestProvider(
   {
     name = 'provider one',
     budget = createTransferBudget(),
+    wireClock,
     ...storeOptions
-  }: { name?: string; budget?: TransferBudget } & Partial<PieceStoreOptions> = {}
+  }: { name?: string; budget?: TransferBudget; wireClock?: Clock } & Partial<PieceStoreOptions> = {}
 ): Promise<TestProvider> {
   await using starting = new AsyncDisposableStack()
   const { clock, ledger } = network
@@ -67,7 +68,11 @@ export async function openTestProvider(
       budget,
       announced: () => node.addresses()
     },
-    { networkId: ledger.state.networkId, onError: error => errors.push(error) }
+    {
+      networkId: ledger.state.networkId,
+      onError: error => errors.push(error),
+      ...(wireClock !== undefined && { clock: wireClock })
+    }
   )
   const life = starting.move()
   return {
