@@ -110,6 +110,8 @@ export interface PutOptions extends PackOptions, Omit<StoreWishes, 'signal'> {
   readonly name?: string
   /** Default true: the account's list in the network remembers the reference. */
   readonly list?: boolean
+  /** Told what is about to be stored, and what it will cost; throwing here stores nothing. */
+  readonly onPacked?: (packed: { readonly object: StagedObject; readonly quote: StoreQuote }) => void
 }
 
 export interface PutResult {
@@ -318,11 +320,11 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     quote: async (object, wishes = {}) =>
       quoteStore({ ledger: await ledger(), signer, measurements: state.measurements }, complete(object, wishes)),
     store: async (object, wishes = {}) => storeObject(await paying(), complete(object, wishes)),
-    async put(source, { name = nameOf(source), list = true, ...wishes } = {}) {
+    async put(source, { name = nameOf(source), list = true, onPacked, ...wishes } = {}) {
       await paying()
       const replicaCount = wishes.replicas ?? REPLICAS_DEFAULT
       await using object = await client.pack(source, { replicaCount, ...wishes })
-      const replicas = await storeOrLeave(client, object, wishes, signer.address)
+      const replicas = await storeOrLeave(client, object, { ...wishes, onPacked })
       const reference = formatObjectName(object.reference ?? object.root)
       const entry = listEntry(name, object)
       const notListed = list
@@ -385,17 +387,17 @@ function nameOf(source: DiskSource): string {
 async function storeOrLeave(
   client: Client,
   object: StagedObject,
-  wishes: StoreWishes,
-  address: Address
+  { onPacked, ...wishes }: StoreWishes & Pick<PutOptions, 'onPacked'>
 ): Promise<readonly StoredReplica[]> {
   try {
+    if (onPacked !== undefined) onPacked({ object, quote: await client.quote(object, wishes) })
     return await client.store(object, wishes)
   } catch (error) {
     const { reference } = object
     if (reference === undefined) throw error
     const isIncomplete = error instanceof CoreError && error.code === 'STORE_INCOMPLETE'
     const { state } = await client.ledger()
-    if (isIncomplete || findObjectDeals(state, reference, address).length > 0) await object.leave()
+    if (isIncomplete || findObjectDeals(state, reference, client.address).length > 0) await object.leave()
     if (!isIncomplete) throw error
     const details = { ...error.details, reference: formatObjectName(reference) }
     throw new CoreError(error.code, error.message, details, { cause: error.cause })

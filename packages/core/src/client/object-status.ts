@@ -10,8 +10,8 @@ import { findObjectDeals, type ObjectDeal } from './object-deals.ts'
 import type { DealHistory, ProofHistory } from './proof-history.ts'
 
 const MONTH_MS = 30 * 24 * 60 * 60_000
-/** A deal that is funded for less is a problem while there is still time. */
-const LOW_FUNDS_MS = 7 * 24 * 60 * 60_000
+/** A deal that is funded for fewer is a problem while there is still time: a week, where a round is an hour. */
+const LOW_FUNDS_ROUNDS = 7 * 24
 
 export interface ReplicaStatus extends DealHistory {
   /** Which replica; 0 where replicas are identical. */
@@ -126,7 +126,7 @@ function replicaStatus(
 }
 
 function problemsOf(state: LedgerState, replica: ReplicaStatus, wholePieces: number): StatusProblem[] {
-  const { dealId, docketLeaves, dealStatus, pieces, fundedUntilMs, last } = replica
+  const { dealId, docketLeaves, dealStatus, pieces, last } = replica
   const problems: StatusProblem[] = []
   const add = (what: string, whatToDo: string) => problems.push({ dealId, what, whatToDo })
   if (pieces < wholePieces)
@@ -143,7 +143,7 @@ function problemsOf(state: LedgerState, replica: ReplicaStatus, wholePieces: num
       `ends after round ${replica.fundedUntilRound}`,
       'store the object again to have another replica before that, if you did not end it yourself'
     )
-  else if (fundedUntilMs - state.timeMs < LOW_FUNDS_MS)
+  else if (replica.fundedUntilRound - state.round < LOW_FUNDS_ROUNDS)
     add(`is funded until round ${replica.fundedUntilRound} only`, 'top it up')
   return problems
 }

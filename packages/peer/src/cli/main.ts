@@ -7,10 +7,16 @@ import { devnetCommand } from './devnet-command.ts'
 import { getCommand } from './get-command.ts'
 import { abortOnSignals, exitCodeOf, Interrupted } from './interrupt.ts'
 import { ledgerCommand } from './ledger-command.ts'
+import { listCommand } from './list-command.ts'
 import { printFailure } from './output.ts'
 import { putCommand } from './put-command.ts'
+import { quoteCommand } from './quote-command.ts'
+import { referenceCommand } from './reference-command.ts'
+import { removeCommand } from './remove-command.ts'
 import { startCommand } from './start-command.ts'
+import { statusCommand } from './status-command.ts'
 import { storeCommand } from './store-command.ts'
+import { topUpCommand } from './top-up-command.ts'
 
 /** A command was given something that it cannot work with; nothing was done. */
 const EXIT_USAGE = 2
@@ -21,6 +27,11 @@ const USAGE_CODES = new Set([
   'PATH_NOT_A_FILE',
   'NOTHING_TO_STORE',
   'CID_INVALID',
+  'REFERENCE_INVALID',
+  'RECIPIENT_INVALID',
+  'NOT_A_FILE',
+  'PATH_NOT_FOUND',
+  'CAR_INVALID',
   'UNSAFE_NAME',
   'OPTION_INVALID',
   'NETWORK_MISSING',
@@ -50,6 +61,12 @@ for (const command of [
   startCommand,
   putCommand,
   getCommand,
+  quoteCommand,
+  listCommand,
+  statusCommand,
+  removeCommand,
+  topUpCommand,
+  referenceCommand,
   ledgerCommand,
   creditsCommand,
   storeCommand
