@@ -74,7 +74,7 @@ export function stagingFailed(path: string, cause: unknown): PeerError {
   const what = code === 'ENOSPC' ? `The disk of ${path} is full` : `${path} cannot be written (${code})`
   return new PeerError(
     'STAGING_FAILED',
-    `${what}: pieces wait there while they are stored; set TMPDIR to a directory with room for the whole object.`,
+    `${what}: pieces wait there while they are stored; name a state directory (--state) on a disk with room for the whole object.`,
     { path },
     { cause }
   )

@@ -108,7 +108,7 @@ class DiskPieceStore implements PieceStore {
   #failure: PeerError | undefined
   /** Changes to names and records, one at a time. */
   #turn: Promise<unknown> = Promise.resolve()
-  /** Openings of writers, one at a time: two streams may bring the same upload. */
+  /** Reservations of writers, one at a time: two streams may bring the same upload, or want the last bytes. */
   #opening: Promise<unknown> = Promise.resolve()
   /** Blocks of one piece after the other. */
   #indexing: Promise<unknown> = Promise.resolve()
@@ -149,12 +149,16 @@ class DiskPieceStore implements PieceStore {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1 || sizeBytes > PIECE_SIZE_BYTES_MAX) {
       throw new RangeError(`expected a size of 1 to ${PIECE_SIZE_BYTES_MAX} bytes, got ${sizeBytes}`)
     }
-    const received = this.#opening.then(() => this.#receive(request))
-    this.#opening = received.catch(() => undefined)
-    return received
+    const reserving = this.#opening.then(() => this.#reserve(request))
+    this.#opening = reserving.catch(() => undefined)
+    const reserved = await reserving
+    if (!('open' in reserved)) return reserved
+    await reserved.open()
+    return { ok: true, writer: reserved }
   }
 
-  async #receive({ sizeBytes, dealId = '', uploadId }: ReceiveRequest): Promise<Received> {
+  /** Promises room to a writer, which is not open yet. */
+  async #reserve({ sizeBytes, dealId = '', uploadId }: ReceiveRequest): Promise<Received | DiskPieceWriter> {
     this.#assertUsable()
     const upload = uploadId === undefined ? undefined : { dealId, sizeBytes, uploadId }
     const name = upload === undefined ? randomUUID() : nameOfUpload(upload)
@@ -170,8 +174,7 @@ class DiskPieceStore implements PieceStore {
     const entry = { directory: room.directory, neededBytes: storedBytes, rawSize: sizeBytes, dealId, name }
     const writer = this.#createWriter(entry, upload, resumeAtBytes)
     this.#writers.set(writer, entry)
-    await writer.open()
-    return { ok: true, writer }
+    return writer
   }
 
   #createWriter(entry: OpenWriter, upload: UploadTerms | undefined, resumeAtBytes: number): DiskPieceWriter {
