@@ -12,7 +12,8 @@ export const AMOUNT_MAX = 2n ** 128n - 1n
 
 /** An amount in attoFIL-style units, 1 credit = 10^18. */
 export const amountSchema = z.codec(
-  z.string().regex(/^(0|[1-9][0-9]{0,38})$/, 'a decimal amount'),
+  // Ends the parsing: refinements of what holds an amount must not meet one that is still text.
+  z.string().regex(/^(0|[1-9][0-9]{0,38})$/, { error: 'a decimal amount', abort: true }),
   z.bigint().max(AMOUNT_MAX),
   {
     decode: text => BigInt(text),

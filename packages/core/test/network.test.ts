@@ -52,6 +52,12 @@ describe('a network description', () => {
         description.parameters.accounts[0].amount = '1'
       },
       description => {
+        description.parameters.accounts[0].amount = 'much'
+      },
+      description => {
+        description.parameters.money.stakeUnit = '0x10'
+      },
+      description => {
         description.parameters.host = STRANGER.address
       },
       description => {

@@ -213,11 +213,12 @@ describe('of a receipt', () => {
     }
   })
 
-  it('no bit can be changed by who makes the checksum anew', () => {
+  it('no bit can be changed by who makes the checksum anew', { timeout: 1_200_000 }, () => {
     const bodies = [receipt, selfProof].map(one => encodeReceipt(one).subarray(0, -32))
     const runs = process.env.HOLDFAST_LONG === '1' ? 20_000 : 250
     fc.assert(
-      fc.property(fc.constantFrom(...bodies), fc.nat(), fc.nat(7), (body, place, bit) => {
+      fc.property(fc.nat(1), fc.nat(), fc.nat(7), (which, place, bit) => {
+        const body = bodies[which]!
         const changedBody = body.slice()
         changedBody[place % body.length]! ^= 1 << bit
         const verdict = checkReceipt(concatBytes(changedBody, sha256(changedBody)), { networkId })
