@@ -51,5 +51,5 @@ function createKeystream(key: Uint8Array, offset: number): Keystream {
   new DataView(start.buffer).setUint32(0, (offset - into) / KEYSTREAM_BLOCK_SIZE_BYTES, true)
   const cipher = createCipheriv('chacha20', key, start)
   if (into > 0) cipher.update(new Uint8Array(into))
-  return { xor: bytes => bytes.set(cipher.update(bytes)) }
+  return { xor: (bytes, into = bytes) => into.set(cipher.update(bytes)) }
 }

@@ -1,38 +1,66 @@
 /**
- * `@holdfast/peer/client`: core's client bound to Node. Files, native hashing, TCP.
+ * `@holdfast/peer/client`: core's client bound to Node. Files, native hashing and ciphers, TCP.
  *
  * ```ts
  * const client = await createClient({ network: 'network.json', key: 'client.key' })
- * const { root } = await client.put('photos', { replicas: 3 })
- * await client.get(root, 'photos-again')
+ * const { reference } = await client.put('photos', { replicas: 3 })
+ * await client.get(reference, 'photos-again')
  * await client.stop()
  * ```
  *
- * Stores publicly: every replica is the same CAR, and anyone who knows the root CID can read it.
+ * What is put is private unless `encrypt: false` is said: providers hold different bytes each and can read none of them.
+ * Whoever has the reference can read the object, and without a reference nobody can, its owner included.
  */
 import { randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   type Address,
-  createBlockFetcher,
-  createFollower,
-  createRemoteSource,
+  CoreError,
+  changeStoredObjectList,
   createSigner,
+  createStatementDigest,
+  type FileRange,
+  findObjectDeals,
   findReplicas,
+  formatObjectName,
+  type HostConnection,
   type Ledger,
+  type ListComponents,
+  type ListedObject,
   machineClock,
+  type NamedObject,
   type NetworkDescription,
   networkIdOf,
+  type ObjectReference,
+  type ObjectStatus,
+  type OpenComponents,
+  openObject,
+  type Patience,
+  parseObjectName,
   parsePeerAddresses,
+  planTopUp,
   portableSignatureVerifier,
   quoteStore,
+  type RemovedFrom,
+  readBytes,
   readContent,
+  readStoredObjectList,
+  removeObject,
+  replicasOf,
+  roundAtMs,
   type StoredReplica,
   type StoreOptions,
   type StoreQuote,
-  storeObject
+  statusOfObject,
+  storeObject,
+  type TopUp,
+  topUpObject
 } from '@holdfast/core'
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
+import { nodePieceCiphers } from './ciphers.ts'
+import { openClientState } from './client/client-state.ts'
+import { followLazily } from './client/followed-ledger.ts'
 import { PeerError } from './error.ts'
 import { type WrittenTree, writeTree } from './files/index.ts'
 import { createHashingThreads } from './hashing/hashing-threads.ts'
@@ -40,9 +68,9 @@ import { loadKey } from './key-file.ts'
 import { readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
 import { chooseNodeHasher } from './node-hasher.ts'
-import { type PackedObject, type PackOptions, packPath } from './packed-object.ts'
+import { type DiskSource, type StagedObject, type StageOptions, stageObject } from './staging/stage-object.ts'
 
-export type { PackedObject, PackOptions } from './packed-object.ts'
+export type { DiskSource, StagedObject } from './staging/stage-object.ts'
 
 /** With 20 leaves an hour, a loss of 1 % is found within a day with 99 %. */
 const LEAVES_PER_ROUND_DEFAULT = 20
@@ -58,34 +86,100 @@ export interface ClientOptions {
   readonly network: NetworkDescription | string
   /** Path of the key file of the account that pays. Without one the client only reads. */
   readonly key?: string
+  /**
+   * Where the client keeps what it remembers, and the pieces of a store that has not ended; needs room for the largest
+   * object. Default: beside the key, with `.state` at its end; of a client without a key, the system's temporary directory.
+   */
+  readonly stateDirectory?: string
+  /** How slow a provider may be before another one is taken. */
+  readonly patience?: Patience
   /** Ends the first catching-up with the ledger, which waits for a host that does not answer. */
   readonly signal?: AbortSignal
   /** Told when the ledger host begins to give no answer; the client waits for it and goes on. */
   readonly onUnreachable?: (error: Error) => void
 }
 
-export type PutOptions = PackOptions & Partial<Omit<StoreOptions, 'object' | 'signal'>>
+/** How a source is packed. */
+export type PackOptions = Partial<StageOptions>
+
+/** How and where it is stored; what is left out has a default. */
+export type StoreWishes = Partial<Omit<StoreOptions, 'object'>>
+
+export interface PutOptions extends PackOptions, Omit<StoreWishes, 'signal'> {
+  /** What the object is called in the account's list; default the last part of a path. */
+  readonly name?: string
+  /** Default true: the account's list in the network remembers the reference. */
+  readonly list?: boolean
+  /** Told what is about to be stored, and what it will cost; throwing here stores nothing. */
+  readonly onPacked?: (packed: { readonly object: StagedObject; readonly quote: StoreQuote }) => void
+}
+
+export interface PutResult {
+  readonly root: CID
+  /** What `get` takes: a secret for a private object, the root for a public one. */
+  readonly reference: string
+  readonly isPrivate: boolean
+  readonly replicas: readonly StoredReplica[]
+  /** Why the account's list does not have it; undefined when it has, or was not asked to. The object stands in any case. */
+  readonly notListed: string | undefined
+}
 
 export interface GetOptions {
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Told whenever a provider is left for the next one, and why. */
   readonly onFailure?: (failure: { readonly provider: Address; readonly reason: string }) => void
+  /** Of a private object: also checks by range proofs that what comes lies in the pieces that are paid for. */
+  readonly bindToPiece?: boolean
 }
+
+export interface ListedReference extends Omit<ListedObject, 'private'> {
+  readonly reference: string
+  readonly isPrivate: boolean
+}
+
+export interface ObjectsOfAccount {
+  /** The newest last. */
+  readonly objects: readonly ListedReference[]
+  /** Providers of lists that could not be read; one of these may have been newer than what is shown. */
+  readonly unread: readonly { readonly provider: Address; readonly reason: string }[]
+}
+
+/** A reference, a root CID, or either as text; text may go on with a path inside the object. */
+export type ObjectName = string | CID | ObjectReference
 
 export interface Client extends AsyncDisposable {
   /** The account that pays; of a reader, an account made for this client alone. */
   readonly address: Address
   /** The ledger as this client follows it; the first call catches up with the host. */
   ledger(): Promise<Ledger>
-  /** Packs a file or directory into pieces in a temporary directory; dispose of it when it is stored. */
-  pack(path: string, options?: PackOptions): Promise<PackedObject>
-  quote(object: PackedObject, options?: Partial<Omit<StoreOptions, 'object'>>): Promise<StoreQuote>
+  /** Packs a source into pieces that wait on disk; dispose of it when it is stored. */
+  pack(source: DiskSource, options?: PackOptions): Promise<StagedObject>
+  quote(object: StoreOptions['object'], options?: StoreWishes): Promise<StoreQuote>
   /** Resolves when all replicas are on disk, countersigned and on the ledger. @throws {CoreError} `STORE_INCOMPLETE` */
-  store(object: PackedObject, options?: Partial<Omit<StoreOptions, 'object'>>): Promise<StoredReplica[]>
-  /** `pack` and `store` in one. */
-  put(path: string, options?: PutOptions): Promise<{ readonly root: CID; readonly replicas: StoredReplica[] }>
+  store(object: StoreOptions['object'], options?: StoreWishes): Promise<StoredReplica[]>
+  /**
+   * Packs, stores and lists. The same path again goes on where an earlier put stopped, also after a crash.
+   *
+   * @throws {CoreError} `STORE_INCOMPLETE`, whose details say what stands where; of a private object also its `reference`
+   */
+  put(source: DiskSource, options?: PutOptions): Promise<PutResult>
   /** Reads an object back into a path that does not exist yet; every block is checked against its CID. */
-  get(root: CID | string, path: string, options?: GetOptions): Promise<WrittenTree>
+  get(name: ObjectName, path: string, options?: GetOptions): Promise<WrittenTree>
+  /** Reads one file, or a range of it, block by checked block; a directory's file by a path behind the name. */
+  get(name: ObjectName, options?: GetOptions & FileRange): AsyncIterable<Uint8Array>
+  /** What stands, since when, for how long and at what price, and what to do about what is wrong. */
+  status(name: ObjectName): Promise<ObjectStatus>
+  /** All that this account has put, by its own list in the network; the key alone finds it. */
+  list(options?: { readonly signal?: AbortSignal }): Promise<ObjectsOfAccount>
+  /** Stops paying for an object and takes it off the list. Others may have kept what they read. */
+  remove(name: ObjectName, options?: { readonly signal?: AbortSignal }): Promise<readonly RemovedFrom[]>
+  /** What `topUp` would add. */
+  quoteTopUp(name: ObjectName, options: { readonly rounds: number }): Promise<readonly TopUp[]>
+  /** Funds the deals of an object for so many rounds from now on. */
+  topUp(
+    name: ObjectName,
+    options: { readonly rounds: number; readonly signal?: AbortSignal }
+  ): Promise<readonly TopUp[]>
   /** Idempotent. */
   stop(): Promise<void>
 }
@@ -94,52 +188,73 @@ export interface Client extends AsyncDisposable {
 export async function createClient(options: ClientOptions): Promise<Client> {
   const network = typeof options.network === 'string' ? await readNetworkFile(options.network) : options.network
   const privateKey = options.key === undefined ? new Uint8Array(randomBytes(32)) : (await loadKey(options.key)).raw
+  const stateDirectory = options.stateDirectory ?? (options.key === undefined ? undefined : `${options.key}.state`)
+  const state = await openClientState(stateDirectory === undefined ? undefined : join(stateDirectory, 'state.json'))
   const signer = createSigner(privateKey)
   const nodeHasher = await chooseNodeHasher()
   await using starting = new AsyncDisposableStack()
   const node = starting.use(await createNode({ privateKey, listen: [] }))
   await node.start()
   const hashing = starting.use(createHashingThreads({ count: HASHING_THREADS_MAX }))
+  starting.defer(() => state.save())
   const life = starting.move()
-  const connection = {
+  const { parameters } = network
+  const networkId = networkIdOf(parameters)
+  const connection: HostConnection = {
     node: node.libp2p,
-    networkId: networkIdOf(network.parameters),
+    networkId,
     host: parsePeerAddresses(network.addresses.host)
   }
   const random = (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
-  let following: Promise<Ledger> | undefined
+  const { signal, onUnreachable, patience } = options
+  const tools = { signatures: portableSignatureVerifier, nodeHasher }
+  const follow = followLazily(life, { parameters, connection, tools, signal, onUnreachable })
+  const packing = { nodeHasher, createHasher: hashing.createHasher, ciphers: nodePieceCiphers, random }
+  let isFollowing = false
   let stopping: Promise<void> | undefined
 
-  async function follow(): Promise<Ledger> {
-    const follower = createFollower({
-      parameters: network.parameters,
-      source: createRemoteSource(connection),
-      tools: { signatures: portableSignatureVerifier, nodeHasher },
-      clock: machineClock,
-      ...(options.onUnreachable !== undefined && { onUnreachable: options.onUnreachable })
-    })
-    life.use(follower)
-    try {
-      await follower.start(options.signal)
-      return follower
-    } catch (error) {
-      following = undefined
-      await follower.stop()
-      throw error
+  async function ledger(): Promise<Ledger> {
+    const followed = await follow()
+    isFollowing = true
+    return followed.ledger
+  }
+
+  /** @throws {PeerError} `NO_KEY` for a client that only reads */
+  async function paying(): Promise<ListComponents> {
+    if (options.key === undefined)
+      throw new PeerError(
+        'NO_KEY',
+        'This client has no key, so nobody would pay: create it with `key`, the path of a key file.'
+      )
+    return {
+      node: node.libp2p,
+      ledger: await ledger(),
+      signer,
+      random,
+      measurements: state.measurements,
+      accountKey: privateKey,
+      ciphers: nodePieceCiphers,
+      nodeHasher,
+      ...(patience !== undefined && { patience })
     }
   }
 
-  function ledger(): Promise<Ledger> {
-    following ??= follow()
-    return following
+  const reading: OpenComponents = {
+    node: node.libp2p,
+    networkId,
+    measurements: state.measurements,
+    patience,
+    find: async (label, abort) =>
+      isFollowing ? replicasOf((await follow()).ledger.state, label) : findReplicas(connection, label, abort),
+    digestOf: createStatementDigest(networkId),
+    reader: signer.address,
+    // By the clock, because a reader follows no ledger: half of what is allowed bears a clock that is wrong by as much.
+    validUntilRound: () => roundAtMs(parameters, machineClock.now()) + Math.floor(parameters.statementRoundsMax / 2),
+    ciphers: nodePieceCiphers,
+    networkName: parameters.name
   }
 
-  function stop(): Promise<void> {
-    stopping ??= life.disposeAsync()
-    return stopping
-  }
-
-  function complete(object: PackedObject, wishes: Partial<Omit<StoreOptions, 'object'>>): StoreOptions {
+  function complete(object: StoreOptions['object'], wishes: StoreWishes): StoreOptions {
     return {
       replicas: REPLICAS_DEFAULT,
       leavesPerRound: LEAVES_PER_ROUND_DEFAULT,
@@ -149,47 +264,173 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     }
   }
 
+  async function open({ name }: NamedObject, { bindToPiece, ...wishes }: GetOptions) {
+    const components = bindToPiece === true ? { ...reading, nodeHasher } : reading
+    return await openObject(components, name, wishes)
+  }
+
+  async function writeTo(name: ObjectName, path: string, wishes: GetOptions): Promise<WrittenTree> {
+    const named = resolve(name)
+    if (named.path.length > 0)
+      throw new PeerError(
+        'OPTION_INVALID',
+        'A path inside an object names one file: read it with an offset, or leave the path out to write the whole object.'
+      )
+    const { root, fetchBlocks } = await open(named, wishes)
+    return await writeTree(path, readContent({ root, fetchBlocks, signal: wishes.signal }), { signal: wishes.signal })
+  }
+
+  async function* readFrom(name: ObjectName, wishes: GetOptions & FileRange): AsyncGenerator<Uint8Array> {
+    const named = resolve(name)
+    const { root, fetchBlocks } = await open(named, wishes)
+    const { signal: abort, offset, length } = wishes
+    yield* readBytes({ root, fetchBlocks, path: named.path, offset, length, signal: abort })
+  }
+
+  async function changeList(
+    change: (objects: readonly ListedObject[]) => readonly ListedObject[],
+    wishes: StoreWishes
+  ): Promise<void> {
+    const { replicas, leavesPerRound, rounds, signal: abort } = complete(NO_OBJECT, wishes)
+    const listing = { replicas, leavesPerRound, rounds, signal: abort, seenSequence: state.listSequence }
+    state.listSequence = await changeStoredObjectList(await paying(), change, listing)
+    await state.save()
+  }
+
+  function get(name: ObjectName, path: string, wishes?: GetOptions): Promise<WrittenTree>
+  function get(name: ObjectName, wishes?: GetOptions & FileRange): AsyncIterable<Uint8Array>
+  function get(
+    name: ObjectName,
+    where: string | (GetOptions & FileRange) = {},
+    wishes: GetOptions = {}
+  ): Promise<WrittenTree> | AsyncIterable<Uint8Array> {
+    return typeof where === 'string' ? writeTo(name, where, wishes) : readFrom(name, where)
+  }
+
+  function stop(): Promise<void> {
+    stopping ??= life.disposeAsync()
+    return stopping
+  }
+
   const client: Client = {
     address: signer.address,
     ledger,
-    pack: (path, wishes = {}) => packPath(path, { nodeHasher, createHasher: hashing.createHasher }, wishes),
-    quote: async (object, wishes = {}) => quoteStore({ ledger: await ledger(), signer }, complete(object, wishes)),
-    async store(object, wishes = {}) {
-      if (options.key === undefined)
-        throw new PeerError(
-          'NO_KEY',
-          'This client has no key, so nobody would pay: create it with `key`, the path of a key file.'
-        )
-      return storeObject({ node: node.libp2p, ledger: await ledger(), signer, random }, complete(object, wishes))
+    pack: (source, wishes = {}) =>
+      stageObject(source, packing, { stagingDirectory: stagingIn(stateDirectory), ...wishes }),
+    quote: async (object, wishes = {}) =>
+      quoteStore({ ledger: await ledger(), signer, measurements: state.measurements }, complete(object, wishes)),
+    store: async (object, wishes = {}) => storeObject(await paying(), complete(object, wishes)),
+    async put(source, { name = nameOf(source), list = true, onPacked, ...wishes } = {}) {
+      await paying()
+      const replicaCount = wishes.replicas ?? REPLICAS_DEFAULT
+      await using object = await client.pack(source, { replicaCount, ...wishes })
+      const replicas = await storeOrLeave(client, object, { ...wishes, onPacked })
+      const reference = formatObjectName(object.reference ?? object.root)
+      const entry = listEntry(name, object)
+      const notListed = list
+        ? await reasonOf(changeList(objects => [...without(objects, entry), entry], wishes))
+        : undefined
+      return { root: object.root, reference, isPrivate: object.reference !== undefined, replicas, notListed }
     },
-    async put(path, wishes = {}) {
-      await using object = await client.pack(path, wishes)
-      return { root: object.root, replicas: await client.store(object, wishes) }
+    get,
+    async status(name) {
+      const { ledger: followed, history } = await follow()
+      isFollowing = true
+      const { name: object } = resolve(name)
+      const isOwn = findObjectDeals(followed.state, object, signer.address).length > 0
+      return statusOfObject(followed.state, history, object, isOwn ? signer.address : undefined)
     },
-    async get(root, path, { signal, onFailure } = {}) {
-      const cid = typeof root === 'string' ? parseCid(root) : root
-      const replicas = await findReplicas(connection, cid, signal)
-      if (replicas.length === 0)
-        throw new PeerError('NOT_STORED', `Nobody on network "${network.parameters.name}" is paid to store ${cid}.`, {
-          root: String(cid)
-        })
-      const fetchBlocks = createBlockFetcher({
-        ...connection,
-        providers: replicas,
-        ...(onFailure !== undefined && { onFailure })
-      })
-      return writeTree(path, readContent({ root: cid, fetchBlocks, signal }), { signal })
+    async list(wishes = {}) {
+      const { list, unread } = await readStoredObjectList(await paying(), wishes.signal)
+      state.listSequence = Math.max(state.listSequence, list.sequence)
+      return { objects: list.objects.map(toListed), unread }
     },
+    async remove(name, { signal: abort } = {}) {
+      const { name: object } = resolve(name)
+      const removed = await removeObject(await paying(), object, { signal: abort })
+      const root = 'secret' in object ? object.root : object
+      const isListed = (one: ListedObject) => one.root.equals(root) && isSameSecret(one, object)
+      const { list } = await readStoredObjectList(await paying(), abort)
+      if (list.objects.some(isListed))
+        await changeList(objects => objects.filter(one => !isListed(one)), { signal: abort })
+      return removed
+    },
+    quoteTopUp: async (name, { rounds }) =>
+      planTopUp((await paying()).ledger.state, signer.address, resolve(name).name, rounds),
+    topUp: async (name, wishes) => topUpObject(await paying(), resolve(name).name, wishes),
     stop,
     [Symbol.asyncDispose]: stop
   }
   return client
 }
 
-function parseCid(text: string): CID {
+/** For the defaults of a store alone. */
+const NO_OBJECT: StoreOptions['object'] = { areReplicasIdentical: true, replica: () => [] }
+
+function resolve(name: ObjectName): NamedObject {
+  return typeof name === 'string' ? parseObjectName(name) : { name, path: [] }
+}
+
+function stagingIn(stateDirectory: string | undefined): string {
+  return stateDirectory === undefined ? join(tmpdir(), 'holdfast-staging') : join(stateDirectory, 'staging')
+}
+
+function nameOf(source: DiskSource): string {
+  if (typeof source === 'string') return join(source, '.').split(/[/\\]/).at(-1) ?? ''
+  return 'carFile' in source ? (source.carFile.split(/[/\\]/).at(-1) ?? '') : ''
+}
+
+/**
+ * What was stored in part can go on as long as the secret is known: it stays where the next put of the same source finds it.
+ * Where nothing of it is at any provider, nothing is left here either.
+ */
+async function storeOrLeave(
+  client: Client,
+  object: StagedObject,
+  { onPacked, ...wishes }: StoreWishes & Pick<PutOptions, 'onPacked'>
+): Promise<readonly StoredReplica[]> {
   try {
-    return CID.parse(text)
-  } catch (cause) {
-    throw new PeerError('CID_INVALID', `"${text}" is no CID.`, { text }, { cause })
+    if (onPacked !== undefined) onPacked({ object, quote: await client.quote(object, wishes) })
+    return await client.store(object, wishes)
+  } catch (error) {
+    const { reference } = object
+    if (reference === undefined) throw error
+    const isIncomplete = error instanceof CoreError && error.code === 'STORE_INCOMPLETE'
+    const { state } = await client.ledger()
+    if (isIncomplete || findObjectDeals(state, reference, client.address).length > 0) await object.leave()
+    if (!isIncomplete) throw error
+    const details = { ...error.details, reference: formatObjectName(reference) }
+    throw new CoreError(error.code, error.message, details, { cause: error.cause })
+  }
+}
+
+function listEntry(name: string, { root, reference, contentSizeBytes }: StagedObject): ListedObject {
+  const secret = reference && { secret: reference.secret, layout: reference.layout, pieceCount: reference.pieceCount }
+  return { name: name.slice(0, 1024), root, private: secret ?? null, contentSizeBytes, storedMs: Date.now() }
+}
+
+/** The same object under another name is one object. */
+function without(objects: readonly ListedObject[], entry: ListedObject): readonly ListedObject[] {
+  return objects.filter(one => !(one.root.equals(entry.root) && isSameSecret(one, entry.private ?? entry.root)))
+}
+
+function isSameSecret({ private: own }: ListedObject, other: CID | Pick<ObjectReference, 'secret'>): boolean {
+  if (!('secret' in other)) return own === null
+  return own !== null && Buffer.compare(own.secret, other.secret) === 0
+}
+
+function toListed({ private: own, ...object }: ListedObject): ListedReference {
+  const reference = formatObjectName(own === null ? object.root : { root: object.root, ...own })
+  return { ...object, reference, isPrivate: own !== null }
+}
+
+/** Waits, and gives the reason of a failure that is not worth failing for; an abort is not one of these. */
+async function reasonOf(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error
+    return error.message
   }
 }

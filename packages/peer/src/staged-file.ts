@@ -19,6 +19,7 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
     throw stagingFailed(path, cause)
   })
   const writing = new Set<Promise<void>>()
+  const written: Uint8Array[] = []
   let failure: PeerError | undefined
   let position = 0
 
@@ -35,7 +36,10 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
         .catch((cause: unknown) => {
           failure ??= stagingFailed(path, cause)
         })
-        .finally(() => writing.delete(write))
+        .finally(() => {
+          writing.delete(write)
+          written.push(bytes)
+        })
       writing.add(write)
       position += bytes.length
     },
@@ -46,7 +50,8 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
     async discard() {
       await end()
       await rm(path, { force: true })
-    }
+    },
+    reuse: () => written.pop()
   }
 }
 
@@ -74,7 +79,7 @@ export function stagingFailed(path: string, cause: unknown): PeerError {
   const what = code === 'ENOSPC' ? `The disk of ${path} is full` : `${path} cannot be written (${code})`
   return new PeerError(
     'STAGING_FAILED',
-    `${what}: pieces wait there while they are stored; set TMPDIR to a directory with room for the whole object.`,
+    `${what}: pieces wait there while they are stored; name a state directory (--state) on a disk with room for the whole object.`,
     { path },
     { cause }
   )

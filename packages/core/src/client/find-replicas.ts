@@ -1,6 +1,5 @@
 /** Asks the ledger host who holds an object: all that a reader needs who follows no ledger. */
 import { bytesToHex } from '@noble/hashes/utils.js'
-import type { CID } from 'multiformats/cid'
 import { newestAskOf } from '../ledger/asks.ts'
 import { isRunning } from '../ledger/live-deals.ts'
 import { isPresent } from '../ledger/piece-rules.ts'
@@ -14,17 +13,20 @@ import {
 } from '../protocols/definitions.ts'
 import { request } from '../protocols/engine.ts'
 
-/** @throws {CoreError} `LEDGER_UNREACHABLE` */
+/**
+ * @param label - under which pieces stand on the ledger: the bytes of a public object's root, or of a private piece
+ * @throws {CoreError} `LEDGER_UNREACHABLE`
+ */
 export async function findReplicas(
   { node, networkId, host }: HostConnection,
-  root: CID,
+  label: Uint8Array,
   signal?: AbortSignal
 ): Promise<Replica[]> {
   const answer = await request(
     node,
     host,
     ledgerReplicas,
-    { label: root.bytes },
+    { label },
     { networkId, ...(signal !== undefined && { signal }) }
   )
   return hostAnswer(answer).replicas

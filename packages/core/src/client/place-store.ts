@@ -21,6 +21,8 @@ export interface StoreNeeds extends PlacementConstraints {
   readonly rounds: number
   /** Providers that are out, with the reason that is shown when not enough are left. */
   readonly excluded?: ReadonlyMap<Address, string> | undefined
+  /** Providers that are taken before others, for whatever reason. */
+  readonly preferred?: ReadonlySet<Address> | undefined
 }
 
 /** Whose store it is, and on which ledger. */
@@ -61,7 +63,7 @@ export function placeStore(
     count,
     sizeBytes,
     excluded,
-    preferred: new Set(survey.partial.keys()),
+    preferred: new Set([...survey.partial.keys(), ...(needs.preferred ?? [])]),
     standing: [...standing, ...beside],
     ...(measurements !== undefined && { measurements: measurements.snapshot() })
   })

@@ -34,11 +34,15 @@ export function createPrivateObject(
 
   function pieceOf(place: ReplicaPlace): ReplicaPiece {
     const { sizeBytes: rawSize, cids } = pieces[place.piece]!
-    const label = deriveLabel(repairKey, place)
+    let label: Uint8Array | undefined
     let hashing: Promise<CID> | undefined
     const known = cids[place.replica]
     return {
-      label,
+      /** Costs a multiplication on the curve: computed for those that are looked at. */
+      get label() {
+        label ??= deriveLabel(repairKey, place)
+        return label
+      },
       rawSize,
       leafCount: leafCountOf(rawSize),
       // Pieces of identical replicas share a label, but never two pieces of one object.

@@ -169,16 +169,18 @@ function freshId({ ledger, random }: StoreComponents): { id: string; validUntilR
 type Proposal = z.output<typeof proposeDeal.request>
 
 async function propose(
-  { node, ledger, patience = {}, clock = machineClock }: StoreComponents,
+  { node, ledger, measurements, patience = {}, clock = machineClock }: StoreComponents,
   ask: Statement<'Ask'>,
   proposal: Proposal,
   signal: AbortSignal | undefined
 ) {
+  const askedMs = clock.now()
   const answer = await request(node, parsePeerAddresses(ask.addresses), impatient(proposeDeal, patience), proposal, {
     networkId: ledger.state.networkId,
     clock,
     ...(signal !== undefined && { signal })
   })
+  if (answer.kind !== 'no-answer') measurements?.record(ask.provider, { kind: 'latency', ms: clock.now() - askedMs })
   return answeredBy(ask, answer, 'sign the order')
 }
 

@@ -1,5 +1,6 @@
 /** What of an object stands already, by the ledger: where a store goes on. */
 import type { Deal, LedgerState } from '../ledger/state.ts'
+import { REPLICAS_PER_OBJECT_MAX } from '../pieces/index.ts'
 import type { Address } from '../schema.ts'
 import type { ReplicaPiece, StorableObject } from './components.ts'
 import { holds } from './plan-replica.ts'
@@ -22,22 +23,24 @@ export interface Survey {
   readonly used: ReadonlySet<number>
 }
 
-/** Replicas that were lost and replaced leave their numbers unused; so far beyond the wanted ones it is looked. */
-const REPLACED_REPLICAS_MAX = 64
+/** Replicas in a row of which nothing is on the ledger, beyond the wanted ones, before it is believed that there are no more. */
+const GAP_MAX = 8
 
 export function surveyObject(state: LedgerState, client: Address, object: StorableObject, wanted: number): Survey {
   const deals = [...state.deals.values()].filter(deal => deal.client === client && deal.status === 'active')
-  const indices = object.areReplicasIdentical ? 1 : wanted + REPLACED_REPLICAS_MAX
+  const end = object.areReplicasIdentical ? 1 : REPLICAS_PER_OBJECT_MAX
   const standing: StoredReplica[] = []
   const partial = new Map<Address, number>()
   const unfit = new Map<Address, string>()
   const used = new Set<number>()
-  for (let index = 0; index < indices; index++) {
+  let latest = wanted
+  for (let index = 0; index < end && index - latest < GAP_MAX; index++) {
     const pieces = object.replica(index)
     for (const deal of deals) {
       const held = countHeld(deal, pieces)
       if (held === 0) continue
       used.add(index)
+      latest = Math.max(latest, index)
       const { provider, id: dealId, docket } = deal
       if (docket.length > 0)
         unfit.set(provider, `has not proved ${docket.length} leaves that it owes in deal ${dealId}`)
@@ -49,6 +52,8 @@ export function surveyObject(state: LedgerState, client: Address, object: Storab
   return { standing, partial, unfit, used }
 }
 
+/** Pieces go out in order: a deal without the first holds none, and nobody computes the labels of the others. */
 function countHeld(deal: Deal, pieces: readonly ReplicaPiece[]): number {
+  if (pieces.length > 0 && !holds(deal, pieces[0]!)) return 0
   return pieces.filter(piece => holds(deal, piece)).length
 }

@@ -63,8 +63,8 @@ async function uploadOnce(
   const opening = openDeadline({ ...(signal !== undefined && { signal }), clock })
   opening.restart(patience.answerMsMax ?? ANSWER_MS_MAX)
   const { idleTimeoutMs } = impatient(storePiece, patience)
-  const startedMs = clock.now()
-  let firstBytes: number | undefined
+  /** Where the upload began and when: what comes before that is the provider's ledger catching up. */
+  let begun: { readonly bytes: number; readonly atMs: number } | undefined
   try {
     const answer = await upload(
       node,
@@ -78,17 +78,15 @@ async function uploadOnce(
         clock,
         onProgress(takenBytes) {
           opening.rest()
-          if (firstBytes === undefined)
-            measurements?.record(ask.provider, { kind: 'latency', ms: clock.now() - startedMs })
-          firstBytes ??= takenBytes
+          begun ??= { bytes: takenBytes, atMs: clock.now() }
           progress.takenBytes = takenBytes
           onProgress(takenBytes)
         }
       }
     )
-    if (answer.kind === 'answer') {
-      const bytes = piece.rawSize - (firstBytes ?? 0)
-      measurements?.record(ask.provider, { kind: 'upload', bytes, ms: clock.now() - startedMs })
+    if (answer.kind === 'answer' && begun !== undefined) {
+      const bytes = piece.rawSize - begun.bytes
+      measurements?.record(ask.provider, { kind: 'upload', bytes, ms: clock.now() - begun.atMs })
     }
     return answer
   } catch (error) {

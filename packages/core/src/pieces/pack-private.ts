@@ -168,8 +168,7 @@ function hashReplicas(
         if (copy.length < bytes.length) copy = new Uint8Array(bytes.length)
         const replica = copy.subarray(0, bytes.length)
         for (const { keystream, hashing } of replicas) {
-          replica.set(bytes)
-          keystream.xor(replica)
+          keystream.xor(bytes, replica)
           await hashing.update(replica)
         }
         await sink.write(bytes)

@@ -38,8 +38,8 @@ export interface PieceCiphers {
 }
 
 export interface Keystream {
-  /** XORs the next bytes of the keystream into `bytes`, in place. */
-  xor(bytes: Uint8Array): void
+  /** XORs the next bytes of the keystream with `bytes`, in place or into another array of their length. */
+  xor(bytes: Uint8Array, into?: Uint8Array): void
 }
 
 export const portablePieceCiphers: PieceCiphers = {
@@ -68,17 +68,19 @@ class PortableKeystream implements Keystream {
     this.#offset = offset
   }
 
-  xor(bytes: Uint8Array): void {
-    const into = this.#offset % KEYSTREAM_BLOCK_SIZE_BYTES
-    const head = into === 0 ? 0 : Math.min(bytes.length, KEYSTREAM_BLOCK_SIZE_BYTES - into)
-    const block = (this.#offset - into) / KEYSTREAM_BLOCK_SIZE_BYTES
+  xor(bytes: Uint8Array, into: Uint8Array = bytes): void {
+    const start = this.#offset % KEYSTREAM_BLOCK_SIZE_BYTES
+    const head = start === 0 ? 0 : Math.min(bytes.length, KEYSTREAM_BLOCK_SIZE_BYTES - start)
+    const block = (this.#offset - start) / KEYSTREAM_BLOCK_SIZE_BYTES
     if (head > 0) {
       const stream = new Uint8Array(KEYSTREAM_BLOCK_SIZE_BYTES)
       chacha20(this.#key, NO_NONCE, stream, stream, block)
-      for (let i = 0; i < head; i++) bytes[i]! ^= stream[into + i]!
+      for (let i = 0; i < head; i++) into[i] = bytes[i]! ^ stream[start + i]!
     }
     const rest = bytes.subarray(head)
-    if (rest.length > 0) chacha20(this.#key, NO_NONCE, rest, rest, head > 0 ? block + 1 : block)
+    if (rest.length > 0) {
+      chacha20(this.#key, NO_NONCE, rest, into.subarray(head, bytes.length), head > 0 ? block + 1 : block)
+    }
     this.#offset += bytes.length
   }
 }

@@ -132,7 +132,9 @@ function parse<Reference>(
 function decodeCid(bytes: Uint8Array): CID | undefined {
   try {
     const cid = CID.decode(bytes)
-    return cidSchema.safeParse(cid).success ? cid : undefined
+    // A CID has other spellings, with longer varints, that decode all the same.
+    const isSpelledSo = cid.bytes.length === bytes.length && cid.bytes.every((byte, index) => byte === bytes[index])
+    return isSpelledSo && cidSchema.safeParse(cid).success ? cid : undefined
   } catch {
     return undefined // a stranger's bytes
   }

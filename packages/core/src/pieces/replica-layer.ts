@@ -50,7 +50,7 @@ export async function hashReplica(
   return hasher.digest()
 }
 
-const UNCHANGED: Keystream = { xor: () => undefined }
+const UNCHANGED: Keystream = { xor: (bytes, into) => into?.set(bytes) }
 
 /** What turns inner bytes from `offset` on into those of a replica, and back. */
 export function replicaKeystream(

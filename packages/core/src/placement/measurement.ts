@@ -23,8 +23,8 @@ export const UNMEASURED: ProviderMeasurement = {
   failures: 0
 }
 
-/** Below this many bytes a transfer says more about latency than about throughput. */
-export const THROUGHPUT_SAMPLE_BYTES_MIN = 64 * 1024
+/** Below this many bytes a transfer says more about latency, and about the last sync of a disk, than about throughput. */
+export const THROUGHPUT_SAMPLE_BYTES_MIN = 512 * 1024
 
 /** The share of a new sample: after three of them an old speed counts for little, and one outlier does not decide. */
 const WEIGHT = 0.4

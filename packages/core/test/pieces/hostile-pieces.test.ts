@@ -15,6 +15,7 @@ import {
   type PieceFooter
 } from '../../src/pieces/piece-footer.ts'
 import { PieceIndexBuilder } from '../../src/pieces/piece-index.ts'
+import { gather } from '../content/memory-content.ts'
 import { rootOf } from '../ledger/memory-pieces.ts'
 import { join, SECRET } from './private-objects.ts'
 
@@ -141,7 +142,7 @@ describe('an index', () => {
     ['that names a block twice', join([entry(0, 1), entry(0, 1)]), 'index order']
   ])('%s is refused', async (_, index, reason) => {
     const { object } = open(pieceOf({ index }))
-    await expect(Array.fromAsync(object.fetchBlocks([cid], {}))).rejects.toMatchObject(invalid(reason))
+    await expect(gather(object.fetchBlocks([cid], {}))).rejects.toMatchObject(invalid(reason))
   })
 
   it('of blocks that overlap costs what honest ones would', async () => {
@@ -149,7 +150,7 @@ describe('an index', () => {
     const builder = new PieceIndexBuilder()
     for (const { multihash } of names) builder.add(multihash.digest, { offset: 0, length: CAR_SIZE })
     const { object, readBytes } = open(pieceOf({ index: builder.encode() }))
-    const blocks = await Array.fromAsync(object.fetchBlocks(names, {}))
+    const blocks = await gather(object.fetchBlocks(names, {}))
     expect(blocks.map(({ length }) => length)).toEqual(names.map(() => CAR_SIZE))
     expect(readBytes()).toBeLessThan(33 * 3000)
   })

@@ -109,6 +109,11 @@ export function describePieceCiphers(ciphers: PieceCiphers): void {
             at = Math.min(content.length, at + cut)
           }
           expect(inChunks).toEqual(whole)
+
+          const [source, target] = [content.slice(), new Uint8Array(alignment + content.length).subarray(alignment)]
+          keystream(KEY, offset).xor(source, target)
+          expect(target).toEqual(whole)
+          expect(source).toEqual(content)
         }
       )
       fc.assert(property, { numRuns: 200 })

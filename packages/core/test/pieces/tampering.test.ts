@@ -7,7 +7,7 @@ import {
   PRIVATE_PIECE_SIZE_LIMIT_BYTES_MIN,
   portablePieceCiphers
 } from '../../src/pieces/index.ts'
-import { collect, file } from '../content/memory-content.ts'
+import { collect, file, gather } from '../content/memory-content.ts'
 import { expectSame, noise, type PrivateFixture, packPrivateTree, type Spoil } from './private-objects.ts'
 
 const MIB = 1024 * 1024
@@ -162,7 +162,7 @@ it('a piece that was cut at a frame is refused', async () => {
       }
     ]
   })
-  await expect(Array.fromAsync(fetchBlocks([fixture.reference.root], {}))).rejects.toMatchObject({
+  await expect(gather(fetchBlocks([fixture.reference.root], {}))).rejects.toMatchObject({
     code: 'PIECE_UNREADABLE'
   })
 })
@@ -178,7 +178,7 @@ it('a size that no private piece has is refused before anything is asked', async
       }
     ]
   })
-  await expect(Array.fromAsync(fetchBlocks([fixture.reference.root], {}))).rejects.toMatchObject({
+  await expect(gather(fetchBlocks([fixture.reference.root], {}))).rejects.toMatchObject({
     code: 'PIECE_INVALID'
   })
   expect(fixture.reads).toEqual([])
@@ -245,7 +245,7 @@ describe('an aborted read', () => {
     })
     const blocks = object.fetchBlocks([fixture.reference.root], { signal: controller.signal })
     controller.abort(reason)
-    await expect(Array.fromAsync(blocks)).rejects.toBe(reason)
+    await expect(gather(blocks)).rejects.toBe(reason)
     expect(open).toBe(0)
   })
 })

@@ -8,6 +8,7 @@ import { readNetworkFile } from '../network-file.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { formatAmount, ownPeakRssMiB } from '../units.ts'
 import { checkForkCommand } from './check-fork-command.ts'
+import { ledgerReadCommands } from './ledger/read-commands.ts'
 import { printJsonEvent } from './output.ts'
 
 interface VerifyOptions {
@@ -15,7 +16,7 @@ interface VerifyOptions {
   readonly json: boolean
 }
 
-export function ledgerCommand(): Command {
+export function ledgerCommand(signal: AbortSignal): Command {
   const verifyCommand = new Command('verify')
     .description(
       'Replay a log from disk, beside a running host or without one: every signature, beacon, proof and balance again.'
@@ -23,10 +24,10 @@ export function ledgerCommand(): Command {
     .requiredOption('--directory <path>', 'data directory of a ledger host')
     .option('--json', 'print one event a line', false)
     .action(verify)
-  return new Command('ledger')
-    .description('Questions to the ledger.')
-    .addCommand(verifyCommand.exitOverride())
-    .addCommand(checkForkCommand())
+  const command = new Command('ledger').description('Questions to the ledger.')
+  for (const subcommand of [...ledgerReadCommands(signal), verifyCommand.exitOverride(), checkForkCommand()])
+    command.addCommand(subcommand)
+  return command
 }
 
 async function verify({ directory, json }: VerifyOptions): Promise<void> {

@@ -2,14 +2,23 @@
 /** `holdfast`: the program's commands. Each is declared in a file of its own; this one only lists them. */
 import { Command, CommanderError } from 'commander'
 import { systemCodeOf } from '../error.ts'
+import { creditsCommand } from './credits-command.ts'
 import { devnetCommand } from './devnet-command.ts'
 import { getCommand } from './get-command.ts'
 import { abortOnSignals, exitCodeOf, Interrupted } from './interrupt.ts'
+import { keyCommand } from './key-command.ts'
 import { ledgerCommand } from './ledger-command.ts'
+import { listCommand } from './list-command.ts'
+import { networkCommand } from './network-command.ts'
 import { printFailure } from './output.ts'
 import { putCommand } from './put-command.ts'
+import { quoteCommand } from './quote-command.ts'
+import { referenceCommand } from './reference-command.ts'
+import { removeCommand } from './remove-command.ts'
 import { startCommand } from './start-command.ts'
+import { statusCommand } from './status-command.ts'
 import { storeCommand } from './store-command.ts'
+import { topUpCommand } from './top-up-command.ts'
 
 /** A command was given something that it cannot work with; nothing was done. */
 const EXIT_USAGE = 2
@@ -20,6 +29,11 @@ const USAGE_CODES = new Set([
   'PATH_NOT_A_FILE',
   'NOTHING_TO_STORE',
   'CID_INVALID',
+  'REFERENCE_INVALID',
+  'RECIPIENT_INVALID',
+  'NOT_A_FILE',
+  'PATH_NOT_FOUND',
+  'CAR_INVALID',
   'UNSAFE_NAME',
   'OPTION_INVALID',
   'NETWORK_MISSING',
@@ -29,6 +43,14 @@ const USAGE_CODES = new Set([
   'KEY_FILE_INVALID',
   'DIRECTORY_NOT_EMPTY',
   'DIRECTORY_MISSING',
+  'NETWORK_DIFFERS',
+  'NETWORK_UNREACHABLE',
+  'ALREADY_SET_UP',
+  'NOT_ENOUGH_ROOM',
+  'SUPPLY_TOO_SMALL',
+  'KEY_FILE_EXISTS',
+  'KEY_LOCKED',
+  'API_ADDRESS_INVALID',
   'TARGET_NOT_EMPTY'
 ])
 
@@ -44,7 +66,23 @@ const program = new Command('holdfast')
     'A decentralized storage network: store files on n providers, prove them every round, pay for what was proved.'
   )
   .exitOverride()
-for (const command of [devnetCommand, startCommand, putCommand, getCommand, ledgerCommand, storeCommand])
+for (const command of [
+  devnetCommand,
+  startCommand,
+  putCommand,
+  getCommand,
+  quoteCommand,
+  listCommand,
+  statusCommand,
+  removeCommand,
+  topUpCommand,
+  referenceCommand,
+  ledgerCommand,
+  creditsCommand,
+  storeCommand,
+  networkCommand,
+  keyCommand
+])
   program.addCommand(command(signal).exitOverride())
 
 try {

@@ -1,56 +1,100 @@
-/** `holdfast put`: stores a file or directory publicly on n providers. */
-import { Command, InvalidArgumentError } from 'commander'
-import { createClient } from '../client.ts'
+/** `holdfast put`: stores a file or directory on n providers, privately unless it is said otherwise. */
+import { Command } from 'commander'
 import { formatAmount, formatSize } from '../units.ts'
+import { type ClientCommandOptions, openCommandClient, withClientOptions } from './client-options.ts'
 import { escapeForTerminal, printJsonEvent } from './output.ts'
-import { openProgressBars } from './progress-bars.ts'
+import { openProgressBars, type ProgressBars } from './progress-bars.ts'
+import {
+  describeReplicas,
+  packOptionsOf,
+  type StoreCommandOptions,
+  sourceOf,
+  storeWishesOf,
+  withStoreWishes
+} from './store-wishes.ts'
 
-interface Options {
-  readonly network: string
-  readonly key: string
-  readonly replicas: number
-  readonly json: boolean
+interface Options extends ClientCommandOptions, StoreCommandOptions {
+  readonly name?: string
+  readonly list: boolean
 }
 
 export function putCommand(signal: AbortSignal): Command {
-  return new Command('put')
-    .description('Store a file or directory on n providers, in public: whoever knows the root CID can read it.')
+  const command = new Command('put')
+    .description(
+      'Store a file or directory on n providers: encrypted, so that only whoever has its reference can read it. The same put again goes on where it stopped.'
+    )
     .argument('<path>', 'file or directory')
-    .requiredOption('--network <file>', 'network description (network.json)')
-    .requiredOption('--key <file>', 'key file of the account that pays')
-    .option('--replicas <n>', 'how many providers', parseCount, 3)
-    .option('--json', 'print one event a line', false)
-    .action((path: string, options: Options) => run(path, options, signal))
+    .option('--name <name>', "what it is called in your account's list (default: the path's last part)")
+    .option('--no-list', "do not note it in your account's list: the reference that is printed is the only one")
+  return withStoreWishes(withClientOptions(command, 'required')).action((path: string, options: Options) =>
+    run(path, options, signal)
+  )
 }
 
-async function run(path: string, { network, key, replicas, json }: Options, signal: AbortSignal): Promise<void> {
-  await using client = await createClient({
-    network,
-    key,
+async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
+  const { json, name, list } = options
+  await using client = await openCommandClient(options, signal)
+  using screen = new DisposableStack()
+  let report: ProgressBars['report'] | undefined
+  const stored = await client.put(sourceOf(path, options), {
+    ...packOptionsOf(options),
+    ...storeWishesOf(options),
+    ...(name !== undefined && { name }),
+    list,
     signal,
-    onUnreachable({ message }) {
-      if (json) printJsonEvent('hostUnreachable', { reason: message })
-      else process.stderr.write(`holdfast: ${escapeForTerminal(message)}; waiting for it, Ctrl-C ends this\n`)
-    }
+    onPacked({ object, quote }) {
+      if (json)
+        printJsonEvent('packed', {
+          root: object.root,
+          isPrivate: object.reference !== undefined,
+          isResumed: object.isResumed,
+          pieces: object.pieces,
+          quote
+        })
+      else sayPacked(object, quote, options)
+      ;({ report } = screen.use(openProgressBars(json)))
+    },
+    onProgress: event => report?.(event)
   })
-  await using object = await client.pack(path, { signal })
-  const quote = await client.quote(object, { replicas })
-  if (json) printJsonEvent('packed', { root: object.root, pieces: object.pieces, quote })
-  else
-    process.stdout.write(
-      `${formatSize(object.contentSizeBytes)} as ${object.root}\n${formatAmount(quote.pricePerRound)} credits a round, ${formatAmount(quote.escrow)} escrowed\n`
-    )
-  using bars = openProgressBars(json)
-  const stored = await client.store(object, { replicas, signal, onProgress: bars.report })
-  if (json) printJsonEvent('stored', { root: object.root, replicas: stored })
-  else
-    process.stdout.write(
-      `${stored.length} replicas stand. Read it back with: holdfast get ${object.root} --network ${network} --output PATH\n`
-    )
+  screen.dispose()
+  if (json) printJsonEvent('stored', { ...stored })
+  else sayStored(stored, options)
 }
 
-export function parseCount(text: string): number {
-  const count = Number(text)
-  if (!Number.isSafeInteger(count) || count < 1) throw new InvalidArgumentError('expected a number of at least 1')
-  return count
+function sayPacked(
+  object: { readonly contentSizeBytes: number; readonly root: unknown; readonly isResumed: boolean },
+  quote: { readonly pricePerRound: bigint; readonly escrow: bigint; readonly fundedRounds: number },
+  options: Options
+): void {
+  const lines = [
+    `${formatSize(object.contentSizeBytes)} as ${object.root}`,
+    describeReplicas(options),
+    `${formatAmount(quote.pricePerRound)} credits a round, ${formatAmount(quote.escrow)} escrowed for ${quote.fundedRounds} rounds`,
+    ...(object.isResumed ? ['Going on with what an earlier put has packed and stored.'] : [])
+  ]
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+function sayStored(
+  stored: {
+    readonly replicas: readonly unknown[]
+    readonly reference: string
+    readonly isPrivate: boolean
+    readonly notListed: string | undefined
+  },
+  { network, list }: Options
+): void {
+  const what = stored.isPrivate ? 'reference' : 'root'
+  const lines = [
+    `${stored.replicas.length} replicas stand.`,
+    ...(stored.isPrivate
+      ? ['', `${what}  ${stored.reference}`, '', 'Whoever has this reference can read it; without it, nobody can.']
+      : []),
+    ...(stored.notListed === undefined
+      ? []
+      : [`Your list does not have it: ${escapeForTerminal(stored.notListed)}. Keep the ${what} yourself.`]),
+    ...(list || !stored.isPrivate ? [] : ['It stands in no list: keep the reference yourself.']),
+    `Read it back with: holdfast get ${stored.reference} PATH --network ${network}`
+  ]
+  process.stdout.write(`${lines.join('\n')}\n`)
 }

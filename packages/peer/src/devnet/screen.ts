@@ -2,7 +2,7 @@
 import type { LedgerEvent, LedgerState, PackProgress, StoreQuote } from '@holdfast/core'
 import type { CID } from 'multiformats/cid'
 import type { ProgressBars } from '../cli/progress-bars.ts'
-import type { PackedObject } from '../client.ts'
+import type { StagedObject } from '../client.ts'
 import { createJsonScreen } from './json-screen.ts'
 import { createTextScreen } from './text-screen.ts'
 
@@ -30,7 +30,7 @@ export interface Screen {
   /** Names that stand for addresses from now on. */
   namePeers(peers: readonly { readonly name: string; readonly address: string }[]): void
   packing(path: string): PackReport
-  packed(path: string, object: PackedObject, quote: StoreQuote): void
+  packed(path: string, object: StagedObject, quote: StoreQuote): void
   storing(): ProgressBars
   round(closed: ClosedRound, state: LedgerState): void
   killing(name: string, pid: number, how: string): void

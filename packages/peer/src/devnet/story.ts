@@ -5,16 +5,18 @@
  * resume; kill another for good and read everything back; replay the log and count the credits. This process is the
  * client: it touches the peers through the wire, signals and what they print, and through nothing else.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Deal, DealResult, Ledger, StoredReplica } from '@holdfast/core'
+import { nodePieceCiphers } from '../ciphers.ts'
 import { aborted } from '../cli/interrupt.ts'
 import { type Client, createClient } from '../client.ts'
 import { PeerError } from '../error.ts'
 import { compareTrees } from '../files/index.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
-import { type PackedObject, packPath } from '../packed-object.ts'
+import { type StagedObject, stageObject } from '../staging/stage-object.ts'
 import { ownPeakRssMiB } from '../units.ts'
 import { type ChildEvent, spawnHoldfast } from './child-process.ts'
 import { type Devnet, type DevnetPeer, startDevnet } from './devnet.ts'
@@ -39,7 +41,7 @@ interface Story extends StoryOptions {
   readonly devnet: Devnet
   readonly client: Client
   readonly ledger: Ledger
-  readonly object: PackedObject
+  readonly object: StagedObject
   readonly replicas: readonly StoredReplica[]
   /** Highest resident memory in MiB of processes that have ended. */
   readonly peaks: Record<string, number>
@@ -133,9 +135,16 @@ async function prepareDirectory(life: AsyncDisposableStack, wanted: string | und
   return directory
 }
 
-async function pack({ path, ignore, signal, screen }: StoryOptions, directory: string): Promise<PackedObject> {
+async function pack({ path, ignore, signal, screen }: StoryOptions, directory: string): Promise<StagedObject> {
   using progress = screen.packing(path)
-  return await packPath(path, { nodeHasher: await chooseNodeHasher() }, {
+  const components = {
+    nodeHasher: await chooseNodeHasher(),
+    ciphers: nodePieceCiphers,
+    random: (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
+  }
+  // In public on purpose: what is stored is read back by somebody who knows nothing but the root.
+  return await stageObject(path, components, {
+    encrypt: false,
     ignore,
     signal,
     stagingDirectory: directory,
@@ -143,7 +152,7 @@ async function pack({ path, ignore, signal, screen }: StoryOptions, directory: s
   })
 }
 
-async function store(client: Client, object: PackedObject, { screen, signal }: StoryOptions): Promise<StoredReplica[]> {
+async function store(client: Client, object: StagedObject, { screen, signal }: StoryOptions): Promise<StoredReplica[]> {
   using progress = screen.storing()
   return await client.store(object, { replicas: REPLICAS, signal, onProgress: progress.report })
 }
@@ -195,7 +204,7 @@ async function killAndRead(story: Story, ignore: (relativePath: string) => boole
   const output = join(directory, 'read-back', basename(path))
   await mkdir(join(directory, 'read-back'))
   const network = ['--network', devnet.networkFile]
-  await runFresh(story, 'reader', ['get', object.root.toString(), ...network, '--output', output], 'read')
+  await runFresh(story, 'reader', ['get', object.root.toString(), output, ...network], 'read')
   const comparison = await compareTrees(path, output, { ignore })
   if (!comparison.equal)
     throw new PeerError('BYTES_DIFFER', `what was read back is not what was stored: ${comparison.difference}`)

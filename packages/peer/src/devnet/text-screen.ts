@@ -60,7 +60,7 @@ export function createTextScreen(): Screen {
       heading(`Packed ${path}, in public: whoever knows the root CID can read it`)
       say(`  root   ${colors.cyan(root.toString())}`)
       say(`         ${fileCount} files, ${formatSize(contentSizeBytes)} of content, ${blockCount} blocks`)
-      for (const { cid, rawSize } of pieces) say(`  piece  ${cid}  ${formatSize(rawSize)}`)
+      for (const { cids, rawSize } of pieces) say(`  piece  ${cids[0]}  ${formatSize(rawSize)}`)
       say(`  quote  ${formatAmount(quote.pricePerRound)} credits a round for ${quote.providers.length} replicas`)
       say(
         `         ${formatAmount(quote.escrow)} credits in escrow, enough for ${quote.fundedRounds} rounds; what is not used comes back`

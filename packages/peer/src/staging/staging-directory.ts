@@ -36,7 +36,7 @@ export async function createStagingDirectory(
     await mkdir(path, { recursive: true, mode: 0o700 })
     return await take(path, { fingerprint, object: undefined })
   } catch (cause) {
-    await rm(path, { recursive: true, force: true })
+    await rm(path, { recursive: true, force: true }).catch(() => undefined)
     throw stagingFailed(parent, cause)
   }
 }

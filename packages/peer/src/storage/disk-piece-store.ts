@@ -20,7 +20,9 @@ import { type FileSystem, machineFileSystem, syncDirectory } from './file-system
 import {
   createIncomingFiles,
   diskError,
+  diskFull,
   incomingPaths,
+  isFull,
   type OpenIncomingFile,
   type WrittenPiece
 } from './incoming-file.ts'
@@ -108,7 +110,7 @@ class DiskPieceStore implements PieceStore {
   #failure: PeerError | undefined
   /** Changes to names and records, one at a time. */
   #turn: Promise<unknown> = Promise.resolve()
-  /** Openings of writers, one at a time: two streams may bring the same upload. */
+  /** Reservations of writers, one at a time: two streams may bring the same upload, or want the last bytes. */
   #opening: Promise<unknown> = Promise.resolve()
   /** Blocks of one piece after the other. */
   #indexing: Promise<unknown> = Promise.resolve()
@@ -149,12 +151,16 @@ class DiskPieceStore implements PieceStore {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1 || sizeBytes > PIECE_SIZE_BYTES_MAX) {
       throw new RangeError(`expected a size of 1 to ${PIECE_SIZE_BYTES_MAX} bytes, got ${sizeBytes}`)
     }
-    const received = this.#opening.then(() => this.#receive(request))
-    this.#opening = received.catch(() => undefined)
-    return received
+    const reserving = this.#opening.then(() => this.#reserve(request))
+    this.#opening = reserving.catch(() => undefined)
+    const reserved = await reserving
+    if (!('open' in reserved)) return reserved
+    await reserved.open()
+    return { ok: true, writer: reserved }
   }
 
-  async #receive({ sizeBytes, dealId = '', uploadId }: ReceiveRequest): Promise<Received> {
+  /** Promises room to a writer, which is not open yet. */
+  async #reserve({ sizeBytes, dealId = '', uploadId }: ReceiveRequest): Promise<Received | DiskPieceWriter> {
     this.#assertUsable()
     const upload = uploadId === undefined ? undefined : { dealId, sizeBytes, uploadId }
     const name = upload === undefined ? randomUUID() : nameOfUpload(upload)
@@ -170,8 +176,7 @@ class DiskPieceStore implements PieceStore {
     const entry = { directory: room.directory, neededBytes: storedBytes, rawSize: sizeBytes, dealId, name }
     const writer = this.#createWriter(entry, upload, resumeAtBytes)
     this.#writers.set(writer, entry)
-    await writer.open()
-    return { ok: true, writer }
+    return writer
   }
 
   #createWriter(entry: OpenWriter, upload: UploadTerms | undefined, resumeAtBytes: number): DiskPieceWriter {
@@ -402,11 +407,14 @@ class DiskPieceStore implements PieceStore {
     if (this.#failure !== undefined) throw this.#failure
     const { directory, name, dealId } = writer
     const temporary = incomingPaths({ directory: directory.paths.incoming, name })
+    /** What the books say of the piece, whatever the index says. */
+    let counted: PieceRecord | undefined
     try {
       await this.#files.rename(temporary.layer, layerFile(directory.paths, piece))
       await this.#files.rename(temporary.piece, pieceFile(directory.paths, piece))
       await syncDirectory(this.#files, directory.path)
       const before = await this.#index.get(piece)
+      counted = before
       const leased = withLease(before?.holders ?? [], dealId, this.#options.clock.now() + this.#leaseMs())
       const record: PieceRecord = {
         holders: leased,
@@ -417,10 +425,13 @@ class DiskPieceStore implements PieceStore {
       }
       await this.#index.put(piece, record)
       this.#account(piece, before, record)
-      if (before !== undefined && this.#directoryOf(before) !== directory) await this.#removeFiles(piece, before)
+      counted = record
+      if (before !== undefined && this.#directoryOf(before) !== directory)
+        await this.#removeFiles(piece, this.#directoryOf(before))
       if (isResumable) this.#remember(name, piece)
       return this.#describe(piece, record)
     } catch (error) {
+      if (isFull(error) && (await this.#undoCommit(piece, directory, counted))) throw diskFull(error)
       // Names or index may or may not be on the platter: only a start finds out.
       this.#failure ??= new PeerError(
         'DISK_FAILED',
@@ -429,6 +440,20 @@ class DiskPieceStore implements PieceStore {
         { cause: error }
       )
       throw this.#failure
+    }
+  }
+
+  /** Takes back what a commit had done when the disk was full. @returns whether all of it is undone */
+  async #undoCommit(piece: string, directory: PieceDirectory, counted: PieceRecord | undefined): Promise<boolean> {
+    try {
+      // A piece that is here for others has its file still, with the same bytes.
+      if (counted !== undefined && keepersOf(counted.holders).length > 0) return true
+      await this.#index.delete(piece)
+      this.#account(piece, counted, undefined)
+      await this.#removeFiles(piece, directory)
+      return true
+    } catch {
+      return false
     }
   }
 
@@ -468,12 +493,11 @@ class DiskPieceStore implements PieceStore {
   /** Forgets a piece, then removes it: a crash in between leaves a file that the next start takes for a lease. */
   async #remove(piece: string, record: PieceRecord): Promise<void> {
     await this.#index.delete(piece)
-    await this.#removeFiles(piece, record)
+    await this.#removeFiles(piece, this.#directoryOf(record))
     this.#account(piece, record, undefined)
   }
 
-  async #removeFiles(piece: string, record: PieceRecord): Promise<void> {
-    const { paths, path } = this.#directoryOf(record)
+  async #removeFiles(piece: string, { paths, path }: PieceDirectory): Promise<void> {
     await this.#files.rm(pieceFile(paths, piece), { force: true })
     await this.#files.rm(layerFile(paths, piece), { force: true })
     await syncDirectory(this.#files, path)

@@ -17,6 +17,8 @@ export class DiskPieceWriter implements PieceWriter {
   readonly #hooks: PieceWriterHooks
   readonly #canResume: boolean
   #file: IncomingFile | undefined
+  /** Opening takes as long as what is there must be hashed again; whoever ends the writer meanwhile waits for it. */
+  #opening: Promise<void> | undefined
   #committed: Promise<StoredPiece> | undefined
   #suspended: Promise<void> | undefined
 
@@ -29,7 +31,12 @@ export class DiskPieceWriter implements PieceWriter {
     return this.#file?.positionBytes ?? 0
   }
 
-  async open(): Promise<void> {
+  open(): Promise<void> {
+    this.#opening ??= this.#open()
+    return this.#opening
+  }
+
+  async #open(): Promise<void> {
     try {
       this.#file = await this.#hooks.open()
     } catch (error) {
@@ -61,6 +68,7 @@ export class DiskPieceWriter implements PieceWriter {
   }
 
   async #suspend(): Promise<void> {
+    await this.#opening?.catch(() => undefined) // whoever opened it hears of it
     if (!this.#canResume || this.positionBytes === 0 || this.#committed !== undefined) return this.abort()
     try {
       this.#hooks.suspended(await this.#file!.suspend())
@@ -72,6 +80,7 @@ export class DiskPieceWriter implements PieceWriter {
   }
 
   async abort(): Promise<void> {
+    await this.#opening?.catch(() => undefined)
     if (this.#committed === undefined) await this.#close()
     else await this.#committed.catch(() => undefined) // whoever called commit hears of it
   }

@@ -147,7 +147,9 @@ it('a reader who follows nothing is told who holds an object', async () => {
   for (const command of [network.ask(PROVIDER), network.dealOrder(PROVIDER), network.piecesOrder(1, [piece])])
     expect(await served.host.submit(command)).toMatchObject({ ok: true })
   const connection = await openConnection()
-  expect(await findReplicas(connection, rootOf('object').bytes)).toMatchObject([{ dealId: 1, provider: PROVIDER.address }])
+  expect(await findReplicas(connection, rootOf('object').bytes)).toMatchObject([
+    { dealId: 1, provider: PROVIDER.address }
+  ])
   expect(await findReplicas(connection, rootOf('another').bytes)).toEqual([])
 })
 

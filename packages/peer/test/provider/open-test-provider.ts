@@ -1,4 +1,4 @@
-import { createProver, type Prover, portableSignatureVerifier } from '@holdfast/core'
+import { type Clock, createProver, type Prover, portableSignatureVerifier } from '@holdfast/core'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
 import { actorOf, type TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
@@ -25,7 +25,12 @@ export interface TestProvider extends TestStore {
 export async function openTestProvider(
   path: string,
   network: TestNetwork,
-  { name = 'provider one', ...storeOptions }: { name?: string } & Partial<PieceStoreOptions> = {}
+  {
+    name = 'provider one',
+    budget = createTransferBudget(),
+    wireClock,
+    ...storeOptions
+  }: { name?: string; budget?: TransferBudget; wireClock?: Clock } & Partial<PieceStoreOptions> = {}
 ): Promise<TestProvider> {
   await using starting = new AsyncDisposableStack()
   const { clock, ledger } = network
@@ -34,7 +39,6 @@ export async function openTestProvider(
   const { store } = opened
   const signer = actorOf(name)
   const errors: unknown[] = []
-  const budget = createTransferBudget()
   const prover = starting.use(
     createProver({
       ledger,
@@ -64,7 +68,11 @@ export async function openTestProvider(
       budget,
       announced: () => node.addresses()
     },
-    { networkId: ledger.state.networkId, onError: error => errors.push(error) }
+    {
+      networkId: ledger.state.networkId,
+      onError: error => errors.push(error),
+      ...(wireClock !== undefined && { clock: wireClock })
+    }
   )
   const life = starting.move()
   return {

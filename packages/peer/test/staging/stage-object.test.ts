@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatReference, portablePieceCiphers, type StorableObject } from '@holdfast/core'
@@ -49,6 +51,17 @@ async function abandon(): Promise<string> {
   return path
 }
 
+/** A disk of two MiB, for those who may mount one. */
+function mountSmallDisk(path: string): boolean {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path], { stdio: 'ignore' })
+    life.defer(() => void execFileSync('umount', [path]))
+    return true
+  } catch {
+    return false
+  }
+}
+
 describe('an object that is staged', () => {
   it('is private unless it is said to be public, and gone with its store', async () => {
     const object = await stage()
@@ -84,6 +97,32 @@ describe('an object that is staged', () => {
   it('leaves nothing when packing fails', async () => {
     await expect(stage(join(directory, 'nothing'))).rejects.toMatchObject({ code: 'PATH_MISSING' })
     await expect(stage(tree, { signal: AbortSignal.abort(new Error('early')) })).rejects.toThrow('early')
+    expect(await listed()).toEqual([])
+  })
+
+  it('leaves nothing when it is aborted on the way', async () => {
+    const leaving = new AbortController()
+    const onPackProgress = () => leaving.abort(new Error('enough'))
+    await expect(stage(tree, { signal: leaving.signal, onPackProgress })).rejects.toThrow('enough')
+    expect(await listed()).toEqual([])
+  })
+
+  it('says what to do where there is no place for its pieces', async () => {
+    const stagingDirectory = join(tree, 'a', 'below a file')
+    await expect(stage(tree, { stagingDirectory })).rejects.toMatchObject({
+      code: 'STAGING_FAILED',
+      message: expect.stringMatching(/cannot be written \(ENOTDIR\).*--state/)
+    })
+  })
+
+  it('says what to do when the disk is full, and leaves it as it was', async context => {
+    await mkdir(parent)
+    if (!mountSmallDisk(parent)) context.skip('mounting a small disk needs root')
+    await writeFile(join(tree, 'large'), randomBytes(4 * 1024 * 1024))
+    await expect(stage(tree)).rejects.toMatchObject({
+      code: 'STAGING_FAILED',
+      message: expect.stringMatching(/is full.*--state/)
+    })
     expect(await listed()).toEqual([])
   })
 

@@ -1,0 +1,56 @@
+/** The ledger as a client follows it: begun by the first who asks, with what the rounds said of each deal. */
+import {
+  createFollower,
+  createProofHistory,
+  createRemoteSource,
+  type HostConnection,
+  type Ledger,
+  type LedgerTools,
+  machineClock,
+  type NetworkParameters,
+  type ProofHistory
+} from '@holdfast/core'
+
+export interface FollowedLedger {
+  readonly ledger: Ledger
+  readonly history: ProofHistory
+}
+
+export interface FollowOptions {
+  readonly parameters: NetworkParameters
+  readonly connection: HostConnection
+  readonly tools: LedgerTools
+  readonly signal: AbortSignal | undefined
+  readonly onUnreachable: ((error: Error) => void) | undefined
+}
+
+/** @returns a function whose first call catches up with the host, and whose later ones give the same ledger */
+export function followLazily(life: AsyncDisposableStack, options: FollowOptions): () => Promise<FollowedLedger> {
+  const { parameters, connection, tools, signal, onUnreachable } = options
+  let following: Promise<FollowedLedger> | undefined
+
+  async function follow(): Promise<FollowedLedger> {
+    const follower = createFollower({
+      parameters,
+      source: createRemoteSource(connection),
+      tools,
+      clock: machineClock,
+      ...(onUnreachable !== undefined && { onUnreachable })
+    })
+    life.use(follower)
+    const history = life.use(createProofHistory(follower))
+    try {
+      await follower.start(signal)
+      return { ledger: follower, history }
+    } catch (error) {
+      following = undefined
+      await follower.stop()
+      throw error
+    }
+  }
+
+  return () => {
+    following ??= follow()
+    return following
+  }
+}

@@ -1,0 +1,91 @@
+/** Strangers who stall: they hold no more than their share, are cut off in time, and honest transfers go on beside them. */
+import { readRange, storePiece, upload } from '@holdfast/core'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
+import { IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT } from '../../src/provider/transfer-budget.ts'
+import { createIntakeWorkers } from '../../src/storage/index.ts'
+import { keyOf, startNode } from '../open-nodes.ts'
+import { randomBytes } from '../storage/open-test-store.ts'
+import { temporaryDirectory } from '../temporary-directory.ts'
+import { openTestProvider, type TestProvider } from './open-test-provider.ts'
+import { WireClient } from './wire.ts'
+
+const MIB = 1024 * 1024
+/** A worker's start, on a busy machine. */
+const WAIT = { timeout: 15_000 }
+const BYTES = randomBytes(1, 8 * MIB)
+
+let life = new AsyncDisposableStack()
+let network: TestNetwork
+let provider: TestProvider
+beforeEach(async () => {
+  const { path } = life.use(await temporaryDirectory())
+  network = new TestNetwork({ money: { uncollateralisedBytesMax: 1e9 } })
+  await network.take(network.ask(PROVIDER), network.dealOrder(PROVIDER))
+  const { open } = life.use(createIntakeWorkers({ count: 1 }))
+  provider = life.use(
+    await openTestProvider(path, network, { wireClock: network.clock, openIncoming: open, capacityBytes: 1e9 })
+  )
+})
+afterEach(async () => {
+  await provider.stopServing()
+  expect(provider.errors).toEqual([])
+  expect(provider.budget.takenBytes).toBe(0)
+  await life.disposeAsync()
+  life = new AsyncDisposableStack()
+})
+
+const openClient = async (name: string) => new WireClient(life.use(await startNode(keyOf(name), [])), network)
+
+it('readers who take nothing hold their share and no more, until they are cut off', async () => {
+  const client = await openClient('client')
+  const piece = await client.store(provider.addresses, 1, BYTES)
+  const strangers = await Promise.all(['a', 'b', 'c'].map(openClient))
+  const answers = await Promise.all(
+    strangers.flatMap(stranger =>
+      Array.from({ length: 12 }, () => stranger.openRange(provider.addresses, { piece, length: BYTES.length }))
+    )
+  )
+  const opened = answers.filter(answer => answer.kind === 'answer')
+  expect(opened).toHaveLength(24)
+  expect(answers.filter(answer => answer.kind === 'refused' && answer.code === 'BUSY')).toHaveLength(12)
+  expect(provider.budget.takenBytes).toBe((3 / 8) * IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT)
+
+  const honest = await client.readRange(provider.addresses, { piece, length: BYTES.length })
+  if (honest.kind !== 'answer') throw new Error(honest.kind)
+  expect(honest.value.bytes.equals(BYTES)).toBe(true)
+
+  await network.clock.advanceTo(network.clock.now() + readRange.idleTimeoutMs + 1)
+  await expect.poll(() => provider.budget.takenBytes).toBe(0)
+  for (const answer of opened) {
+    if (answer.kind !== 'answer') continue
+    await expect(Array.fromAsync(answer.value.chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
+  }
+})
+
+it('writers who drip hold no slab, and are cut off at the least rate; what they sent can be gone on with', async () => {
+  const client = await openClient('client')
+  const stalled = Promise.withResolvers<void>()
+  const drip = (at: number) =>
+    upload(
+      client.node.libp2p,
+      provider.addresses,
+      storePiece,
+      { dealId: 1, sizeBytes: BYTES.length, uploadId: String(at).padStart(32, '0') },
+      async function* () {
+        yield BYTES.subarray(0, MIB)
+        await stalled.promise
+      },
+      client.options
+    )
+  const dripping = [0, 1, 2].map(drip)
+  await expect.poll(() => provider.store.usage().reservedBytes, WAIT).toBeGreaterThan(3 * BYTES.length)
+  await expect.poll(() => provider.store.usage().unwrittenBytes, WAIT).toBeLessThan(3 * (BYTES.length - MIB / 2))
+
+  expect(await client.upload(provider.addresses, 1, randomBytes(2, 5 * MIB))).toMatchObject({ kind: 'answer' })
+
+  await network.clock.advanceTo(network.clock.now() + storePiece.idleTimeoutMs + 1)
+  for (const answer of await Promise.all(dripping)) expect(answer).toMatchObject({ kind: 'no-answer', code: 'CUT' })
+  stalled.resolve()
+  await expect.poll(() => provider.store.usage(), WAIT).toMatchObject({ reservedBytes: 0, suspendedBytes: 3 * MIB })
+})
