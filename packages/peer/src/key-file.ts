@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 import { generateKeyPair, privateKeyFromRaw } from '@libp2p/crypto/keys'
 import type { PrivateKey, Secp256k1PrivateKey } from '@libp2p/interface'
 import { PeerError, systemCodeOf } from './error.ts'
-import { type FileSystem, machineFileSystem, syncDirectory } from './storage/file-system.ts'
+import { exists, type FileSystem, machineFileSystem, syncDirectory } from './storage/file-system.ts'
 
 const OTHERS_MODE_BITS = 0o077
 /** A key file is 65 bytes; anything much longer is another file, and is not read whole. */
@@ -32,6 +32,45 @@ export async function loadOrCreateKey(
   const key = await generateKeyPair('secp256k1')
   await createKeyFile(path, key.raw, files)
   return await loadKey(path, files)
+}
+
+/**
+ * Makes a key where there is none.
+ *
+ * @throws {PeerError} `KEY_FILE_EXISTS`, and as {@link loadKey}
+ */
+export async function createKey(path: string, files: FileSystem = machineFileSystem): Promise<Secp256k1PrivateKey> {
+  return await placeKey(path, (await generateKeyPair('secp256k1')).raw, files)
+}
+
+/**
+ * Writes a key that was kept elsewhere to where there is none.
+ *
+ * @param digits - 64 hex digits
+ * @throws {PeerError} `KEY_FILE_EXISTS`, `KEY_FILE_INVALID` when the digits are no key
+ */
+export async function restoreKey(
+  path: string,
+  digits: string,
+  files: FileSystem = machineFileSystem
+): Promise<Secp256k1PrivateKey> {
+  const key = /^[0-9a-f]{64}$/i.test(digits) ? parseKey(digits) : undefined
+  if (key?.type === 'secp256k1') return await placeKey(path, key.raw, files)
+  throw new PeerError('KEY_FILE_INVALID', 'This is not a private key (64 hex digits).')
+}
+
+async function placeKey(path: string, raw: Uint8Array, files: FileSystem): Promise<Secp256k1PrivateKey> {
+  if (await exists(files, path)) {
+    throw new PeerError(
+      'KEY_FILE_EXISTS',
+      `${path} holds a key already, and it is not overwritten: move it away first.`,
+      { path }
+    )
+  }
+  await createKeyFile(path, raw, files)
+  const key = await loadKey(path, files)
+  if (Buffer.from(key.raw).equals(raw)) return key
+  throw new PeerError('KEY_FILE_EXISTS', `${path} was made by another process at the same moment.`, { path })
 }
 
 /**

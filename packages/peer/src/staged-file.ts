@@ -19,6 +19,7 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
     throw stagingFailed(path, cause)
   })
   const writing = new Set<Promise<void>>()
+  const written: Uint8Array[] = []
   let failure: PeerError | undefined
   let position = 0
 
@@ -35,7 +36,10 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
         .catch((cause: unknown) => {
           failure ??= stagingFailed(path, cause)
         })
-        .finally(() => writing.delete(write))
+        .finally(() => {
+          writing.delete(write)
+          written.push(bytes)
+        })
       writing.add(write)
       position += bytes.length
     },
@@ -46,7 +50,8 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
     async discard() {
       await end()
       await rm(path, { force: true })
-    }
+    },
+    reuse: () => written.pop()
   }
 }
 

@@ -50,7 +50,8 @@ export function hashPieces(openPiece: OpenPiece, options: HashingOptions): Hashe
         discard() {
           hashing.discard?.()
           return sink.discard()
-        }
+        },
+        reuse: () => sink.reuse?.()
       }
     },
     commit: pieces => pieces.map((piece, index) => ({ ...piece, cid: cids[index]! }))

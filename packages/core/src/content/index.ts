@@ -11,10 +11,15 @@ export * from './pack.ts'
 export { type PackCarOptions, packCar } from './pack-car.ts'
 export { type LayOutSourceOptions, layOutSource, type PackSourceOptions, packSource } from './pack-source.ts'
 export type { LaidOutPiece, OpenPiece, PackedPiece, PieceSink, TrailerSizeOf } from './piece-packer.ts'
-export { PIECE_SIZE_BYTES_MIN, PIECE_SIZE_LIMIT_BYTES_MIN, PIECE_WRITE_SIZE_BYTES } from './piece-packer.ts'
+export { nextBuffer, PIECE_SIZE_BYTES_MIN, PIECE_SIZE_LIMIT_BYTES_MIN, PIECE_WRITE_SIZE_BYTES } from './piece-packer.ts'
 export * from './read.ts'
 export { READ_BUDGET_DEFAULT, type ReadBudget } from './read-budget.ts'
 export type { FileRange } from './read-file.ts'
 export { type ReadBytesOptions, readBytes } from './read-path.ts'
-export { compareEntryNames, type SourceEntry, SYMLINK_TARGET_SIZE_BYTES_MAX } from './source-entry.ts'
+export {
+  compareEntryNames,
+  REUSABLE_CHUNK_SIZE_BYTES,
+  type SourceEntry,
+  SYMLINK_TARGET_SIZE_BYTES_MAX
+} from './source-entry.ts'
 export type { UnixfsProfile } from './unixfs-builder.ts'

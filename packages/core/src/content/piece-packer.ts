@@ -19,6 +19,18 @@ export interface PieceSink {
   write(bytes: Uint8Array): Promise<void>
   close(): Promise<void>
   discard(): Promise<void>
+  /**
+   * Gives back what an earlier `write` took over and is done with, to be filled again, or `undefined`. Making every
+   * buffer anew costs a quarter of the packer's time, in collecting them.
+   */
+  reuse?(): Uint8Array | undefined
+}
+
+/** A buffer to fill for the sink, of exactly `sizeBytes`. */
+export function nextBuffer(sink: PieceSink, sizeBytes: number): Uint8Array<ArrayBufferLike> {
+  for (let buffer = sink.reuse?.(); buffer !== undefined; buffer = sink.reuse?.())
+    if (buffer.length === sizeBytes) return buffer
+  return new Uint8Array(sizeBytes)
 }
 
 export type OpenPiece = (index: number) => Promise<PieceSink>
@@ -67,7 +79,7 @@ export class PiecePacker {
   readonly #options: PiecePackerOptions
   readonly #sinks: PieceSink[] = []
   #piece: CurrentPiece | undefined
-  #buffer = new Uint8Array(PIECE_WRITE_SIZE_BYTES)
+  #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array(PIECE_WRITE_SIZE_BYTES)
   #buffered = 0
 
   constructor(options: PiecePackerOptions) {
@@ -150,9 +162,9 @@ export class PiecePacker {
   async #flush(piece: CurrentPiece): Promise<void> {
     if (this.#buffered === 0) return
     const bytes = this.#buffer.subarray(0, this.#buffered)
-    this.#buffer = new Uint8Array(PIECE_WRITE_SIZE_BYTES)
     this.#buffered = 0
     await abortable(piece.sink.write(bytes), this.#options.signal)
+    this.#buffer = nextBuffer(piece.sink, PIECE_WRITE_SIZE_BYTES)
   }
 }
 

@@ -5,13 +5,20 @@ import { checkEntryName, quoteName } from './entry-name.ts'
  * One entry of the tree that is to be packed.
  *
  * `path` is relative to the object's root and '/'-separated; '' stands for the root itself, and so for the whole
- * object when that is one file. The bytes that `content` yields belong to the packer: never write to them again.
+ * object when that is one file. The bytes that `content` yields belong to the packer: never write to them again, but for
+ * chunks of `REUSABLE_CHUNK_SIZE_BYTES`.
  */
 export type SourceEntry = { readonly path: string } & (
   | { readonly kind: 'file'; readonly content: AsyncIterable<Uint8Array> }
   | { readonly kind: 'directory' }
   | { readonly kind: 'symlink'; readonly target: string }
 )
+
+/**
+ * A file whose chunks, but for the last, all have this size, may fill a chunk again when the next but one is asked for.
+ * It is a multiple of every profile's leaf, so that no leaf waits for bytes of a later chunk.
+ */
+export const REUSABLE_CHUNK_SIZE_BYTES = 1024 * 1024
 
 /** Longest target of a symbolic link: PATH_MAX of Linux. */
 export const SYMLINK_TARGET_SIZE_BYTES_MAX = 4096

@@ -2,7 +2,7 @@
  * Encrypts a piece as it is laid out: takes the bytes of its CAR, gives the sealed frames of CAR, index, manifest and
  * footer to a sink, in steps of 1 MiB. Holds one such step and 40 bytes for each block.
  */
-import { type CarBlockPosition, createCarScanner, type PieceSink } from '../content/index.ts'
+import { type CarBlockPosition, createCarScanner, nextBuffer, type PieceSink } from '../content/index.ts'
 import { FRAME_CONTENT_SIZE_BYTES, FRAME_SIZE_BYTES, type FrameCipher } from './frames.ts'
 import { FRAME_TAG_SIZE_BYTES } from './piece-ciphers.ts'
 import { encodePieceFooter, INDEX_ENTRY_SIZE_BYTES } from './piece-footer.ts'
@@ -19,7 +19,7 @@ export class PieceEncryptor {
   readonly #scanner = createCarScanner({ onBlock: block => this.#addBlock(block) })
   #carSizeBytes = 0
   #sizeBytes = 0
-  #buffer = new Uint8Array(FRAMES_PER_WRITE * FRAME_SIZE_BYTES)
+  #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array(FRAMES_PER_WRITE * FRAME_SIZE_BYTES)
   /** Sealed bytes in the buffer, whole frames. */
   #sealed = 0
   /** Plaintext behind them, which is sealed when it is known whether more comes. */
@@ -91,9 +91,9 @@ export class PieceEncryptor {
 
   async #flush(): Promise<void> {
     const bytes = this.#buffer.subarray(0, this.#sealed)
-    this.#buffer = new Uint8Array(FRAMES_PER_WRITE * FRAME_SIZE_BYTES)
     this.#sizeBytes += bytes.length
     this.#sealed = 0
     await this.#sink.write(bytes)
+    this.#buffer = nextBuffer(this.#sink, FRAMES_PER_WRITE * FRAME_SIZE_BYTES)
   }
 }

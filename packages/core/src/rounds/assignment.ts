@@ -50,18 +50,20 @@ export function assignVerifiers(options: AssignmentOptions): Assignment {
   const { verifiers, dealIds, verifiersPerDeal } = options
   const slots = fillSlots(options)
   const offsets = new Int32Array(verifiers.length + 1)
-  for (const slot of slots) if (slot !== NOBODY) offsets[slot + 1]! += 1
+  for (let slot = 0; slot < slots.length; slot += 1) if (slots[slot] !== NOBODY) offsets[slots[slot]! + 1]! += 1
   for (let index = 0; index < verifiers.length; index += 1) offsets[index + 1]! += offsets[index]!
   const ranks = new Int32Array(offsets[verifiers.length]!)
   const positions = new Int32Array(slots.length)
   const filled = new Int32Array(verifiers.length)
-  for (let place = 0; place < slots.length; place += 1) {
-    const verifier = slots[place]!
-    if (verifier === NOBODY) continue
-    const position = filled[verifier]!
-    filled[verifier] = position + 1
-    positions[place] = position
-    ranks[offsets[verifier]! + position] = Math.floor(place / verifiersPerDeal)
+  for (let rank = 0, slot = 0; rank < dealIds.length; rank += 1) {
+    for (const end = slot + verifiersPerDeal; slot < end; slot += 1) {
+      const verifier = slots[slot]!
+      if (verifier === NOBODY) continue
+      const position = filled[verifier]!
+      filled[verifier] = position + 1
+      positions[slot] = position
+      ranks[offsets[verifier]! + position] = rank
+    }
   }
   return {
     verifiersPerDeal,
@@ -91,14 +93,18 @@ function fillSlots({ seed, verifiers, dealIds, partiesOf, verifiersPerDeal }: As
   const next = nextOfDistinctOperators(places, operatorOf, width)
   for (let rank = 0; rank < dealIds.length; rank += 1) {
     const { client, provider, operator } = partiesOf(dealIds[rank]!)
-    const parties = [client, provider, operator].flatMap(party => behind.get(party) ?? [])
-    const row = ((rank * verifiersPerDeal) % places.length) * width
-    let taken = 0
-    for (let step = 0; step < width && taken < verifiersPerDeal; step += 1) {
-      const verifier = next[row + step]!
-      if (!parties.includes(operatorOf[verifier]!)) slots[rank * verifiersPerDeal + taken++] = verifier
+    const first = rank * verifiersPerDeal
+    const row = (first % places.length) * width
+    const its = behind.get(client)
+    const others = behind.get(provider)
+    const third = operator === provider ? undefined : behind.get(operator)
+    if (its === undefined && others === undefined && third === undefined) {
+      for (let slot = 0; slot < verifiersPerDeal; slot += 1) slots[first + slot] = next[row + slot]!
+      continue
     }
-    if (taken < verifiersPerDeal) slots.fill(NOBODY, rank * verifiersPerDeal, rank * verifiersPerDeal + taken)
+    const parties = [its, others, third].flatMap(one => one ?? [])
+    const chosen = next.subarray(row, row + width).filter(one => !parties.includes(operatorOf[one]!))
+    if (chosen.length >= verifiersPerDeal) slots.set(chosen.subarray(0, verifiersPerDeal), first)
   }
   return slots
 }

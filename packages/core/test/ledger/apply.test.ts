@@ -170,6 +170,15 @@ describe('signatures, ids and validity', () => {
   })
 })
 
+it.each([
+  ['KeyChange', { account: CLIENT.address, successor: STRANGER.address }],
+  ['ParameterChange', { host: CLIENT.address, fromOpening: 9, parameters: new Uint8Array(32) }]
+] as const)('knows %s and does not take it yet', async (kind, statement) => {
+  const network = new TestNetwork()
+  expect(await network.refusalOf(network.command(kind, CLIENT, statement))).toBe('RESERVED')
+  expect(await network.refusalOf(network.command(kind, STRANGER, statement))).toBe('BAD_SIGNATURE')
+})
+
 it('keeps the state a function of the log: a replay gives the same hash', async () => {
   const network = new TestNetwork()
   await network.stakeAll()

@@ -194,6 +194,35 @@ describe('verifiers', () => {
   })
 })
 
+describe('a verifier that does not attest what it was assigned', () => {
+  it('loses a little for every round that closes in time, and its place when too little is left', async () => {
+    const { network } = await challengedNetwork({ money: { silencePenalty: 4n * CREDIT } })
+    const stakeOf = (one: { address: `0x${string}` }) => network.state.verifiers.get(one.address)!.stake
+    const silent = assignedTo(network, 1)
+    const [other] = VERIFIERS.filter(one => !silent.includes(one))
+    const events = await network.openRound()
+    expect(events.filter(({ kind }) => kind === 'silent')).toEqual(
+      silent
+        .map(({ address }) => ({ kind: 'silent', verifier: address, round: 2, penalty: 4n * CREDIT }))
+        .sort((a, b) => (a.verifier < b.verifier ? -1 : 1))
+    )
+    expect(silent.map(stakeOf)).toEqual([6n * CREDIT, 6n * CREDIT, 6n * CREDIT])
+    expect(stakeOf(other!)).toBe(10n * CREDIT)
+    expect(network.state.burned).toBe(12n * CREDIT)
+    await network.openRounds(2)
+    expect(network.state.open!.verifiers.map(({ address }) => address)).not.toContain(silent[0]!.address)
+    expect(checkInvariants(network.state)).toEqual([])
+  })
+
+  it('loses nothing when the round closes late, and nothing for having said no', async () => {
+    const { network } = await challengedNetwork()
+    await network.attestAll(() => 'no answer')
+    await network.openRound()
+    network.voidRounds(5)
+    expect(network.state.burned).toBe(0n)
+  })
+})
+
 describe('a fault', () => {
   it('costs the pay of the round and fills the docket; the docket stops the pay until a self-proof empties it', async () => {
     const { network, deal, pieces } = await challengedNetwork()

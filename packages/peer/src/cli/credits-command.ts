@@ -9,6 +9,7 @@ import { viewAccount } from '../views/ledger-views.ts'
 import { type LedgerOptions, parseAddress, parseNatural, readOptions, withLedgerOptions } from './ledger/options.ts'
 import { showAccount, showCreditLines } from './ledger/show.ts'
 import { formatJson } from './output.ts'
+import { sendCommand } from './send-command.ts'
 
 const LINES_DEFAULT = 20
 
@@ -30,6 +31,7 @@ export function creditsCommand(signal: AbortSignal): Command {
     .option('--last <n>', 'how many lines of its history', parseNatural, LINES_DEFAULT)
     .option('--all', 'the whole history', false)
     .action((options: Options) => run(options, signal))
+    .addCommand(sendCommand(signal))
 }
 
 async function run(options: Options, signal: AbortSignal): Promise<void> {

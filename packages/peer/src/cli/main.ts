@@ -6,8 +6,10 @@ import { creditsCommand } from './credits-command.ts'
 import { devnetCommand } from './devnet-command.ts'
 import { getCommand } from './get-command.ts'
 import { abortOnSignals, exitCodeOf, Interrupted } from './interrupt.ts'
+import { keyCommand } from './key-command.ts'
 import { ledgerCommand } from './ledger-command.ts'
 import { listCommand } from './list-command.ts'
+import { networkCommand } from './network-command.ts'
 import { printFailure } from './output.ts'
 import { putCommand } from './put-command.ts'
 import { quoteCommand } from './quote-command.ts'
@@ -41,6 +43,14 @@ const USAGE_CODES = new Set([
   'KEY_FILE_INVALID',
   'DIRECTORY_NOT_EMPTY',
   'DIRECTORY_MISSING',
+  'NETWORK_DIFFERS',
+  'NETWORK_UNREACHABLE',
+  'ALREADY_SET_UP',
+  'NOT_ENOUGH_ROOM',
+  'SUPPLY_TOO_SMALL',
+  'KEY_FILE_EXISTS',
+  'KEY_LOCKED',
+  'API_ADDRESS_INVALID',
   'TARGET_NOT_EMPTY'
 ])
 
@@ -69,7 +79,9 @@ for (const command of [
   referenceCommand,
   ledgerCommand,
   creditsCommand,
-  storeCommand
+  storeCommand,
+  networkCommand,
+  keyCommand
 ])
   program.addCommand(command(signal).exitOverride())
 

@@ -5,8 +5,13 @@ export interface HashingRequest {
   readonly piece: number
   readonly wanted:
     | { readonly kind: 'open' | 'digest' | 'discard' }
-    /** The bytes lie at the front of a slab, which is the thread's until it answers. */
-    | { readonly kind: 'update'; readonly slab: SharedArrayBuffer; readonly sizeBytes: number }
+    /** The bytes lie at the front of the slab of that number, which is the thread's until it answers. */
+    | { readonly kind: 'update'; readonly slab: number; readonly sizeBytes: number }
+}
+
+/** What a thread is started with: sharing the slabs anew with every message would cost as much as hashing them. */
+export interface HashingThreadData {
+  readonly slabs: readonly SharedArrayBuffer[]
 }
 
 export type HashingAnswer =

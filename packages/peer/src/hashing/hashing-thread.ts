@@ -1,10 +1,11 @@
 /** A thread that hashes pieces beside the one that reads, encrypts and sends. Started by hashing-threads.ts. */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { createPieceHasher, type PieceHasher } from '@holdfast/proofs'
 import { chooseNodeHasher } from '../node-hasher.ts'
-import type { HashingAnswer, HashingRequest } from './hashing-messages.ts'
+import type { HashingAnswer, HashingRequest, HashingThreadData } from './hashing-messages.ts'
 
 const nodeHasher = await chooseNodeHasher()
+const slabs = (workerData as HashingThreadData).slabs.map(slab => new Uint8Array(slab))
 const pieces = new Map<number, PieceHasher>()
 
 function run({ call, piece, wanted }: HashingRequest): HashingAnswer {
@@ -14,7 +15,7 @@ function run({ call, piece, wanted }: HashingRequest): HashingAnswer {
       pieces.set(piece, createPieceHasher({ nodeHasher }))
       return { call, ok: true }
     case 'update':
-      hasher?.update(new Uint8Array(wanted.slab, 0, wanted.sizeBytes))
+      hasher?.update(slabs[wanted.slab]!.subarray(0, wanted.sizeBytes))
       return { call, ok: true }
     case 'digest':
       pieces.delete(piece)

@@ -10,7 +10,7 @@ import type { PieceHashing } from '@holdfast/core'
 import { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import { startThread } from '../worker-thread.ts'
-import type { HashingAnswer, HashingRequest } from './hashing-messages.ts'
+import type { HashingAnswer, HashingRequest, HashingThreadData } from './hashing-messages.ts'
 
 /** One write of the packer. */
 const SLAB_SIZE_BYTES = 1024 * 1024
@@ -57,13 +57,17 @@ class HashingThread {
   readonly #worker: Worker
   readonly #calls = new Map<number, PromiseWithResolvers<HashingAnswer & { ok: true }>>()
   readonly #slabs = Array.from({ length: SLABS_PER_THREAD }, () => new SharedArrayBuffer(SLAB_SIZE_BYTES))
+  /** Numbers of those that may be filled. */
+  readonly #free = [...this.#slabs.keys()]
   readonly #waiting: Array<() => void> = []
   #lastCall = 0
   #failure: PeerError | undefined
   pieceCount = 0
 
   constructor() {
-    this.#worker = startThread('hashing-thread', import.meta.url)
+    this.#worker = startThread('hashing-thread', import.meta.url, {
+      workerData: { slabs: this.#slabs } satisfies HashingThreadData
+    })
     this.#worker.on('message', (answer: HashingAnswer) => this.#settle(answer))
     this.#worker.on('error', error => this.#fail(error))
     this.#worker.on('exit', () => this.#fail(undefined))
@@ -94,7 +98,7 @@ class HashingThread {
             this.#giveSlab(slab)
             throw failure ?? this.#failure
           }
-          new Uint8Array(slab).set(part)
+          new Uint8Array(this.#slabs[slab]!).set(part)
           this.#call(piece, { kind: 'update', slab, sizeBytes: part.length })
             .catch(note)
             .finally(() => this.#giveSlab(slab))
@@ -142,16 +146,16 @@ class HashingThread {
   }
 
   /** Resolves when there is a free slab; no order is kept between pieces. */
-  async #takeSlab(): Promise<SharedArrayBuffer> {
+  async #takeSlab(): Promise<number> {
     for (;;) {
-      const slab = this.#slabs.pop()
+      const slab = this.#free.pop()
       if (slab !== undefined) return slab
       await new Promise<void>(resolve => this.#waiting.push(resolve))
     }
   }
 
-  #giveSlab(slab: SharedArrayBuffer): void {
-    this.#slabs.push(slab)
+  #giveSlab(slab: number): void {
+    this.#free.push(slab)
     this.#waiting.shift()?.()
   }
 }

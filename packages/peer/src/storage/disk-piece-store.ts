@@ -20,7 +20,9 @@ import { type FileSystem, machineFileSystem, syncDirectory } from './file-system
 import {
   createIncomingFiles,
   diskError,
+  diskFull,
   incomingPaths,
+  isFull,
   type OpenIncomingFile,
   type WrittenPiece
 } from './incoming-file.ts'
@@ -405,11 +407,14 @@ class DiskPieceStore implements PieceStore {
     if (this.#failure !== undefined) throw this.#failure
     const { directory, name, dealId } = writer
     const temporary = incomingPaths({ directory: directory.paths.incoming, name })
+    /** What the books say of the piece, whatever the index says. */
+    let counted: PieceRecord | undefined
     try {
       await this.#files.rename(temporary.layer, layerFile(directory.paths, piece))
       await this.#files.rename(temporary.piece, pieceFile(directory.paths, piece))
       await syncDirectory(this.#files, directory.path)
       const before = await this.#index.get(piece)
+      counted = before
       const leased = withLease(before?.holders ?? [], dealId, this.#options.clock.now() + this.#leaseMs())
       const record: PieceRecord = {
         holders: leased,
@@ -420,10 +425,13 @@ class DiskPieceStore implements PieceStore {
       }
       await this.#index.put(piece, record)
       this.#account(piece, before, record)
-      if (before !== undefined && this.#directoryOf(before) !== directory) await this.#removeFiles(piece, before)
+      counted = record
+      if (before !== undefined && this.#directoryOf(before) !== directory)
+        await this.#removeFiles(piece, this.#directoryOf(before))
       if (isResumable) this.#remember(name, piece)
       return this.#describe(piece, record)
     } catch (error) {
+      if (isFull(error) && (await this.#undoCommit(piece, directory, counted))) throw diskFull(error)
       // Names or index may or may not be on the platter: only a start finds out.
       this.#failure ??= new PeerError(
         'DISK_FAILED',
@@ -432,6 +440,20 @@ class DiskPieceStore implements PieceStore {
         { cause: error }
       )
       throw this.#failure
+    }
+  }
+
+  /** Takes back what a commit had done when the disk was full. @returns whether all of it is undone */
+  async #undoCommit(piece: string, directory: PieceDirectory, counted: PieceRecord | undefined): Promise<boolean> {
+    try {
+      // A piece that is here for others has its file still, with the same bytes.
+      if (counted !== undefined && keepersOf(counted.holders).length > 0) return true
+      await this.#index.delete(piece)
+      this.#account(piece, counted, undefined)
+      await this.#removeFiles(piece, directory)
+      return true
+    } catch {
+      return false
     }
   }
 
@@ -471,12 +493,11 @@ class DiskPieceStore implements PieceStore {
   /** Forgets a piece, then removes it: a crash in between leaves a file that the next start takes for a lease. */
   async #remove(piece: string, record: PieceRecord): Promise<void> {
     await this.#index.delete(piece)
-    await this.#removeFiles(piece, record)
+    await this.#removeFiles(piece, this.#directoryOf(record))
     this.#account(piece, record, undefined)
   }
 
-  async #removeFiles(piece: string, record: PieceRecord): Promise<void> {
-    const { paths, path } = this.#directoryOf(record)
+  async #removeFiles(piece: string, { paths, path }: PieceDirectory): Promise<void> {
     await this.#files.rm(pieceFile(paths, piece), { force: true })
     await this.#files.rm(layerFile(paths, piece), { force: true })
     await syncDirectory(this.#files, path)

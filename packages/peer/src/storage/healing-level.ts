@@ -38,12 +38,12 @@ class OpenHealingLevel implements HealingLevel {
   }
 
   async get(key: string): Promise<string | undefined> {
-    await this.#healing
+    await this.#ready()
     return this.#level.get(key)
   }
 
   async batch(operations: IndexOperation[], options: IndexWriteOptions): Promise<void> {
-    await this.#healing
+    await this.#ready()
     const generation = this.#generation
     try {
       await this.#level.batch(operations, options)
@@ -55,7 +55,7 @@ class OpenHealingLevel implements HealingLevel {
   }
 
   async *iterator(range: IndexRange): AsyncIterable<[string, string]> {
-    await this.#healing
+    await this.#ready()
     yield* this.#level.iterator(range)
   }
 
@@ -69,10 +69,17 @@ class OpenHealingLevel implements HealingLevel {
     return this.close()
   }
 
+  /** Opens it again where that failed before: there may be room now. */
+  async #ready(): Promise<void> {
+    await this.#healing.catch(() => undefined)
+    if (this.#level.status !== 'open' && !this.#isClosed) await this.#heal(this.#generation)
+  }
+
   #heal(generation: number): Promise<void> {
     if (generation === this.#generation) {
       this.#generation += 1
       this.#healing = this.#reopen()
+      this.#healing.catch(() => undefined) // whoever waits for it hears of it
     }
     return this.#healing
   }

@@ -84,13 +84,27 @@ export function createIncomingFiles(
   }
 }
 
+/** Whether a call failed because there is no room; LevelDB says so in words only. */
+export function isFull(error: unknown): boolean {
+  if (FULL_CODES.has(systemCodeOf(error) ?? '')) return true
+  if (!(error instanceof Error)) return false
+  return /No space left on device|Disk quota exceeded/.test(error.message) || isFull(error.cause)
+}
+
+export function diskFull(cause: unknown): PeerError {
+  return new PeerError(
+    'NO_SPACE',
+    'The disk is full: the piece was not kept.',
+    { code: systemCodeOf(cause) },
+    { cause }
+  )
+}
+
 /** Turns a failed disk call into what the peer can act on: room that is missing, or a disk that is not to be trusted. */
 export function diskError(cause: unknown): PeerError {
   if (cause instanceof PeerError) return cause
+  if (isFull(cause)) return diskFull(cause)
   const code = systemCodeOf(cause)
-  if (code !== undefined && FULL_CODES.has(code)) {
-    return new PeerError('NO_SPACE', 'The disk is full: the piece was not kept.', { code }, { cause })
-  }
   const message = `The disk failed (${code ?? String(cause)}): see that it is sound, then start the peer again.`
   return new PeerError('DISK_FAILED', message, { code }, { cause })
 }

@@ -1,17 +1,67 @@
-// A child process: stores pieces under argv[2], drops some, and prints each commit and each removal when it is done.
-import { carOf, openTestStore, randomBytes, storePiece } from './open-test-store.ts'
+/**
+ * A child process: stores pieces under argv[2] on a worker, drops some, sweeps, goes on with uploads that broke off, and
+ * prints each step when it is done. A line is a promise that no kill may break:
+ *
+ *   +cid  committed and kept for a deal        ?cid  its removal has begun        -cid  it is gone
+ *   =n    n bytes of the long upload are suspended        !…  what must never be printed
+ */
+import { CID } from 'multiformats/cid'
+import { createIntakeWorkers } from '../../src/storage/index.ts'
+import { carOf, cidOf, openTestStore, openWriter, pieceCidOf, randomBytes, storePiece } from './open-test-store.ts'
 
-const { store } = await openTestStore(process.argv[2]!, { capacityBytes: 10e9 })
+const MIB = 1024 * 1024
+const LONG_SIZE_BYTES = 9 * MIB + 77
+
+const { open } = createIntakeWorkers({ count: 1 })
+const { store } = await openTestStore(process.argv[2]!, {
+  capacityBytes: 10e9,
+  openIncoming: open,
+  clock: { now: () => Date.now() },
+  leaseMs: 60_000
+})
 const firstSeed = Number(process.argv[3])
-const work = async (lane: number) => {
+const say = (line: string) => process.stdout.write(`${line}\n`)
+
+/** Stores, makes public (which indexes blocks), and removes one of four. */
+async function storeAndRemove(lane: number): Promise<void> {
   for (let seed = firstSeed + lane; ; seed += 2) {
     const block = randomBytes(seed, 1000 + ((seed * 7919) % 150_000))
     const { cid } = await storePiece(store, seed % 3 === 0 ? block : await carOf([block]), 64 * 1024)
-    process.stdout.write(`+${cid}\n`)
+    await store.keep(cid, 'deal', cid)
+    if (seed % 3 !== 0 && (await store.findBlock(await cidOf(block))) === undefined) say(`!no block of ${cid}`)
+    say(`+${cid}`)
     if (seed % 4 !== 0) continue
-    process.stdout.write(`?${cid}\n`)
-    await store.remove(cid)
-    process.stdout.write(`-${cid}\n`)
+    say(`?${cid}`)
+    if (seed % 8 === 0) await store.remove(cid)
+    else await store.release(cid, 'deal', 0)
+    await store.sweep()
+    say(`-${cid}`)
   }
 }
-await Promise.all([work(0), work(1)])
+
+/** One upload after the other, broken off every 2 MiB, over as many lives of this process as it takes. */
+async function uploadForLong(firstUpload: number): Promise<void> {
+  for (let upload = firstUpload; ; upload++) {
+    const bytes = randomBytes(-1 - upload, LONG_SIZE_BYTES)
+    const request = { sizeBytes: bytes.length, dealId: 'long', uploadId: String(upload).padStart(32, '0') }
+    for (let at = 0; at < bytes.length; ) {
+      const writer = await openWriter(store, request)
+      at = writer.positionBytes
+      const end = Math.min(at + 2 * MIB, bytes.length)
+      for (; at < end; at += 300_000) await writer.write(bytes.subarray(at, Math.min(at + 300_000, end)))
+      at = end
+      if (at < bytes.length) {
+        await writer.suspend()
+        say(`=${at}`)
+        continue
+      }
+      const { cid } = await writer.commit()
+      if (cid.toString() !== pieceCidOf(bytes)) say(`!${cid} is not what was sent`)
+      await store.keep(CID.parse(cid.toString()), 'deal', cid)
+      say(`+${cid}`)
+      say(`*${upload}`)
+    }
+  }
+}
+
+await Promise.all([storeAndRemove(0), storeAndRemove(1), uploadForLong(Number(process.argv[4] ?? 0))])

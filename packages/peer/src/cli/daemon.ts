@@ -1,0 +1,91 @@
+/** Runs a peer in the foreground until it is told to stop: what `start` and `network create` end in. */
+import type { ProverEvent } from '@holdfast/core'
+import { type Peer, type PeerEvent, startPeer } from '../peer.ts'
+import { createRoundLines } from '../views/round-lines.ts'
+import { aborted } from './interrupt.ts'
+import { escapeForTerminal, formatJson, printJsonEvent } from './output.ts'
+
+export interface DaemonOptions {
+  readonly directory: string
+  readonly json: boolean
+  /** Stops when standard input ends, so that nothing outlives the program that started this. */
+  readonly stopWithParent: boolean
+}
+
+/** Resolves when the peer has stopped. @throws what made it stop by itself */
+export async function runDaemon(
+  { directory, json, stopWithParent }: DaemonOptions,
+  signal: AbortSignal
+): Promise<void> {
+  const orphaned = new AbortController()
+  const end = AbortSignal.any([signal, orphaned.signal])
+  if (stopWithParent) process.stdin.on('end', () => orphaned.abort(new Error('the parent process has ended'))).resume()
+  const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => undefined) // also when it comes during the start, which then fails by itself
+  try {
+    await using peer = await startPeer({
+      directory,
+      signal: end,
+      onEvent: event => (json ? printEvent(event) : printLine(event)),
+      onFailure: failed.reject
+    })
+    printReady(peer, directory, json)
+    if (!json) printRounds(peer)
+    await Promise.race([aborted(end), failed.promise])
+  } catch (error) {
+    if (error !== end.reason) throw error
+  } finally {
+    process.stdin.destroy()
+  }
+}
+
+function printReady(peer: Peer, directory: string, json: boolean): void {
+  const { address, roles, addresses } = peer
+  if (json) printJsonEvent('ready', { pid: process.pid, address, roles, addresses })
+  else
+    process.stdout.write(
+      `holdfast: ${roles.join(', ')} ${address} runs on ${directory}\n${addresses.map(line => `  listening on ${line}\n`).join('')}Ctrl-C stops it. \`holdfast status --directory ${directory}\` says more.\n`
+    )
+}
+
+/** One line for each closed round that concerns this peer. */
+function printRounds({ ledger, address }: Peer): void {
+  const lines = createRoundLines(address)
+  ledger.subscribe(applied => {
+    for (const line of lines(ledger.state, applied)) process.stdout.write(`${line}\n`)
+  })
+}
+
+/** Facts stand beside the name of the part that they come from: `{ event: 'prover', kind: 'pushed', … }`. */
+function printEvent({ kind, ...facts }: PeerEvent): void {
+  printJsonEvent(kind, 'event' in facts ? { ...facts.event } : facts)
+}
+
+/** Round-by-round success is one line; what a person should know is another. */
+function printLine(event: PeerEvent): void {
+  if (event.kind === 'hasher')
+    process.stdout.write(
+      `holdfast: hashing with the ${event.name} hasher${event.reason === undefined ? '' : ` (${event.reason})`}\n`
+    )
+  if (event.kind === 'error')
+    process.stderr.write(
+      `holdfast: ${escapeForTerminal(event.error instanceof Error ? event.error.message : String(event.error))}\n`
+    )
+  if (event.kind === 'prover')
+    for (const warning of proverWarnings(event.event)) process.stderr.write(`holdfast: ${escapeForTerminal(warning)}\n`)
+  if (event.kind === 'store' || event.kind === 'log')
+    process.stdout.write(`holdfast: ${event.kind} ${formatJson(event.event)}\n`)
+}
+
+/** A proof that fails costs pay, and often says that the disk is failing. */
+function proverWarnings(event: ProverEvent): string[] {
+  if (event.kind === 'cannotProve') return [`deal ${event.dealId} cannot be proved: ${event.reason}`]
+  if (event.kind === 'provedToLedger')
+    return event.refusal === undefined
+      ? []
+      : [`the ledger refused a proof of deal ${event.dealId} in round ${event.round}: ${event.refusal}`]
+  if (event.answer.kind !== 'answer') return []
+  return event.answer.value.results
+    .filter(({ verdict }) => verdict === 'bad proof')
+    .map(({ dealId, reason }) => `the proof of deal ${dealId} in round ${event.round} was bad: ${reason}`)
+}
