@@ -1,6 +1,7 @@
 /** Rules of the house that neither compiler nor linter keeps. */
 import { builtinModules } from 'node:module'
 import { describe, expect, it } from 'vitest'
+import { findInexactAmounts } from './amounts.ts'
 import { findUnawaited } from './promises.ts'
 import { listFiles, readText } from './source-files.ts'
 
@@ -32,6 +33,28 @@ describe('assertions on promises', () => {
     const tests = files.filter(path => path.endsWith('.ts') && /(^|\/)test\//.test(path))
     expect(tests.length).toBeGreaterThan(50)
     expect(tests.flatMap(path => findUnawaited(readText(path)).map(line => `${path}:${line}`))).toEqual([])
+  })
+})
+
+describe('amounts', () => {
+  it.each([
+    ['const places = Number(stake / unit)', [1]],
+    ['const share = 3 * parseFloat(\n  deal.escrow.toString())', [1]],
+    ['bar.update(Number(\n  round.paid))', [1]],
+    [`const ratio = +\`\${totals.funded}\` / 2`, [1]],
+    ['const sequence = Number(text)', []],
+    ["throw new Error('Number(amount) is not exact') // Number(amount)", []],
+    ['if (Number.isSafeInteger(amount)) return', []]
+  ])('the search sees through %j', (source, lines) => {
+    expect(findInexactAmounts(source)).toEqual(lines)
+  })
+
+  it('are never made into floating-point numbers: above 0.009 credits they would not be exact', () => {
+    const sources = files.filter(path => /^packages\/[^/]+\/src\/.*\.ts$/.test(path))
+    expect(sources.length).toBeGreaterThan(100)
+    const found = sources.flatMap(path => findInexactAmounts(readText(path)).map(line => `${path}:${line}`))
+    // How many whole units there are in an amount is a count, and this is the one place that counts them.
+    expect(found.map(place => place.replace(/:\d+$/, ''))).toEqual(['packages/core/src/ledger/price.ts'])
   })
 })
 

@@ -1,7 +1,7 @@
 /** What people ask about an object that they store: does it stand, who showed it and when, what does it cost, what is wrong. */
 import type { CID } from 'multiformats/cid'
 import { newestAskOf } from '../ledger/asks.ts'
-import { pricePerRound } from '../ledger/price.ts'
+import { pricePerRound, unitsIn } from '../ledger/price.ts'
 import type { Deal, DealStatus, LedgerState } from '../ledger/state.ts'
 import type { ObjectReference } from '../pieces/index.ts'
 import { roundOpensMs } from '../rounds/schedule.ts'
@@ -105,7 +105,7 @@ function replicaStatus(
   const leaves = pieces.reduce((sum, { leafCount }) => sum + leafCount, 0)
   // A deal at the least price costs that, whatever share of it this object has.
   const own = deal.leafCount === 0 ? 0n : (priceOfAll * BigInt(leaves)) / BigInt(deal.leafCount)
-  const left = priceOfAll === 0n ? 0 : Number(deal.escrow / priceOfAll)
+  const left = priceOfAll === 0n ? 0 : unitsIn(deal.escrow, priceOfAll)
   const ends = deal.status === 'ending' ? Math.min(deal.endsAfterRound, state.round + left) : state.round + left
   const ask = newestAskOf(state, deal.provider)
   return {

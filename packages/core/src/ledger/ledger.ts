@@ -86,7 +86,7 @@ export function createLedgerMachine(
 export function receiptOf(result: ReturnType<LedgerMachine['applyNext']>): Receipt {
   if (result.ok) return { ok: true, sequence: result.applied.entry.sequence }
   const { code, details } = result.refusal
-  return code === 'ALREADY_APPLIED'
-    ? { ok: true, sequence: Number(details.sequence) }
+  return code === 'ALREADY_APPLIED' && typeof details.sequence === 'number'
+    ? { ok: true, sequence: details.sequence }
     : { ok: false, refusal: result.refusal }
 }

@@ -122,10 +122,15 @@ class ObjectEncryption {
     const frames = createFrameCipher(ciphers, keys.readKey, index)
     const encryptor = new PieceEncryptor({ sink: hashing.sink, frames, piece: index })
     this.#pieces.push({ sink: hashing.sink, encryptor, cids: hashing.cids })
+    const taken: Uint8Array[] = []
     return {
-      write: bytes => encryptor.write(bytes),
+      async write(bytes) {
+        await encryptor.write(bytes)
+        taken.push(bytes)
+      },
       close: async () => undefined,
-      discard: () => hashing.sink.discard()
+      discard: () => hashing.sink.discard(),
+      reuse: () => taken.pop()
     }
   }
 
@@ -177,7 +182,8 @@ function hashReplicas(
       discard() {
         for (const { hashing } of replicas) hashing.discard?.()
         return sink.discard()
-      }
+      },
+      reuse: () => sink.reuse?.()
     },
     async cids() {
       const digests = await Promise.all(replicas.map(({ hashing }) => hashing.digest()))
