@@ -2,8 +2,9 @@
  * Checks a receipt from first principles: beacon, leaves, proofs, batch path, signatures, and the log head if there is one.
  * Needs no network and no ledger, only to know which network it should be of.
  *
- * Does not show what else the deal holds: in a self-proof a piece that no leaf fell on is named by the receipt alone, while
- * a transcript commits to all of them.
+ * A transcript commits to all pieces that were challenged, by their CIDs. A self-proof does not: which root a leaf lies
+ * under is proved, but a piece that no leaf fell on, the last bytes of a piece's size, and how many leaves were drawn before
+ * repetitions went, are the receipt's own word.
  */
 import {
   decodePieceCid,
