@@ -1,5 +1,5 @@
 /**
- * Stores a folder on three providers, reads it back and compares.
+ * Stores a folder on three providers, who can read nothing of it; reads it back and compares.
  *
  *     node examples/put-and-get.ts NETWORK_FILE KEY_FILE     on a network that runs: its description, and who pays
  *     node examples/put-and-get.ts                           on a devnet of its own, which ends with it
@@ -19,9 +19,9 @@ const ROUND_MS = 2_000
 
 async function putAndGet(network: string, key: string, path: string, copy: string): Promise<void> {
   await using client = await createClient({ network, key })
-  const { root, replicas } = await client.put(path, { replicas: PROVIDERS })
+  const { root, reference, replicas } = await client.put(path, { replicas: PROVIDERS })
   console.log(`stored ${root} on ${replicas.map(({ provider }) => provider).join(', ')}`)
-  await client.get(root, copy)
+  await client.get(reference, copy)
 }
 
 await using life = new AsyncDisposableStack()

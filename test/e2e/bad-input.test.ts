@@ -170,7 +170,7 @@ describe('a network description', () => {
         code: 'NETWORK_INVALID',
         message: /network\.json: this is no network description/
       }
-      await expectFailure(['get', 'bafkqaaa', '--network', network, '--output', join(directory, 'out')], failure)
+      await expectFailure(['get', 'bafkqaaa', join(directory, 'out'), '--network', network], failure)
     }
     expect(await readdir(directory)).toEqual(expect.not.arrayContaining(['out']))
   })

@@ -28,7 +28,7 @@ describe('a piece that is overwritten with zeros', () => {
 
   test('is a fault with the reason in the next round, and its provider is told', { timeout: 90_000 }, async () => {
     const { client, devnet, directory, ledger, nextEvent, nextRound } = net
-    const { replicas } = await client.put(await writeSampleTree(directory), { replicas: REPLICAS })
+    const { replicas } = await client.put(await writeSampleTree(directory), { replicas: REPLICAS, list: false })
     await nextRound((_, results) => results.length === REPLICAS && results.every(isPaid))
     const { provider, dealId } = replicas[0]!
     const peer = devnet.providers.find(({ address }) => address === provider)!

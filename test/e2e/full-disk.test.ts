@@ -11,6 +11,8 @@ import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devn
 
 const MIB = 1024 * 1024
 const REPLICAS = 3
+/** Identical pieces, and nothing beside them. */
+const IN_PUBLIC = { encrypt: false, list: false } as const
 
 describe('a provider without room', () => {
   let net: TestDevnet
@@ -56,16 +58,18 @@ describe('a provider without room', () => {
   async function expectStandsElsewhere(replicas: readonly StoredReplica[], path: string): Promise<void> {
     const others = net.devnet.providers.filter(({ name }) => name !== small.name).map(({ address }) => address)
     expect(new Set(replicas.map(({ provider }) => provider))).toEqual(new Set(others))
-    await using object = await net.client.pack(path)
-    for (const { cid } of object.pieces) {
+    await using object = await net.client.pack(path, { encrypt: false })
+    for (const {
+      cids: [cid]
+    } of object.pieces) {
       for (const { dealId } of replicas) {
-        expect(net.ledger.state.deals.get(dealId)!.pieces.some(piece => piece.cid.equals(cid))).toBe(true)
+        expect(net.ledger.state.deals.get(dealId)!.pieces.some(piece => piece.cid.equals(cid!))).toBe(true)
       }
       for (const { provider, pieces } of net.ledger.state.deals.values()) {
-        if (provider === small.address) expect(pieces.some(piece => piece.cid.equals(cid))).toBe(false)
+        if (provider === small.address) expect(pieces.some(piece => piece.cid.equals(cid!))).toBe(false)
       }
       const names = await readdir(piecesOfSmall())
-      expect(names.filter(name => name.startsWith(cid.toString()))).toEqual([])
+      expect(names.filter(name => name.startsWith(cid!.toString()))).toEqual([])
     }
     expect(await readdir(join(piecesOfSmall(), 'incoming'))).toEqual([])
   }
@@ -87,6 +91,7 @@ describe('a provider without room', () => {
     const failures: StoreEvent[] = []
     let stoppedAtBytes = 0
     const { replicas } = await client.put(path, {
+      ...IN_PUBLIC,
       replicas: REPLICAS,
       onProgress(event) {
         if (event.kind === 'failed') failures.push(event)
@@ -103,8 +108,8 @@ describe('a provider without room', () => {
     await expectStandsElsewhere(replicas, path)
 
     resize('4g')
-    const again = await client.put(path, { replicas: REPLICAS + 1 })
-    expect(again.replicas).toEqual(expect.arrayContaining(replicas))
+    const again = await client.put(path, { ...IN_PUBLIC, replicas: REPLICAS + 1 })
+    expect(again.replicas).toEqual(expect.arrayContaining([...replicas]))
     expect(again.replicas.map(({ provider }) => provider)).toContain(small.address)
     await devnet.kill(small)
     unmount()
@@ -120,13 +125,20 @@ describe('a provider without room', () => {
     await writeFile(configFile, config.replace(/^allocateBytes = .*$/m, `allocateBytes = ${capacityBytes}`))
     await devnet.restart(small)
     await expect.poll(() => newestAskOf(ledger.state, small.address)?.capacityBytes).toBe(capacityBytes)
-    const first = await client.put(await writeContent('first.bin', 1.5 * MIB), { replicas: REPLICAS })
+    const first = await client.put(await writeContent('first.bin', 1.5 * MIB), {
+      ...IN_PUBLIC,
+      replicas: REPLICAS
+    })
     expect(first.replicas.map(({ provider }) => provider)).toContain(small.address)
 
     // It offers enough for each of the two files: that they do not fit together, only the provider knows.
     const path = await writeContent('second.bin', 1.5 * MIB)
     const events: StoreEvent[] = []
-    const { replicas } = await client.put(path, { replicas: REPLICAS, onProgress: event => events.push(event) })
+    const { replicas } = await client.put(path, {
+      ...IN_PUBLIC,
+      replicas: REPLICAS,
+      onProgress: event => events.push(event)
+    })
     expect(events.filter(({ kind }) => kind === 'failed')).toEqual([
       {
         kind: 'failed',
@@ -140,7 +152,7 @@ describe('a provider without room', () => {
 
   test('is said to be the reason when nobody else is left', { timeout: 60_000 }, async () => {
     const path = await writeContent('third.bin', 1.5 * MIB)
-    await expect(net.client.put(path, { replicas: REPLICAS + 1 })).rejects.toMatchObject({
+    await expect(net.client.put(path, { ...IN_PUBLIC, replicas: REPLICAS + 1 })).rejects.toMatchObject({
       code: 'STORE_INCOMPLETE',
       message: expect.stringMatching(/^3 of 4 replicas stand: .*NO_SPACE/),
       details: { wanted: REPLICAS + 1 }

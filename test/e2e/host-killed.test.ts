@@ -95,7 +95,7 @@ describe('a ledger host that is killed in the middle of a round', () => {
       events.push(...applied.events)
       hashes.set(ledger.state.sequence, hashState(ledger.state))
     })
-    const { replicas } = await client.put(await writeSampleTree(directory), { replicas: REPLICAS })
+    const { replicas } = await client.put(await writeSampleTree(directory), { replicas: REPLICAS, list: false })
     dealIds = replicas.map(({ dealId }) => dealId)
     const bank = createSigner((await loadKey(devnet.clientKeyFile)).raw)
     const payers = Array.from({ length: PAYERS }, () => createSigner(new Uint8Array(randomBytes(32))))

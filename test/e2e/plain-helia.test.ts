@@ -58,7 +58,7 @@ describe('a plain Helia node', () => {
   test('reads a file of a stored directory from a provider over bitswap', { timeout: 60_000 }, async ({ signal }) => {
     const { client, directory, ledger } = net
     const tree = await writeSampleTree(directory)
-    const { root, replicas } = await client.put(tree, { replicas: 1 })
+    const { root, replicas } = await client.put(tree, { replicas: 1, encrypt: false })
     const { addresses } = newestAskOf(ledger.state, replicas[0]!.provider)!
     for (const path of [join('nested', 'blocks.bin'), join('nested', 'deeper', 'letter.txt')]) {
       const bytes = await readOverBitswap(addresses, root.toString(), path, signal)

@@ -37,9 +37,9 @@ describe('put and get', () => {
   }
 
   const put = (...more: string[]) =>
-    run('put', tree, '--network', net.devnet.networkFile, '--key', net.devnet.clientKeyFile, ...more)
+    run('put', tree, '--public', '--network', net.devnet.networkFile, '--key', net.devnet.clientKeyFile, ...more)
   const get = (cid: string, output: string, ...more: string[]) =>
-    run('get', cid, '--network', net.devnet.networkFile, '--output', output, ...more)
+    run('get', cid, output, '--network', net.devnet.networkFile, ...more)
 
   test('store a tree on three providers', { timeout: 30_000 }, async () => {
     const { code, stderr, events } = await put('--json')

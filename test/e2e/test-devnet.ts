@@ -1,6 +1,7 @@
 /** A devnet of real processes for one test file, its client, and what its peers say. */
 import type { DealResult, Ledger } from '@holdfast/core'
 import { type Client, createClient } from '@holdfast/peer/client'
+import { awaitAsks } from '../../packages/peer/dist/devnet/await-asks.js'
 import type { ChildEvent } from '../../packages/peer/dist/devnet/child-process.js'
 import {
   type Devnet,
@@ -14,6 +15,8 @@ import { temporaryDirectory } from '../../packages/peer/test/temporary-directory
 export const TEST_ROUND_MS = 3_000
 /** For tests that store and read only: no round closes in one of them. */
 export const STANDING_ROUND_MS = 600_000
+/** Round 1 of such a network opens after the test: what its providers ask counts at once. */
+const STANDING_START_MS = 600_000
 
 export interface TestDevnet extends AsyncDisposable {
   /** For files of the test; gone with the devnet. */
@@ -36,9 +39,17 @@ export async function startTestDevnet(
   const onEvent = (peer: DevnetPeer, event: ChildEvent) => {
     for (const listener of [...listeners]) listener(peer, event)
   }
-  const devnet = life.use(await startDevnet({ ...options, directory: path, onEvent }))
+  const devnet = life.use(
+    await startDevnet({
+      ...(options.roundMs === STANDING_ROUND_MS && { startMs: STANDING_START_MS }),
+      ...options,
+      directory: path,
+      onEvent
+    })
+  )
   const client = life.use(await createClient({ network: devnet.network, key: devnet.clientKeyFile }))
   const ledger = await client.ledger()
+  await awaitAsks(ledger, options.providers)
   const started = life.move()
   return {
     directory: path,

@@ -13,7 +13,8 @@ export {
   type FindReplicas,
   findPiece,
   type LocateComponents,
-  type PieceAtProvider
+  type PieceAtProvider,
+  toReplica
 } from './client/locate-pieces.ts'
 export * from './client/measurements.ts'
 export { findObjectDeals, type ObjectDeal } from './client/object-deals.ts'

@@ -297,6 +297,28 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     await state.save()
   }
 
+  /**
+   * Content that the account stores already is packed again under the secret that it has: then the same put finds what
+   * stands, and pays nothing twice.
+   */
+  async function packAsListed(
+    source: DiskSource,
+    { root, reference }: StagedObject,
+    wishes: PackOptions
+  ): Promise<StagedObject | undefined> {
+    if (reference === undefined || !canBeReadAgain(source)) return undefined
+    const { list } = await readStoredObjectList(await paying(), wishes.signal).catch(() => ({ list: NO_LIST }))
+    wishes.signal?.throwIfAborted()
+    const known = list.objects.find(
+      one => one.root.equals(root) && one.private?.layout === reference.layout && !isSameSecret(one, reference)
+    )
+    if (known === undefined) return undefined
+    const again = await client.pack(source, { ...wishes, secret: known.private!.secret })
+    if (again.root.equals(root)) return again
+    await again[Symbol.asyncDispose]()
+    return undefined
+  }
+
   function get(name: ObjectName, path: string, wishes?: GetOptions): Promise<WrittenTree>
   function get(name: ObjectName, wishes?: GetOptions & FileRange): AsyncIterable<Uint8Array>
   function get(
@@ -323,13 +345,13 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     async put(source, { name = nameOf(source), list = true, onPacked, ...wishes } = {}) {
       await paying()
       const replicaCount = wishes.replicas ?? REPLICAS_DEFAULT
-      await using object = await client.pack(source, { replicaCount, ...wishes })
+      await using packed = await client.pack(source, { replicaCount, ...wishes })
+      await using again = list ? await packAsListed(source, packed, { replicaCount, ...wishes }) : undefined
+      const object = again ?? packed
       const replicas = await storeOrLeave(client, object, { ...wishes, onPacked })
       const reference = formatObjectName(object.reference ?? object.root)
       const entry = listEntry(name, object)
-      const notListed = list
-        ? await reasonOf(changeList(objects => [...without(objects, entry), entry], wishes))
-        : undefined
+      const notListed = list ? await reasonOf(changeList(objects => withEntry(objects, entry), wishes)) : undefined
       return { root: object.root, reference, isPrivate: object.reference !== undefined, replicas, notListed }
     },
     get,
@@ -363,6 +385,8 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   }
   return client
 }
+
+const NO_LIST = { objects: [] as readonly ListedObject[] }
 
 /** For the defaults of a store alone. */
 const NO_OBJECT: StoreOptions['object'] = { areReplicasIdentical: true, replica: () => [] }
@@ -409,9 +433,15 @@ function listEntry(name: string, { root, reference, contentSizeBytes }: StagedOb
   return { name: name.slice(0, 1024), root, private: secret ?? null, contentSizeBytes, storedMs: Date.now() }
 }
 
-/** The same object under another name is one object. */
-function without(objects: readonly ListedObject[], entry: ListedObject): readonly ListedObject[] {
-  return objects.filter(one => !(one.root.equals(entry.root) && isSameSecret(one, entry.private ?? entry.root)))
+/** The same object under another name is one object; under the same name there is nothing to change. */
+function withEntry(objects: readonly ListedObject[], entry: ListedObject): readonly ListedObject[] {
+  const isSame = (one: ListedObject) => one.root.equals(entry.root) && isSameSecret(one, entry.private ?? entry.root)
+  if (objects.some(one => isSame(one) && one.name === entry.name)) return objects
+  return [...objects.filter(one => !isSame(one)), entry]
+}
+
+function canBeReadAgain(source: DiskSource): boolean {
+  return typeof source === 'string' || source instanceof Uint8Array || source instanceof Blob || 'carFile' in source
 }
 
 function isSameSecret({ private: own }: ListedObject, other: CID | Pick<ObjectReference, 'secret'>): boolean {

@@ -296,6 +296,34 @@ function isListenAddress(text: string): boolean {
   }
 }
 
+/**
+ * Changes one value of a config and leaves every other character as it is, remarks included.
+ *
+ * @param value - as TOML writes it, with its quotes
+ * @throws {PeerError} `CONFIG_INVALID` when the config would not be valid with it; nothing is written then
+ */
+export async function setConfigValue(
+  path: string,
+  key: readonly [table: string, name: string],
+  value: string,
+  files: FileSystem = machineFileSystem
+): Promise<void> {
+  const handle = await files.open(path, 'r')
+  const text = await handle.readFile('utf8').finally(() => handle.close())
+  const changed = withValue(text, key, value)
+  parseConfig(changed, path)
+  await replaceFile(files, path, Buffer.from(changed), 0o644)
+}
+
+function withValue(text: string, [table, name]: readonly [string, string], value: string): string {
+  const lines = text.split('\n')
+  const line = `${name} = ${value}`
+  const at = lineOf(text, [table, name])
+  if (at !== undefined) return lines.with(at - 1, line).join('\n')
+  const header = lines.findIndex(one => one.trim() === `[${table}]`)
+  return header === -1 ? `${text.trimEnd()}\n\n[${table}]\n${line}\n` : lines.toSpliced(header + 1, 0, line).join('\n')
+}
+
 /** The 1-based line that sets a key, found by reading the text as an editor would; undefined when it stands nowhere. */
 function lineOf(text: string, key: readonly string[]): number | undefined {
   const wanted = key.join('.')

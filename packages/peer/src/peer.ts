@@ -1,7 +1,7 @@
 /**
  * One peer: the composition root of the daemon.
  *
- * Builds in written order: data directory, key, network, pieces, node, ledger, roles. Closes them in reverse. Roles are
+ * Builds in written order: data directory, key, network, pieces, node, ledger, roles, local API. Closes them in reverse. Roles are
  * switched on by the config; each adds services to the same node and works on the same ledger.
  */
 import {
@@ -20,10 +20,12 @@ import { wasmSignatureVerifier } from './ledger/wasm-signatures.ts'
 import { expectNetworkFile, readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
 import { chooseNodeHasher } from './node-hasher.ts'
-import type { PeerComponents, PeerEvent } from './roles/components.ts'
+import { startApi } from './roles/api-role.ts'
+import { type PeerComponents, type PeerEvent, random } from './roles/components.ts'
 import { startFollowing, startHosting } from './roles/ledger-role.ts'
 import { startProvider } from './roles/provider-role.ts'
 import { startVerifier } from './roles/verifier-role.ts'
+import { serveMembership } from './serve-membership.ts'
 import { createPieceBlockstore, openPeerStore } from './storage/index.ts'
 
 export type { PeerEvent } from './roles/components.ts'
@@ -68,9 +70,11 @@ export async function startPeer({
   const privateKey = (await loadOrCreateKey(directory.keyFile)).raw
   const signer = createSigner(privateKey)
   const network = await readNetworkFile(directory.networkFile)
-  const nodeHasher = await chooseNodeHasher((name, reason) =>
-    onEvent({ kind: 'hasher', name, ...(reason !== undefined && { reason }) })
-  )
+  let hasher: { readonly name: string; readonly reason?: string } = { name: 'portable' }
+  const nodeHasher = await chooseNodeHasher((name, reason) => {
+    hasher = { name, ...(reason !== undefined && { reason }) }
+    onEvent({ kind: 'hasher', ...hasher })
+  })
   const onError = (error: unknown) => onEvent({ kind: 'error', error })
   const store = config.roles.includes('provider')
     ? await openPeerStore(starting, {
@@ -103,8 +107,16 @@ export async function startPeer({
   }
   const startLedger = config.roles.includes('ledger-host') ? startHosting : startFollowing
   const ledger = await startLedger(starting, components)
+  const described = await readNetworkFile(directory.networkFile) // a host has written where it is reached
+  const membership = starting.use(new AsyncDisposableStack())
+  await serveMembership(
+    membership,
+    { node, network: () => described, clock, round: () => ledger.state.round, random },
+    components.serveOptions
+  )
   if (store !== undefined) await startProvider(starting, components, ledger, store)
   if (config.roles.includes('verifier')) await startVerifier(starting, components, ledger)
+  await startApi(starting, components, { ledger, store, hasher })
   const life = starting.move()
   let stopping: Promise<void> | undefined
   const stop = () => {

@@ -48,7 +48,7 @@ async function prepareNetwork(roundMs = 60_000): Promise<{ host: string; verifie
       beaconPublicKey: Buffer.from(publicKey).toString('hex')
     },
     Date.now(),
-    roundMs
+    { roundMs }
   )
   const description = describeNetwork(parameters, { sequence: 0, host: [], bootstrap: [] }, signer)
   await writeNetworkFile(dataDirectoryPaths(host).networkFile, description)

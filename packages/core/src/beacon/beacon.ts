@@ -21,6 +21,8 @@ const scheme = bls12_381.shortSignatures
 export interface Beacon {
   /** @returns 48 bytes once the round exists; rejects when the source does not have it */
   signatureOf(beaconRound: number, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>
+  /** The newest round there is, of a beacon that keeps a clock of its own; rejects when the source does not answer. */
+  newestRound?(options?: { readonly signal?: AbortSignal }): Promise<number>
 }
 
 function messageOf(beaconRound: number) {

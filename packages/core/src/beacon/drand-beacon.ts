@@ -46,13 +46,18 @@ export interface DrandOptions {
 export function createDrandBeacon({ relays, chainHash, publicKey, fetch }: DrandOptions): Beacon {
   const line = [...relays]
 
-  async function askRelay(relay: string, round: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  /** @param round - undefined for the newest */
+  async function askRelay(
+    relay: string,
+    round: number | undefined,
+    signal: AbortSignal | undefined
+  ): Promise<{ readonly round: number; readonly signature: Uint8Array }> {
     const deadline = new AbortController()
     const cut = () => deadline.abort(signal?.reason)
     signal?.addEventListener('abort', cut, { once: true })
     const timer = setTimeout(() => deadline.abort(new Error('no answer in time')), RELAY_TIMEOUT_MS)
     try {
-      const answer = await fetch(new URL(`/${chainHash}/public/${round}`, relay), {
+      const answer = await fetch(new URL(`/${chainHash}/public/${round ?? 'latest'}`, relay), {
         signal: deadline.signal,
         redirect: 'error'
       })
@@ -60,35 +65,39 @@ export function createDrandBeacon({ relays, chainHash, publicKey, fetch }: Drand
       const parsed = answerSchema.safeParse(JSON.parse(await readText(answer)))
       if (!parsed.success) throw new Error('answered something else')
       const signature = hexToBytes(parsed.data.signature)
-      if (parsed.data.round !== round || !verifyBeaconSignature(publicKey, round, signature))
+      const isOther = round !== undefined && parsed.data.round !== round
+      if (isOther || !verifyBeaconSignature(publicKey, parsed.data.round, signature))
         throw new Error('gave a signature that is not the chain’s')
-      return signature
+      return { round: parsed.data.round, signature }
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', cut)
     }
   }
 
-  return {
-    async signatureOf(round, { signal } = {}) {
-      const reasons: string[] = []
-      for (const relay of [...line]) {
+  async function askAny(round: number | undefined, signal: AbortSignal | undefined) {
+    const reasons: string[] = []
+    for (const relay of [...line]) {
+      signal?.throwIfAborted()
+      try {
+        const answer = await askRelay(relay, round, signal)
+        line.unshift(...line.splice(line.indexOf(relay), 1))
+        return answer
+      } catch (error) {
         signal?.throwIfAborted()
-        try {
-          const signature = await askRelay(relay, round, signal)
-          line.unshift(...line.splice(line.indexOf(relay), 1))
-          return signature
-        } catch (error) {
-          signal?.throwIfAborted()
-          reasons.push(`${relay}: ${error instanceof Error ? error.message : String(error)}`)
-        }
+        reasons.push(`${relay}: ${error instanceof Error ? error.message : String(error)}`)
       }
-      throw new CoreError(
-        'BEACON_UNAVAILABLE',
-        `no relay of the beacon gave its round ${round} (${reasons.join('; ')}); it is asked again`,
-        { round }
-      )
     }
+    throw new CoreError(
+      'BEACON_UNAVAILABLE',
+      `no relay of the beacon gave ${round === undefined ? 'its newest round' : `its round ${round}`} (${reasons.join('; ')}); it is asked again`,
+      round === undefined ? {} : { round }
+    )
+  }
+
+  return {
+    signatureOf: async (round, { signal } = {}) => (await askAny(round, signal)).signature,
+    newestRound: async ({ signal } = {}) => (await askAny(undefined, signal)).round
   }
 }
 

@@ -121,6 +121,7 @@ function countPlaces(pieces: readonly PieceAtProvider[]): number {
   return new Set(pieces.map(({ place }) => place.replica)).size
 }
 
+/** What was found, as something to read from: each read brings a permission of its own. */
 export function toReplica(
   components: LocateComponents,
   repairKey: RepairKey,

@@ -34,6 +34,11 @@ export interface PackObjectOptions {
   /** Default `unixfs-v1-2025`. A CAR keeps its own. */
   readonly profile?: UnixfsProfile | undefined
   readonly pieceSizeBytesMax?: number | undefined
+  /**
+   * Of a private object: the secret under which the very same content was packed before. What comes out must have the
+   * same root, or be thrown away unseen. Default: a new one.
+   */
+  readonly secret?: Uint8Array | undefined
   readonly signal?: AbortSignal | undefined
   readonly onPackProgress?: ((progress: PackProgress) => void) | undefined
 }
@@ -85,7 +90,7 @@ export async function packObject(
     const staged = pieces.map(({ cid, ...piece }) => ({ ...piece, cids: [cid] }))
     return withReplicas({ ...facts, reference: undefined, pieces: staged }, staging, components)
   }
-  const secret = components.random(OBJECT_SECRET_SIZE_BYTES)
+  const secret = rest.secret ?? components.random(OBJECT_SECRET_SIZE_BYTES)
   const { ciphers } = components
   const { pieces, ...facts } = await packPrivate({ ...given, secret, layout, ciphers, replicaCount })
   const staged = pieces.map(({ sizeBytes, ...piece }) => ({ ...piece, rawSize: sizeBytes }))

@@ -150,6 +150,7 @@ export type ListOptions = Pick<StoreOptions, 'replicas' | 'leavesPerRound' | 'ro
  * Writes the next list and removes what its slot held before. Two clients of one account that write at once can lose one
  * of the changes, not the objects: their references still open them.
  *
+ * @param change - gives the objects of the next list; the very same array when there is nothing to change
  * @returns the sequence of what stands now
  * @throws {CoreError} `LIST_UNREADABLE`, also when only an older list than was seen can be read; `STORE_INCOMPLETE`
  */
@@ -166,8 +167,10 @@ export async function changeStoredObjectList(
       `only list ${list.sequence} can be read now, and there was a newer one (${options.seenSequence}); try again when its providers are back`,
       { sequence: list.sequence, seen: options.seenSequence }
     )
+  const objects = change(list.objects)
+  if (objects === list.objects) return list.sequence
   const keys = deriveObjectListKeys(accountKey)
-  const next: ObjectList = { version: 1, sequence: list.sequence + 1, objects: [...change(list.objects)] }
+  const next: ObjectList = { version: 1, sequence: list.sequence + 1, objects: [...objects] }
   const slot = slotOf(next)
   const inner = sealObjectList(next, { keys, salt: random(OBJECT_LIST_SALT_SIZE_BYTES), ciphers })
   const object = listObject(inner, keys, slot, components)

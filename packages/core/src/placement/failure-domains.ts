@@ -1,8 +1,8 @@
 /** What replicas can have in common, so that one event takes several of them. */
 import type { Statement } from '../ledger/statements.ts'
 
-/** An ask as placement reads it; one that names no operator is its own. */
-export type Offer = Statement<'Ask'> & { readonly operator?: string }
+/** An ask as placement reads it. */
+export type Offer = Statement<'Ask'>
 
 export const FAILURE_DOMAINS = ['operator', 'subnet', 'region'] as const
 export type FailureDomain = (typeof FAILURE_DOMAINS)[number]
@@ -14,7 +14,7 @@ export type FailureDomain = (typeof FAILURE_DOMAINS)[number]
 export function domainNamesOf(offer: Offer, domain: FailureDomain): readonly string[] {
   switch (domain) {
     case 'operator':
-      return [offer.operator ?? offer.provider]
+      return [offer.operator]
     case 'region':
       return [offer.region]
     case 'subnet':

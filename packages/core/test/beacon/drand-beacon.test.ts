@@ -22,7 +22,7 @@ async function openRelay(listener: RequestListener): Promise<string> {
 }
 
 const honest: RequestListener = (request, answer) => {
-  const known = request.url === `/${QUICKNET.chainHash}/public/${round}`
+  const known = [round, 'latest'].some(one => request.url === `/${QUICKNET.chainHash}/public/${one}`)
   answer.writeHead(known ? 200 : 404).end(known ? JSON.stringify({ round, randomness, signature }) : '')
 }
 
@@ -62,6 +62,14 @@ describe('the beacon of drand', () => {
     expect(asked).toBe(1)
     expect(await beacon.signatureOf(round)).toEqual(hexToBytes(signature))
     expect(asked).toBe(1)
+  })
+
+  it('knows the newest round, which is verified too', async () => {
+    expect(await beaconOf(await openRelay(honest)).newestRound?.()).toBe(round)
+    const liar = await openRelay((_, answer) => {
+      answer.end(JSON.stringify({ round: round + 1, signature }))
+    })
+    await expect(beaconOf(liar).newestRound?.()).rejects.toMatchObject({ code: 'BEACON_UNAVAILABLE' })
   })
 
   it('says why, when no relay has the round', async () => {

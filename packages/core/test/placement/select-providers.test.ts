@@ -11,6 +11,7 @@ const address = (letter: string) => `0x${letter.repeat(40)}` as Address
 function ask(letter: string, changes: Partial<Offer> = {}): Offer {
   return {
     provider: address(letter),
+    operator: address(letter),
     id: '00'.repeat(16),
     validUntilRound: 1,
     addresses: ['/memory/x'],
@@ -83,7 +84,12 @@ const measured = (...entries: Array<[string, Partial<ProviderMeasurement>]>) =>
 
 describe('keeping replicas apart', () => {
   it.each<[string, Offer[], Partial<PlacementNeeds>, string]>([
-    ['takes one of each operator', [ask('a', { operator: 'x' }), ask('b', { operator: 'x' }), ask('c')], {}, 'ac'],
+    [
+      'takes one of each operator',
+      [ask('a', { operator: address('x') }), ask('b', { operator: address('x') }), ask('c')],
+      {},
+      'ac'
+    ],
     [
       'takes one of each /24',
       [
@@ -119,22 +125,22 @@ describe('keeping replicas apart', () => {
     [
       'leaves a better one out when only so all fit',
       [
-        ask('a', { operator: 'x', addresses: v4('9.9.9.1') }),
-        ask('b', { operator: 'x', addresses: v4('9.9.8.1') }),
-        ask('c', { operator: 'y', addresses: v4('9.9.9.2') })
+        ask('a', { operator: address('x'), addresses: v4('9.9.9.1') }),
+        ask('b', { operator: address('x'), addresses: v4('9.9.8.1') }),
+        ask('c', { operator: address('y'), addresses: v4('9.9.9.2') })
       ],
       {},
       'bc'
     ],
     [
       'keeps away from replicas that stand',
-      [ask('a', { operator: 'x' }), ask('b', { operator: 'y' })],
-      { count: 1, standing: [ask('f', { operator: 'x' })] },
+      [ask('a', { operator: address('x') }), ask('b', { operator: address('y') })],
+      { count: 1, standing: [ask('f', { operator: address('x') })] },
       'b'
     ],
     [
       'gives all that up on request',
-      [ask('a', { operator: 'x' }), ask('b', { operator: 'x' })],
+      [ask('a', { operator: address('x') }), ask('b', { operator: address('x') })],
       { distinct: [] },
       'ab'
     ],
@@ -155,7 +161,7 @@ describe('keeping replicas apart', () => {
 
   it('ends its search, however many fit too little', () => {
     const offers = Array.from({ length: 400 }, (_, i) =>
-      ask('a', { provider: `0x${i.toString(16).padStart(40, '0')}`, operator: `${i % 9}`, region: `${i % 7}` })
+      ask('a', { provider: `0x${i.toString(16).padStart(40, '0')}`, operator: address(`${i % 9}`), region: `${i % 7}` })
     )
     const started = performance.now()
     const placement = selectProviders(offers, { ...needs, count: 8, distinct: ['operator', 'region'] })

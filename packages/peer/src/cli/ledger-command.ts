@@ -1,14 +1,16 @@
 /** `holdfast ledger`: questions to the log itself. */
-import { portableSignatureVerifier } from '@holdfast/core'
 import { Command } from 'commander'
 import { dataDirectoryPaths } from '../data-directory.ts'
 import { PeerError } from '../error.ts'
 import { replayLog } from '../ledger/replay-log.ts'
+import { wasmSignatureVerifier } from '../ledger/wasm-signatures.ts'
 import { readNetworkFile } from '../network-file.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { formatAmount, ownPeakRssMiB } from '../units.ts'
 import { checkForkCommand } from './check-fork-command.ts'
+import { mendCommand } from './ledger/mend-command.ts'
 import { ledgerReadCommands } from './ledger/read-commands.ts'
+import { recalcCommand } from './ledger/recalc-command.ts'
 import { printJsonEvent } from './output.ts'
 
 interface VerifyOptions {
@@ -25,7 +27,13 @@ export function ledgerCommand(signal: AbortSignal): Command {
     .option('--json', 'print one event a line', false)
     .action(verify)
   const command = new Command('ledger').description('Questions to the ledger.')
-  for (const subcommand of [...ledgerReadCommands(signal), verifyCommand.exitOverride(), checkForkCommand()])
+  for (const subcommand of [
+    ...ledgerReadCommands(signal),
+    verifyCommand.exitOverride(),
+    checkForkCommand(),
+    recalcCommand(signal),
+    mendCommand(signal)
+  ])
     command.addCommand(subcommand)
   return command
 }
@@ -33,8 +41,8 @@ export function ledgerCommand(signal: AbortSignal): Command {
 async function verify({ directory, json }: VerifyOptions): Promise<void> {
   const paths = dataDirectoryPaths(directory)
   const { parameters } = await readNetworkFile(paths.networkFile)
-  const tools = { signatures: portableSignatureVerifier, nodeHasher: await chooseNodeHasher() }
-  const { entries, state, stateHash, supply, sum, violations } = await replayLog(
+  const tools = { signatures: wasmSignatureVerifier, nodeHasher: await chooseNodeHasher() }
+  const { entries, state, stateHash, heads, head, supply, sum, violations } = await replayLog(
     paths.ledgerDirectory,
     parameters,
     tools
@@ -46,6 +54,8 @@ async function verify({ directory, json }: VerifyOptions): Promise<void> {
       entries,
       round: state.round,
       stateHash,
+      heads,
+      head,
       supply,
       sum,
       conserved,
@@ -55,6 +65,9 @@ async function verify({ directory, json }: VerifyOptions): Promise<void> {
   else {
     process.stdout.write(
       `${entries} entries, round ${state.round}, state ${stateHash}\n` +
+        (head === undefined
+          ? 'no signed heads\n'
+          : `${heads} signed heads, the newest ${head.number} over ${head.size} entries\n`) +
         `${formatAmount(sum, 18)} credits in all balances, ${formatAmount(supply, 18)} at genesis: ${conserved ? 'conserved to the atto' : 'NOT CONSERVED'}\n`
     )
   }

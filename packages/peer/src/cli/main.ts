@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { systemCodeOf } from '../error.ts'
 import { creditsCommand } from './credits-command.ts'
 import { devnetCommand } from './devnet-command.ts'
+import { donorCommands } from './donor-commands.ts'
 import { getCommand } from './get-command.ts'
 import { abortOnSignals, exitCodeOf, Interrupted } from './interrupt.ts'
 import { keyCommand } from './key-command.ts'
@@ -84,6 +85,7 @@ for (const command of [
   keyCommand
 ])
   program.addCommand(command(signal).exitOverride())
+for (const command of donorCommands(signal)) program.addCommand(command.exitOverride())
 
 try {
   await program.parseAsync()

@@ -1,30 +1,40 @@
-/** `holdfast status`: does an object stand, who showed it and when, what does it cost, what is wrong and what to do. */
+/** `holdfast status`: how does this peer do; or, of an object: does it stand, who showed it and when, what does it cost, what is wrong and what to do. */
 import type { ObjectStatus, ReplicaStatus } from '@holdfast/core'
 import { Command } from 'commander'
+import { PeerError } from '../error.ts'
+import { defaultDirectory } from '../set-up.ts'
 import { formatAmount } from '../units.ts'
-import {
-  type ClientCommandOptions,
-  NAME_ARGUMENT,
-  openCommandClient,
-  readName,
-  withClientOptions
-} from './client-options.ts'
+import { type ClientCommandOptions, NAME_ARGUMENT, openCommandClient, readName } from './client-options.ts'
+import { printPeerStatus } from './donor-commands.ts'
 import { printJsonEvent } from './output.ts'
 import { formatTable, shortAddress } from './table.ts'
 
-export function statusCommand(signal: AbortSignal): Command {
-  const command = new Command('status')
-    .description('Say what stands of an object, when it was proved and by whom, what it costs, and what is wrong.')
-    .argument('<reference>', NAME_ARGUMENT)
-    .option('--key <file>', 'key file of the account that pays: its deals are looked at and no others')
-  return withClientOptions(command, 'none').action((name: string, options: ClientCommandOptions) =>
-    run(name, options, signal)
-  )
+interface StatusOptions extends Omit<ClientCommandOptions, 'network'> {
+  readonly network?: string
+  readonly directory: string
 }
 
-async function run(argument: string, options: ClientCommandOptions, signal: AbortSignal): Promise<void> {
+export function statusCommand(signal: AbortSignal): Command {
+  return new Command('status')
+    .description(
+      'How the peer of a data directory does; or, given a reference, what stands of an object, who proved it, what it costs, what is wrong.'
+    )
+    .argument('[reference]', NAME_ARGUMENT)
+    .option('--directory <path>', 'data directory of the running peer', defaultDirectory())
+    .option('--network <file>', 'of an object: network description (network.json)')
+    .option('--key <file>', 'of an object: key file of the account that pays; its deals are looked at and no others')
+    .option('--json', 'print one event a line', false)
+    .action((name: string | undefined, options: StatusOptions) =>
+      name === undefined ? printPeerStatus(options, signal) : run(name, options, signal)
+    )
+}
+
+async function run(argument: string, options: StatusOptions, signal: AbortSignal): Promise<void> {
+  const { network } = options
+  if (network === undefined)
+    throw new PeerError('OPTION_INVALID', 'Say on which network the object is: --network with a network.json.')
   const name = await readName(argument)
-  await using client = await openCommandClient(options, signal)
+  await using client = await openCommandClient({ ...options, network }, signal)
   const status = await client.status(name)
   if (options.json) printJsonEvent('status', { ...status })
   else process.stdout.write(formatStatus(status))

@@ -28,6 +28,8 @@ export interface DevnetOptions {
   readonly directory: string
   readonly providers: number
   readonly roundMs: number
+  /** Until round 1 opens; what providers ask before that counts at once. Default 1.5 s. */
+  readonly startMs?: number
   /** Disk space that each provider gives; the first entry is for provider-1. */
   readonly allocate?: readonly string[]
   /** Ends the start; a devnet that runs is ended by disposing of it. */
@@ -116,7 +118,7 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
       createHostBeacon((await loadOrCreateKey(dataDirectoryPaths(host.directory).keyFile)).raw).publicKey
     ).toString('hex')
     const accounts = { host: host.address, client: client.address, verifier: verifier.address, beaconPublicKey }
-    const parameters = devnetParameters(accounts, Date.now(), options.roundMs)
+    const parameters = devnetParameters(accounts, Date.now(), options)
     const draft = describeNetwork(parameters, { sequence: 0, host: [], bootstrap: [] }, host.signer)
     const hostNetworkFile = dataDirectoryPaths(host.directory).networkFile
     await writeNetworkFile(hostNetworkFile, draft)

@@ -11,7 +11,7 @@ export interface DevnetAccounts {
 }
 
 /** Time for the host to start before round 1. */
-const START_MS = 1_500
+const START_MS_DEFAULT = 1_500
 
 export const DEVNET_PRICE_PER_LEAF_ROUND = parseCredits('0.000001')
 
@@ -19,12 +19,12 @@ export const DEVNET_PRICE_PER_LEAF_ROUND = parseCredits('0.000001')
 export function devnetParameters(
   { host, client, verifier, beaconPublicKey }: DevnetAccounts,
   nowMs: number,
-  roundMs: number
+  { roundMs, startMs = START_MS_DEFAULT }: { readonly roundMs: number; readonly startMs?: number | undefined }
 ): NetworkParameters {
   const parameters = newNetworkParameters({
     name: 'devnet',
     host,
-    genesisMs: nowMs + START_MS,
+    genesisMs: nowMs + startMs,
     roundMs,
     beacon: { hostKey: beaconPublicKey },
     accounts: [

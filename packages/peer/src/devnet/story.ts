@@ -18,6 +18,7 @@ import { compareTrees } from '../files/index.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { type StagedObject, stageObject } from '../staging/stage-object.ts'
 import { ownPeakRssMiB } from '../units.ts'
+import { awaitAsks } from './await-asks.ts'
 import { type ChildEvent, spawnHoldfast } from './child-process.ts'
 import { type Devnet, type DevnetPeer, startDevnet } from './devnet.ts'
 import type { Screen } from './screen.ts'
@@ -74,6 +75,7 @@ export async function runDevnetStory(options: StoryOptions): Promise<void> {
   screen.namePeers(devnet.peers)
   const client = life.use(await createClient({ network: devnet.network, key: devnet.clientKeyFile, signal }))
   const ledger = await step('read the ledger', () => client.ledger())
+  await step('hear of all providers', () => awaitAsks(ledger, PROVIDERS, signal))
   const tally = { rounds: 0, faults: 0 }
   life.defer(
     ledger.subscribe(({ events }) => {

@@ -138,7 +138,7 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
   }
 
   async function stop(): Promise<void> {
-    ended.abort()
+    ended.abort(new CoreError('LEDGER_UNREACHABLE', 'this follower has stopped'))
     await follower.stop()
     const { state, tree } = follower
     await keeper.stop({ state, tree })

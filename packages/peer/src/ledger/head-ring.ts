@@ -103,6 +103,18 @@ export async function readHeadRing(directory: string, files: FileSystem = machin
   }
 }
 
+/** Replaces the ring as a whole, for mending: nobody may have it open. @param heads - the newest 256 are kept */
+export async function replaceHeadRing(
+  directory: string,
+  heads: Iterable<SignedLogHead>,
+  files: FileSystem = machineFileSystem
+): Promise<void> {
+  const bytes = Buffer.alloc(HEAD_RING_SLOTS * SLOT_SIZE_BYTES)
+  for (const head of [...heads].sort((a, b) => a.number - b.number))
+    bytes.set(encodeSlot(head), (head.number % HEAD_RING_SLOTS) * SLOT_SIZE_BYTES)
+  await replaceFile(files, join(directory, HEAD_RING_FILE), bytes)
+}
+
 type FileHandle = Awaited<ReturnType<FileSystem['open']>>
 
 function ringOf(handle: FileHandle, heads: Map<number, SignedLogHead>): HeadRing {

@@ -48,6 +48,12 @@ import { createSnapshotKeeper, type SnapshotEvent, type SnapshotKeeper } from '.
 
 /** Longest sleep before a look at the clock: it may be set, and sleep does not count the time a machine was suspended. */
 const SLEEP_MS_MAX = 60_000
+/** Pause before the beacon is asked again: a round of it comes a second or so after its time. */
+const BEACON_RETRY_MS = 1_000
+/** From here on somebody should know that the beacon is silent. */
+const BEACON_SILENT_MS = 10_000
+/** A host whose clock is further off opens no round. */
+const CLOCK_OFF_MS_MAX = 60_000
 /** Deals that one entry settles after a round has closed: some milliseconds. */
 const SETTLE_SLICE_DEALS = 256
 /** Entries that one crash can leave without a head: the groups that were on their way. */
@@ -85,6 +91,8 @@ export interface LedgerHostOptions {
   readonly onSnapshot?: (event: SnapshotEvent) => void
   /** Told once, when the log can no longer be written or the rounds no longer be kept: the process must end. */
   readonly onFailure: (error: unknown) => void
+  /** Told while a round cannot be opened because the beacon is not heard; it is asked until the round is void. */
+  readonly onBeaconSilent?: (error: CoreError) => void
 }
 
 /** The clock has moved between the look at it and the entry: look again. */
@@ -103,7 +111,19 @@ interface Started extends RecoveredLedger {
 }
 
 export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
-  const { files, parameters, tools, signatures, beacon, clock, signer, witnesses, onSnapshot, onFailure } = options
+  const {
+    files,
+    parameters,
+    tools,
+    signatures,
+    beacon,
+    clock,
+    signer,
+    witnesses,
+    onSnapshot,
+    onFailure,
+    onBeaconSilent
+  } = options
   const { log, heads, snapshots } = files
   const authority = { networkId: networkIdOf(parameters), host: parameters.host, signatures: tools.signatures }
   const beforeStart = createLedgerMachine(parameters, tools)
@@ -253,6 +273,7 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
         continue
       }
       const body = opensLate(parameters, next, now) ? voidRounds(next, current, now) : await openRound(next, signal)
+      if (body === undefined) continue
       const receipt = await append(body)
       if (!receipt.ok && !CLOCK_REFUSALS.has(receipt.refusal.code)) {
         throw new PeerError('ROUND_REFUSED', `Round ${next} could not be opened: ${receipt.refusal.message}`, {
@@ -267,12 +288,32 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
     return { kind: 'voidRounds', from, to: opensLate(parameters, current, now) ? current : current - 1 }
   }
 
-  async function openRound(round: number, signal: AbortSignal): Promise<EntryBody> {
-    return {
-      kind: 'openRound',
-      round,
-      beaconSignature: await beacon.signatureOf(beaconRoundOf(parameters, round), { signal })
+  /** @returns undefined when the beacon cannot be heard now: the round is opened later, or void */
+  async function openRound(round: number, signal: AbortSignal): Promise<EntryBody | undefined> {
+    try {
+      await expectBeaconTime(signal)
+      const beaconSignature = await beacon.signatureOf(beaconRoundOf(parameters, round), { signal })
+      return { kind: 'openRound', round, beaconSignature }
+    } catch (error) {
+      if (!(error instanceof CoreError && error.code === 'BEACON_UNAVAILABLE')) throw error
+      if (clock.now() - roundOpensMs(parameters, round) > BEACON_SILENT_MS) onBeaconSilent?.(error)
+      await clock.sleep(BEACON_RETRY_MS, signal)
+      return undefined
     }
+  }
+
+  /** @throws {PeerError} `CLOCK_OFF`: with a clock that is wrong the host would open rounds that others find void */
+  async function expectBeaconTime(signal: AbortSignal): Promise<void> {
+    const newest = await beacon.newestRound?.({ signal })
+    if (newest === undefined) return
+    const { genesisMs, periodMs } = parameters.beacon
+    const offMs = clock.now() - (genesisMs + (newest - 1) * periodMs)
+    if (Math.abs(offMs) <= CLOCK_OFF_MS_MAX) return
+    throw new PeerError(
+      'CLOCK_OFF',
+      `This machine's clock is ${Math.round(Math.abs(offMs) / 1000)} s ${offMs > 0 ? 'ahead of' : 'behind'} the beacon: set it, best with NTP, and start the host again.`,
+      { offMs }
+    )
   }
 
   async function stop(): Promise<void> {

@@ -9,7 +9,11 @@ const ANSWER_SIZE_BYTES_MAX = 768 * 1024
 export interface LogReader extends LogProofSource {
   /** Entries that anybody may see: those that are durable and under a head. */
   readonly length: number
-  /** Such entries from a sequence on, encoded; waits up to `waitMs` while there are none. */
+  /**
+   * Such entries from a sequence on, encoded; waits up to `waitMs` while there are none.
+   *
+   * @throws {CoreError} `LEDGER_UNREACHABLE` when this ledger has stopped before
+   */
   entries(from: number, waitMs: number, signal: AbortSignal): Promise<{ entries: Uint8Array[]; length: number }>
 }
 
@@ -50,6 +54,7 @@ export function createLogReader(options: LogReaderOptions): { readonly reader: L
       return length()
     },
     async entries(from, waitMs, signal) {
+      ended.throwIfAborted()
       await waitForEntries(from, waitMs, signal)
       signal.throwIfAborted()
       const entries: Uint8Array[] = []

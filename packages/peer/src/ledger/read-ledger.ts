@@ -12,8 +12,7 @@ import {
   type LedgerState,
   type LedgerTools,
   machineClock,
-  type NetworkDescription,
-  portableSignatureVerifier
+  type NetworkDescription
 } from '@holdfast/core'
 import { dataDirectoryPaths } from '../data-directory.ts'
 import { PeerError } from '../error.ts'
@@ -21,6 +20,7 @@ import { readNetworkFile } from '../network-file.ts'
 import { createNode } from '../node.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { readSegmentLog } from './segment-log.ts'
+import { wasmSignatureVerifier } from './wasm-signatures.ts'
 
 /** Where the ledger is read: exactly one of the two. */
 export interface LedgerPlace {
@@ -58,12 +58,23 @@ export async function readLedger(place: LedgerPlace, options: ReadLedgerOptions 
     )
   }
   const network = await readNetworkFile(networkFile ?? dataDirectoryPaths(directory!).networkFile)
-  const tools = { signatures: portableSignatureVerifier, nodeHasher: await chooseNodeHasher() }
+  const tools = { signatures: wasmSignatureVerifier, nodeHasher: await chooseNodeHasher() }
   const hasLog = directory !== undefined && options.follow !== true
   const state = hasLog
     ? await readFromDisk(directory, network, tools, options)
     : await readFromNetwork(network, tools, options)
   return { network, state }
+}
+
+/**
+ * Reads the log of a data directory from its first entry to its last, whether or not its daemon runs.
+ *
+ * @throws {PeerError} `LOG_EMPTY`, `LOG_INVALID`, `LOG_DAMAGED`, `NETWORK_MISSING`
+ */
+export async function readOwnLog(directory: string, options: ReadLedgerOptions): Promise<void> {
+  const network = await readNetworkFile(dataDirectoryPaths(directory).networkFile)
+  const tools = { signatures: wasmSignatureVerifier, nodeHasher: await chooseNodeHasher() }
+  await readFromDisk(directory, network, tools, options)
 }
 
 async function readFromDisk(

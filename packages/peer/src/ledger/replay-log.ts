@@ -11,11 +11,15 @@ import {
 } from '@holdfast/core'
 import { PeerError } from '../error.ts'
 import { readSegmentLog } from './segment-log.ts'
+import { checkHeads } from './verify-heads.ts'
 
 export interface ReplayedLog {
   readonly entries: number
   readonly state: LedgerState
   readonly stateHash: string
+  /** Signed heads that the log was checked against, and the newest; none where there is no file of them. */
+  readonly heads: number
+  readonly head: { readonly number: number; readonly size: number } | undefined
   /** The genesis supply and the sum of every balance now, in atto: equal when credits are conserved. */
   readonly supply: bigint
   readonly sum: bigint
@@ -24,11 +28,11 @@ export interface ReplayedLog {
 }
 
 /**
- * Reads no index and takes no lock. Checks every record's CRC and chain, every signature, beacon and proof, and every
- * invariant after each entry that closes a round and after the last.
+ * Reads no index and takes no lock. Checks every record's CRC and chain, every signature, beacon and proof, every head's
+ * signature, chain and root, and every invariant after each entry that closes a round and after the last.
  *
  * @throws {PeerError} `LOG_INVALID` for an entry that breaks the rules, `LOG_DAMAGED` for bytes that are not what was
- * written, `LOG_EMPTY` where there is no log
+ * written or are gone, `HEADS_INVALID`, `LOG_CONTRADICTS_HEAD`, `LOG_EMPTY` where there is no log
  */
 export async function replayLog(
   directory: string,
@@ -36,6 +40,7 @@ export async function replayLog(
   tools: LedgerTools
 ): Promise<ReplayedLog> {
   const machine = createLedgerMachine(parameters, tools)
+  const heads = await checkHeads(directory, parameters, tools)
   const violations: { sequence: number; invariant: string; violation: string }[] = []
   const check = (sequence: number) => {
     for (const found of checkInvariants(machine.state)) {
@@ -43,6 +48,7 @@ export async function replayLog(
     }
   }
   for await (const { sequence, payload } of readSegmentLog(directory)) {
+    heads.take(payload)
     const entry = decodeEntry(payload)
     const result = entry === undefined ? undefined : machine.applyEntry(entry)
     if (result?.ok !== true) {
@@ -59,11 +65,15 @@ export async function replayLog(
         directory
       }
     )
+  heads.end()
   check(machine.state.sequence - 1)
+  const { newest } = heads
   return {
     entries: machine.state.sequence,
     state: machine.state,
     stateHash: hashState(machine.state),
+    heads: heads.count,
+    head: newest && { number: newest.number, size: newest.size },
     supply: parameters.accounts.reduce((sum, { amount }) => sum + amount, 0n),
     sum: sumOfCredits(machine.state),
     violations

@@ -59,6 +59,17 @@ export async function repairMarks(level: IndexLevel, marks: readonly Mark[]): Pr
   return operations.length
 }
 
+/** @returns keys of marks that are missing, wrong or too many; changes nothing */
+export async function compareMarks(level: IndexLevel, marks: readonly Mark[]): Promise<string[]> {
+  const wanted = new Map(marks.map(mark => [keyOf(mark.sequence), mark]))
+  const wrong: string[] = []
+  for await (const [key, value] of level.iterator({})) {
+    if (JSON.stringify(wanted.get(key)) !== value) wrong.push(key)
+    wanted.delete(key)
+  }
+  return [...wrong, ...wanted.keys()]
+}
+
 function putOperation(mark: Mark): IndexOperation {
   return { type: 'put', key: keyOf(mark.sequence), value: JSON.stringify(mark) }
 }

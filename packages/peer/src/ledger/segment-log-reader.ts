@@ -121,6 +121,48 @@ export async function* walkLog(
   return { length: state.sequence, chainHash: state.chainHash ?? CHAIN_START, last }
 }
 
+/** How one file of a log stands by itself. */
+export interface SegmentEnd {
+  /** Of the record that would come next, and the chain hash before it. */
+  readonly sequence: number
+  readonly chainHash: Uint8Array
+  /** Why what follows in the file is no record; undefined when the file ends there. */
+  readonly reason?: string
+}
+
+/**
+ * Walks the records of one file, whatever stands in the others.
+ *
+ * @param chainBefore - of the record before its first; default: what its own header says
+ * @returns batches of records, and last how the file ends; at once, with a reason, when its header is not whole
+ */
+export async function* walkSegment(
+  files: FileSystem,
+  directory: string,
+  { name, first }: { readonly name: string; readonly first: number },
+  chainBefore?: Uint8Array
+): AsyncGenerator<LocatedRecord[], SegmentEnd> {
+  const begin = { sequence: first, chainHash: chainBefore ?? CHAIN_START }
+  const handle = await files.open(join(directory, name), 'r')
+  try {
+    const decoded = decodeSegmentHeader(await readFully(handle, 0, SEGMENT_HEADER_SIZE_BYTES))
+    if (!decoded.ok) {
+      if (decoded.version !== undefined) throw tooNew(name, decoded.version)
+      return { ...begin, reason: decoded.reason }
+    }
+    const { header } = decoded
+    if (header.firstSequence !== first) return { ...begin, reason: `its header says ${header.firstSequence}` }
+    const { previousChainHash: chainHash } = header
+    if (chainBefore !== undefined && !equalBytes(chainHash, chainBefore))
+      return { ...begin, reason: 'it does not continue the chain of the file before it' }
+    const from = { sequence: first, segment: first, offset: SEGMENT_HEADER_SIZE_BYTES, chainHash }
+    const end = yield* walkRecords(handle, header, from)
+    return { ...end, chainHash: end.chainHash ?? chainHash }
+  } finally {
+    await handle.close()
+  }
+}
+
 interface RecordsEnd {
   readonly sequence: number
   readonly chainHash: Uint8Array | undefined

@@ -1,11 +1,14 @@
 /** The ledger of a peer: its own log as host, or the host's log that it follows. */
 import {
+  type Beacon,
+  createDrandBeacon,
   createNetworkSources,
   createRemoteSource,
   groupByPeer,
   type Ledger,
   networkIdOf,
-  parsePeerAddresses
+  parsePeerAddresses,
+  QUICKNET
 } from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { PeerError } from '../error.ts'
@@ -19,13 +22,10 @@ import type { LogEvent, PeerComponents } from './components.ts'
 
 /** @throws {PeerError} `NOT_THE_HOST` when the peer's key is not that of the network's host */
 export async function startHosting(life: AsyncDisposableStack, components: PeerComponents): Promise<Ledger> {
-  const { directory, network, signer, privateKey, tools, clock, node, serveOptions, heads, emit, onFailure } =
-    components
+  const { directory, network, signer, tools, clock, node, serveOptions, heads, emit, onFailure } = components
   const { parameters } = network
-  const beacon = createHostBeacon(privateKey)
-  const ownsBeacon =
-    parameters.beacon.source === 'host' && parameters.beacon.publicKey === Buffer.from(beacon.publicKey).toString('hex')
-  if (parameters.host !== signer.address || !ownsBeacon) {
+  const beacon = beaconOf(components)
+  if (parameters.host !== signer.address || beacon === undefined) {
     throw new PeerError(
       'NOT_THE_HOST',
       `This peer's key is not the ledger host's key of network "${parameters.name}": take the role "ledger-host" out of the config, or bring the host's key file back.`,
@@ -48,7 +48,8 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
       signer,
       witnesses: during => askWitnesses(components, during),
       onSnapshot: emitLog(emit),
-      onFailure
+      onFailure,
+      onBeaconSilent: error => emit({ kind: 'error', error })
     })
   )
   await host.start()
@@ -57,6 +58,21 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
   await serveLedger(services, node.libp2p, host, serveOptions)
   await updateHostAddresses(directory.networkFile, network, announcedAddresses(node.addresses()), signer)
   return host
+}
+
+/** Where the host hears the network's beacon; undefined when it is one key, and this peer does not have it. */
+function beaconOf({ network, privateKey, config }: PeerComponents): Beacon | undefined {
+  const { source, publicKey } = network.parameters.beacon
+  if (source === 'drand') {
+    return createDrandBeacon({
+      relays: config.ledgerHost.beaconRelays,
+      chainHash: QUICKNET.chainHash,
+      publicKey: Buffer.from(publicKey, 'hex'),
+      fetch
+    })
+  }
+  const beacon = createHostBeacon(privateKey)
+  return Buffer.from(beacon.publicKey).toString('hex') === publicKey ? beacon : undefined
 }
 
 /** Resolves when it has caught up with the host; waits for a host that does not answer until the signal aborts. */

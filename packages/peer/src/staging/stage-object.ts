@@ -50,8 +50,8 @@ export async function stageObject(
 ): Promise<StagedObject> {
   const { stagingDirectory: parent, ignore = () => false, ...wishes } = options
   await sweepStagingDirectories(parent, Date.now())
-  const isPrivate = wishes.encrypt !== false
-  const fingerprint = typeof source === 'string' && isPrivate ? await fingerprintOf(source, ignore, wishes) : undefined
+  const isResumable = typeof source === 'string' && wishes.encrypt !== false && wishes.secret === undefined
+  const fingerprint = isResumable ? await fingerprintOf(source, ignore, wishes) : undefined
   const found = fingerprint === undefined ? undefined : await findStagingDirectory(parent, fingerprint)
   if (found !== undefined) {
     if (await isWhole(found, components))
@@ -85,7 +85,7 @@ function staged(directory: StagingDirectory, object: ObjectToStore, isResumed: b
 }
 
 function contentOf(source: DiskSource, ignore: (relativePath: string) => boolean): ContentSource {
-  if (typeof source === 'string') return { entries: readTree(source, { ignore }) }
+  if (typeof source === 'string') return { entries: readTree(source, { ignore, reuseChunks: true }) }
   if (!('carFile' in source)) return source
   return { car: readFileOf(source.carFile) }
 }

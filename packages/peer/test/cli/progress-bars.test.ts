@@ -7,7 +7,7 @@ const [A, B] = ['0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '0xbbbbbbbbbbbbbbb
 const MIB = 1024 * 1024
 
 function* storing(provider: typeof A | typeof B, sizeBytes: number, stepBytes: number): Generator<StoreEvent> {
-  yield { kind: 'storing', provider, sizeBytes }
+  yield { kind: 'storing', provider, sizeBytes, why: 'asks least' }
   for (let storedBytes = 0; storedBytes < sizeBytes; storedBytes += stepBytes)
     yield { kind: 'progress', provider, storedBytes, sizeBytes }
   yield { kind: 'progress', provider, storedBytes: sizeBytes, sizeBytes }

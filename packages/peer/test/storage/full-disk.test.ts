@@ -1,41 +1,15 @@
 /** A disk of 40 MB that fills up and empties again, with index, reserve and pieces on it. Needs root. */
-import { execFileSync } from 'node:child_process'
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { PeerError } from '../../src/error.ts'
 import { createPieceStore, openDiskReserve, openHealingLevel, type PieceStore } from '../../src/storage/index.ts'
-import { temporaryDirectory } from '../temporary-directory.ts'
+import { mountSmallDisk } from '../mount-disk.ts'
 import { nodeHasher, randomBytes, storePiece } from './open-test-store.ts'
 
 const MIB = 1024 * 1024
 const isLong = process.env.HOLDFAST_LONG === '1'
 const ROUNDS = isLong ? 100 : 8
-
-interface SmallDisk extends AsyncDisposable {
-  readonly path: string
-}
-
-/** @returns why this machine gives nobody a small disk, or one */
-async function mountSmallDisk(sizeMib: number): Promise<SmallDisk | string> {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'only root can mount a small disk'
-  const directory = await temporaryDirectory()
-  const path = join(directory.path, 'disk')
-  await mkdir(path)
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', path], { stdio: 'pipe' })
-  } catch (error) {
-    await directory[Symbol.asyncDispose]()
-    return `this machine mounts nothing: ${error}`
-  }
-  return {
-    path,
-    async [Symbol.asyncDispose]() {
-      execFileSync('umount', ['-l', path], { stdio: 'pipe' })
-      await directory[Symbol.asyncDispose]()
-    }
-  }
-}
 
 describe('a disk that fills up', () => {
   it(`${ROUNDS} times loses no piece that was acknowledged, and heals when there is room again`, {

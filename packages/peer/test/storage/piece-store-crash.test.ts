@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { CID } from 'multiformats/cid'
 import { expect, it } from 'vitest'
 import { KILL_COUNT, killAfterLines } from '../kill-after-lines.ts'
+import { mountCutDisk } from '../mount-disk.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { openTestStore, type TestStore } from './open-test-store.ts'
 
@@ -55,33 +56,59 @@ async function expectExplained({ store, directory, events }: TestStore): Promise
   return found
 }
 
+const clock = { now: () => Date.now() }
+
+/** Opens what a crash has left and compares it with what was promised before. @returns whether an upload can go on */
+async function expectKept(path: string, promises: Promises): Promise<boolean> {
+  await using opened = await openTestStore(path, { clock, leaseMs: 60_000 })
+  const found = await expectExplained(opened)
+  for (const piece of promises.committed) expect(found).toContain(piece)
+  const { suspendedBytes } = opened.store.usage()
+  // Bytes that were promised are there; a piece may have been committed without our having heard of it.
+  if (suspendedBytes > 0) expect(suspendedBytes).toBeGreaterThanOrEqual(promises.suspendedBytes)
+  // So that a long run does not fill the disk, what has stood the test goes.
+  for (const piece of [...promises.committed].slice(0, -20)) {
+    expect(await opened.store.check(CID.parse(piece))).toEqual({ ok: true })
+    await opened.store.remove(CID.parse(piece))
+    promises.committed.delete(piece)
+  }
+  return suspendedBytes > 0
+}
+
+async function expectAllWhole(path: string): Promise<void> {
+  await using opened = await openTestStore(path, { clock })
+  for await (const { cid } of opened.store.list()) expect(await opened.store.check(cid)).toEqual({ ok: true })
+}
+
 it(`leaves whole pieces and explained files over ${KILL_COUNT} kills with SIGKILL`, {
   timeout: KILL_COUNT * 30_000
 }, async () => {
   await using directory = await temporaryDirectory()
   const promises = new Promises()
-  const clock = { now: () => Date.now() }
   let resumes = 0
   for (let kill = 0; kill < KILL_COUNT; kill++) {
     const parameters = [directory.path, String(kill * 1000), String(promises.uploads)]
     for (const line of await killAfterLines(CHILD, parameters, 2 + ((kill * 7) % 20))) promises.hear(line)
-    await using opened = await openTestStore(directory.path, { clock, leaseMs: 60_000 })
-    const found = await expectExplained(opened)
-    for (const piece of promises.committed) expect(found).toContain(piece)
-    const { suspendedBytes } = opened.store.usage()
-    // Bytes that were promised are there; a piece may have been committed without our having heard of it.
-    if (suspendedBytes > 0) {
-      resumes += 1
-      expect(suspendedBytes).toBeGreaterThanOrEqual(promises.suspendedBytes)
-    }
-    // So that a long run does not fill the disk, what has stood the test goes.
-    for (const piece of [...promises.committed].slice(0, -20)) {
-      expect(await opened.store.check(CID.parse(piece))).toEqual({ ok: true })
-      await opened.store.remove(CID.parse(piece))
-      promises.committed.delete(piece)
-    }
+    if (await expectKept(directory.path, promises)) resumes += 1
   }
   expect(resumes).toBeGreaterThan(0)
-  await using opened = await openTestStore(directory.path, { clock })
-  for await (const { cid } of opened.store.list()) expect(await opened.store.check(cid)).toEqual({ ok: true })
+  await expectAllWhole(directory.path)
+})
+
+const CUTS = process.env.HOLDFAST_LONG === '1' ? 40 : 2
+
+it(`loses nothing that it promised over ${CUTS} power cuts`, { timeout: CUTS * 60_000 }, async ({ skip }) => {
+  const disk = await mountCutDisk(600)
+  if (typeof disk === 'string') return skip(disk)
+  await using _ = disk
+  const promises = new Promises()
+  for (let cut = 0; cut < CUTS; cut++) {
+    const parameters = [disk.path, String(cut * 1000), String(promises.uploads)]
+    // Few lines and many: a file system writes its journal every few seconds, and loses other things before than after.
+    const lines = await killAfterLines(CHILD, parameters, cut % 2 === 0 ? 4 + cut : 60 + cut, () => disk.cutPower())
+    for (const line of lines) promises.hear(line)
+    disk.restorePower()
+    await expectKept(disk.path, promises)
+  }
+  await expectAllWhole(disk.path)
 })

@@ -1,0 +1,105 @@
+/** Uploads over the wire while either side is killed with SIGKILL: resumed, or begun anew, and never another piece. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { CID } from 'multiformats/cid'
+import { expect, it } from 'vitest'
+import { PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
+import { createIntakeWorkers } from '../../src/storage/index.ts'
+import { KILL_COUNT } from '../kill-after-lines.ts'
+import { keyOf, startNode } from '../open-nodes.ts'
+import { openTestStore, pieceCidOf, randomBytes } from '../storage/open-test-store.ts'
+import { temporaryDirectory } from '../temporary-directory.ts'
+import { openTestProvider } from './open-test-provider.ts'
+import { WireClient } from './wire.ts'
+
+const MIB = 1024 * 1024
+const UPLOAD_ID = '0d'.repeat(16)
+/** Each takes seconds: a process of its own, and tens of megabytes. */
+const KILLS = Math.ceil(KILL_COUNT / 2)
+
+function start(script: string, ...parameters: string[]): ChildProcess {
+  const file = new URL(script, import.meta.url).pathname
+  return spawn(process.execPath, ['--conditions=source', file, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit')
+  if (child.kill('SIGKILL')) await ended
+}
+
+it(`a provider that is killed ${KILLS} times in an upload ends with the piece`, {
+  timeout: KILLS * 30_000 + 60_000
+}, async () => {
+  await using directory = await temporaryDirectory()
+  // More than one sync of the provider's, so that what a kill leaves can be gone on with.
+  const bytes = randomBytes(1, 72 * MIB + 5)
+  const offsets: number[] = []
+  await using node = await startNode(keyOf('client'), [])
+  const client = new WireClient(node, new TestNetwork())
+  for (let kills = 0; ; kills++) {
+    const provider = start('provider-process.ts', directory.path)
+    try {
+      const [line] = (await once(createInterface({ input: provider.stdout! }), 'line')) as [string]
+      const to: Multiaddr[] = (JSON.parse(line) as string[]).map(address => multiaddr(address))
+      let firstBytes: number | undefined
+      // Another place each time, from the first chunk to the last.
+      const endBytes = 2 * MIB + ((kills * 31 * MIB) % (68 * MIB))
+      const answer = await client.upload(to, 1, bytes, {
+        uploadId: UPLOAD_ID,
+        onProgress(taken) {
+          firstBytes ??= taken
+          if (kills < KILLS && taken >= Math.max(endBytes, firstBytes + 1)) provider.kill('SIGKILL')
+        }
+      })
+      offsets.push(firstBytes ?? 0)
+      if (kills < KILLS && answer.kind === 'no-answer') continue
+      expect(answer).toMatchObject({ kind: 'answer' })
+      if (answer.kind === 'answer') expect(answer.value.cid.toString()).toBe(pieceCidOf(bytes))
+      break
+    } finally {
+      await kill(provider)
+    }
+  }
+  expect(Math.max(...offsets)).toBeGreaterThanOrEqual(32 * MIB)
+  await using opened = await openTestStore(directory.path, { clock: { now: () => Date.now() } })
+  expect(await opened.store.check(CID.parse(pieceCidOf(bytes)))).toEqual({ ok: true })
+  const { incomingBytes } = await opened.store.measure()
+  expect(incomingBytes).toBe(0)
+})
+
+it(`a client that is killed ${KILLS} times in an upload goes on in another process`, {
+  timeout: KILLS * 30_000 + 60_000
+}, async () => {
+  await using directory = await temporaryDirectory()
+  const network = new TestNetwork()
+  await network.take(network.ask(PROVIDER), network.dealOrder(PROVIDER))
+  await using workers = createIntakeWorkers({ count: 1 })
+  await using provider = await openTestProvider(directory.path, network, {
+    openIncoming: workers.open,
+    capacityBytes: 1e9
+  })
+  const sizeBytes = 24 * MIB + 5
+  let before = 0
+  for (let kills = 0; ; kills++) {
+    const to = JSON.stringify(provider.node.addresses())
+    const client = start('client-process.ts', to, '1', String(sizeBytes), UPLOAD_ID)
+    const lines: string[] = []
+    for await (const line of createInterface({ input: client.stdout! })) {
+      lines.push(line)
+      if (kills < KILLS && Number(line) > before + MIB) client.kill('SIGKILL')
+    }
+    const [first, last] = [Number(lines[0]), lines.at(-1)!]
+    // What was acknowledged before is there, but for what the kill itself outran.
+    expect(first).toBeGreaterThanOrEqual(before)
+    if (!/^\d+$/.test(last)) {
+      expect(last).toBe(pieceCidOf(randomBytes(1, sizeBytes)))
+      break
+    }
+    before = first
+    await expect.poll(() => provider.store.usage().reservedBytes, { timeout: 15_000 }).toBe(0)
+  }
+  expect(before).toBeGreaterThan(0)
+  expect(provider.errors).toEqual([])
+})
