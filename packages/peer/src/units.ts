@@ -15,10 +15,16 @@ export function formatSize(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${SIZE_UNITS[unit]}`
 }
 
-/** Attos as credits with at most so many decimals, cut off rather than rounded: a balance is never shown too high. */
+/**
+ * Attos as credits with so many decimals, cut off rather than rounded: a balance is never shown too high. An amount that
+ * would be cut to nothing is shown with its first three digits instead, because pay for a round can be that small.
+ */
 export function formatAmount(atto: bigint, decimals = 6): string {
   const [whole = '0', fraction = ''] = formatCredits(atto).split('.')
-  return `${whole}.${fraction.padEnd(decimals, '0').slice(0, decimals)}`
+  const leadingZeros = /^0*/.exec(fraction)![0].length
+  const isTiny = whole === '0' && fraction !== '' && leadingZeros >= decimals
+  const shown = isTiny ? Math.min(18, leadingZeros + 3) : decimals
+  return `${whole}.${fraction.padEnd(shown, '0').slice(0, shown)}`
 }
 
 /** Highest resident memory of this process so far, in MiB. */

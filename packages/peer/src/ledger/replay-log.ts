@@ -48,13 +48,13 @@ export async function replayLog(
     }
   }
   for await (const { sequence, payload } of readSegmentLog(directory)) {
-    heads.take(payload)
     const entry = decodeEntry(payload)
     const result = entry === undefined ? undefined : machine.applyEntry(entry)
     if (result?.ok !== true) {
       const reason = result === undefined ? 'it cannot be decoded' : result.refusal.message
       throw new PeerError('LOG_INVALID', `Entry ${sequence} breaks the rules of this network: ${reason}`, { sequence })
     }
+    heads.take(payload)
     if (result.applied.events.some(({ kind }) => kind === 'roundClosed')) check(sequence)
   }
   if (machine.state.sequence === 0)

@@ -19,15 +19,16 @@ export interface HeadCheck {
   readonly newest: SignedLogHead | undefined
   /** Takes the log's entries in order. @throws {PeerError} `LOG_CONTRADICTS_HEAD` */
   take(payload: Uint8Array): void
-  /** The log is over. @throws {PeerError} `LOG_DAMAGED` when the newest head covers more of it */
+  /**
+   * The log is over.
+   *
+   * @throws {PeerError} `HEADS_INVALID` for heads that are not the host's, or not of one history; `LOG_DAMAGED` when the
+   * newest covers more of the log than there is
+   */
   end(): void
 }
 
-/**
- * Reads the heads first: a host that runs beside may append meanwhile, and its log is always ahead of its heads.
- *
- * @throws {PeerError} `HEADS_INVALID` for heads that are not the host's, or not of one history
- */
+/** Reads the heads first: a host that runs beside may append meanwhile, and its log is always ahead of its heads. */
 export async function checkHeads(
   directory: string,
   parameters: NetworkParameters,
@@ -35,16 +36,18 @@ export async function checkHeads(
 ): Promise<HeadCheck> {
   const { heads } = await readHeadRing(directory)
   const authority = { networkId: networkIdOf(parameters), host: parameters.host, signatures }
-  for (const head of heads.values()) {
-    const verdict = verifyHead(encodeHead(head), authority)
-    const before = heads.get(head.number - 1)
-    const follows = before === undefined || Buffer.compare(hashHead(before), head.previous) === 0
-    if (!verdict.ok || !follows)
-      throw new PeerError(
-        'HEADS_INVALID',
-        `Head ${head.number} is none of this network's history: ${verdict.ok ? 'it follows another one' : verdict.reason}.`,
-        { number: head.number }
-      )
+  const expectSigned = () => {
+    for (const head of heads.values()) {
+      const verdict = verifyHead(encodeHead(head), authority)
+      const before = heads.get(head.number - 1)
+      const follows = before === undefined || Buffer.compare(hashHead(before), head.previous) === 0
+      if (!verdict.ok || !follows)
+        throw new PeerError(
+          'HEADS_INVALID',
+          `Head ${head.number} is none of this network's history: ${verdict.ok ? 'it follows another one' : verdict.reason}.`,
+          { number: head.number }
+        )
+    }
   }
   const bySize = new Map([...heads.values()].map(head => [head.size, head]))
   const newest = heads.get(Math.max(...heads.keys()))
@@ -63,6 +66,7 @@ export async function checkHeads(
       )
     },
     end() {
+      expectSigned()
       if (newest !== undefined && newest.size > tree.size)
         throw damaged(
           { segment: 0, sequence: tree.size, offset: 0 },

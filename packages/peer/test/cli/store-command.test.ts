@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DEFAULT_CONFIG } from '../../src/config.ts'
 import { openDataDirectory } from '../../src/data-directory.ts'
 import { openPeerStore } from '../../src/storage/index.ts'
+import { collect } from '../collect.ts'
 import { carOf, cidOf, nodeHasher, randomBytes, storePiece } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 
@@ -54,7 +55,7 @@ async function run(...parameters: string[]) {
     stdio: ['ignore', 'pipe', 'pipe']
   })
   const ended = once(child, 'exit')
-  const [stdout, stderr] = await Promise.all([Array.fromAsync(child.stdout), Array.fromAsync(child.stderr)])
+  const [stdout, stderr] = await Promise.all([collect(child.stdout), collect(child.stderr)])
   const [code] = (await ended) as [number]
   return { code, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }
 }
@@ -121,7 +122,7 @@ describe('store rebuild', () => {
     expect(code).toBe(0)
     expect(await readFile(fileOf(`${pieces[1]}.layer`))).toEqual(layer)
     await using opened = await openStore()
-    const found = await Array.fromAsync(opened.store.list())
+    const found = await collect(opened.store.list())
     expect(found.map(({ cid }) => cid.toString()).toSorted()).toEqual(pieces.toSorted())
     // Whose they are, the ledger says when the provider starts.
     expect(found.every(({ deals }) => deals.length === 0)).toBe(true)
@@ -136,6 +137,6 @@ describe('store rebuild', () => {
     await expect(openStore()).rejects.toMatchObject({ code: 'INDEX_DAMAGED' })
     expect((await run('rebuild')).code).toBe(0)
     await using opened = await openStore()
-    expect(await Array.fromAsync(opened.store.list())).toHaveLength(3)
+    expect(await collect(opened.store.list())).toHaveLength(3)
   })
 })

@@ -1,6 +1,6 @@
 import { type Command, decodeEntry, encodeEntry, hashState, MESSAGE_SIZE_BYTES_MAX, roundOpensMs } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { pieceOf, rootOf } from '../../../core/test/ledger/memory-pieces.ts'
+import { pieceOf } from '../../../core/test/ledger/memory-pieces.ts'
 import {
   BEACON,
   CLIENT,
@@ -125,8 +125,8 @@ describe('a command', () => {
   })
 
   it('may come with so many large ones that the log cannot take them at once', async () => {
-    const crowd = await openCrowdedHost(190)
-    const orders = crowd.orders(190)
+    const crowd = await openCrowdedHost(90)
+    const orders = crowd.orders(90)
     expect(orders.reduce((sum, order) => sum + sizeOf(order), 0)).toBeGreaterThan(GROUP_SIZE_BYTES_MAX)
     const receipts = await Promise.all(orders.map(order => crowd.host.submit(order)))
     expect(receipts.filter(({ ok }) => !ok)).toEqual([])
@@ -433,7 +433,7 @@ describe('entries', () => {
     await expect(host.entries(1, 10_000, leaving.signal)).rejects.toThrow('left')
     await host.stop()
     await expect(stayed).resolves.toEqual({ entries: [], length: 1 })
-    await expect(host.entries(1, 10_000, never)).resolves.toEqual({ entries: [], length: 1 })
+    await expect(host.entries(1, 10_000, never)).rejects.toMatchObject({ code: 'LEDGER_UNREACHABLE' })
     expect(clock.sleeping).toBe(0)
   })
 
@@ -486,7 +486,7 @@ async function openCrowdedHost(deals: number) {
         ...network.validity(),
         dealId: index + 1,
         pieces,
-        labels: pieces.map(() => rootOf('object').bytes),
+        labels: pieces.map(() => new Uint8Array(64)),
         deposit: 0n
       },
       signature: ofClient,

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import { IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT } from '../../src/provider/transfer-budget.ts'
 import { createIntakeWorkers } from '../../src/storage/index.ts'
+import { collect } from '../collect.ts'
 import { keyOf, startNode } from '../open-nodes.ts'
 import { randomBytes } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
@@ -59,7 +60,7 @@ it('readers who take nothing hold their share and no more, until they are cut of
   await expect.poll(() => provider.budget.takenBytes).toBe(0)
   for (const answer of opened) {
     if (answer.kind !== 'answer') continue
-    await expect(Array.fromAsync(answer.value.chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
+    await expect(collect(answer.value.chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
   }
 })
 

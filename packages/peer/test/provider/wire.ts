@@ -14,6 +14,7 @@ import type { CID } from 'multiformats/cid'
 import type { z } from 'zod'
 import type { TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import type { PeerNode } from '../../src/node.ts'
+import { collect } from '../collect.ts'
 
 export type RangeRequest = z.output<typeof readRange.request>
 export type RangeHeader = z.output<typeof readRange.response>
@@ -81,7 +82,7 @@ export class WireClient {
   ): Promise<Answer<RangeHeader & { bytes: Buffer }>> {
     const answer = await this.openRange(from, wanted)
     if (answer.kind !== 'answer') return answer
-    const bytes = Buffer.concat(await Array.fromAsync(answer.value.chunks))
+    const bytes = Buffer.concat(await collect(answer.value.chunks))
     return { kind: 'answer', value: { ...answer.value.header, bytes } }
   }
 }

@@ -5,6 +5,7 @@ import type { CID } from 'multiformats/cid'
 import { describe, expect, it } from 'vitest'
 import { createBlockCollector } from '../../src/storage/block-collector.ts'
 import { createPieceBlockstore, createVerifiedReader } from '../../src/storage/index.ts'
+import { collect } from '../collect.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { carOf, cidOf, nodeHasher, openTestStore, randomBytes, storePiece, storePublicly } from './open-test-store.ts'
 
@@ -58,7 +59,7 @@ describe('blocks of a public piece', () => {
     expect(blockCount).toBe(sizes.length)
     const blockstore = createPieceBlockstore(opened.store)
     for (const block of blocks) {
-      const got = Buffer.concat(await Array.fromAsync(blockstore.get(await cidOf(block)) as AsyncIterable<Uint8Array>))
+      const got = Buffer.concat(await collect(blockstore.get(await cidOf(block)) as AsyncIterable<Uint8Array>))
       expect(got.equals(block)).toBe(true)
     }
     expect(opened.events).toEqual([])
@@ -133,9 +134,7 @@ it('a flipped bit anywhere in the index serves no wrong byte and loses no piece'
     await opened.store.indexed()
     const blockstore = createPieceBlockstore(opened.store)
     for (const block of blocks) {
-      const got = await Array.fromAsync(blockstore.get(await cidOf(block)) as AsyncIterable<Uint8Array>).catch(
-        () => undefined
-      )
+      const got = await collect(blockstore.get(await cidOf(block)) as AsyncIterable<Uint8Array>).catch(() => undefined)
       if (got !== undefined) expect(Buffer.concat(got).equals(block)).toBe(true)
     }
     for (const [i, cid] of pieces.entries()) {

@@ -2,6 +2,7 @@ import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { aboveFloor, chooseDirectory } from '../../src/storage/piece-directory.ts'
+import { collect } from '../collect.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { openTestStore, openWriter, randomBytes, storePiece } from './open-test-store.ts'
 
@@ -97,7 +98,7 @@ describe('a store over two more directories', () => {
     await rename(join(b, piece), join(a, piece))
     {
       await using opened = await openTestStore(directory.path, { directories })
-      const [found] = await Array.fromAsync(opened.store.list())
+      const [found] = await collect(opened.store.list())
       expect(found).toMatchObject({ deals: ['7'] })
       expect(Buffer.from(await opened.store.read(found!.cid, 0, 9000)).equals(randomBytes(1, 9000))).toBe(true)
     }
