@@ -20,19 +20,29 @@ export const dataSuite: Suite = {
     try {
       const bench = await openBench(folder, options)
       yield* importing(bench)
-      await using network = await openNetwork(bench)
-      const transfers = await transferring(bench, network)
-      yield* transfers
-      yield* reading(bench, network)
-      yield* putting(bench, network, transfers[0]!)
-      yield* memory(bench, network)
+      if (NETWORK_ROWS.some(bench.wants)) yield* overNetwork(bench)
     } finally {
       await rm(folder, { recursive: true })
     }
   }
 }
 
+const NETWORK_ROWS = ['transfer', 'put-3', 'get', 'range-first-byte', 'rss']
+
+async function* overNetwork(bench: Bench): AsyncIterable<Row> {
+  await using network = await openNetwork(bench)
+  if (bench.wants('transfer') || bench.wants('put-3')) {
+    const transfers = await transferring(bench, network)
+    yield* transfers
+    if (bench.wants('put-3')) yield* putting(bench, network, transfers[0]!)
+  }
+  if (bench.wants('get') || bench.wants('range-first-byte')) yield* reading(bench, network)
+  if (bench.wants('rss')) yield* memory(bench, network)
+}
+
 interface Bench {
+  /** Whether a row is asked for, by its name or, of those with several, by how they begin. */
+  readonly wants: (row: string) => boolean
   readonly folder: string
   readonly quick: boolean
   readonly turns: number
@@ -47,11 +57,12 @@ interface BenchFile {
   readonly sizeBytes: number
 }
 
-async function openBench(folder: string, { quick }: BenchOptions): Promise<Bench> {
+async function openBench(folder: string, { quick, rows }: BenchOptions): Promise<Bench> {
+  const wants = (row: string) => rows.length === 0 || rows.some(one => one.startsWith(row))
   const large = await writeBenchFile(folder, 'large', quick ? 8 * MIB : 1024 * MIB)
   const middle = await writeBenchFile(folder, 'middle', quick ? 4 * MIB : 256 * MIB)
   const small = await writeBenchFile(folder, 'small', quick ? MIB : 64 * MIB)
-  return { folder, quick, turns: quick ? 1 : 3, large, middle, small }
+  return { wants, folder, quick, turns: quick ? 1 : 3, large, middle, small }
 }
 
 /** Bytes that look like chance, each MiB another. */
@@ -92,14 +103,15 @@ async function* importing(bench: Bench): AsyncIterable<Row> {
   const { turns } = bench
   const figures = { unit: 'MB/s', figure: 'rate', turns } as const
   const peers = [importer('import-helia'), ...(hasBenchPeers() ? [importer('import-ipfs-car')] : [])]
-  yield* await compareRuns({ row: 'import', ...figures, ours: importer('import'), peers })
-  if (hasBenchPeers()) {
+  if (bench.wants('import')) yield* await compareRuns({ row: 'import', ...figures, ours: importer('import'), peers })
+  if (bench.wants('import') && hasBenchPeers()) {
     // Half a minute for a GiB: one turn of a quarter says enough.
     const slow = [importer('import-ipfs-car-commitment', bench.middle)]
     yield* await compareRuns({ row: 'import', ...figures, turns: 1, ours: importer('import'), peers: slow })
   }
   for (const row of ['import-private', 'import-private-3'])
-    yield* await compareRuns({ row, ...figures, ours: importer(row), peers: [importer('import')] })
+    if (bench.wants(row))
+      yield* await compareRuns({ row, ...figures, ours: importer(row), peers: [importer('import')] })
 }
 
 interface BenchNetwork extends AsyncDisposable {
@@ -138,8 +150,12 @@ async function transferring(bench: Bench, { client, usages }: BenchNetwork): Pro
       return await measured(usages, () => client.call('transfer', { path }))
     }
   }
-  const peers = [rawStream('raw-libp2p', 'raw-ours', middle), rawStream('libp2p-noise', 'raw-noise', middle)]
-  peers.push(bitswap(bench))
+  const peers = [
+    rawStream('raw-libp2p', 'raw-ours', middle),
+    rawStream('libp2p-tls', 'raw-tls', middle),
+    rawStream('libp2p-noise', 'raw-noise', middle),
+    bitswap(bench)
+  ]
   if (hasBenchPeers()) peers.push(hypercore(bench))
   await client.call('transfer', { path: bench.small.path })
   return compareRuns({ row: 'transfer', unit: 'MB/s', figure: 'rate', turns, ours, peers })
@@ -199,7 +215,7 @@ async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): A
   const ours: Runner = {
     name: 'get',
     work: large.sizeBytes / MB,
-    run: () => measured(usages, async () => (await client.call<{ seconds: number }>('read', { root })).seconds)
+    run: () => measured(usages, async () => (await client.call<{ seconds: number }>('get', { root })).seconds)
   }
   await using disk = await startProcess('cat-from-disk')
   const blocks = join(folder, 'cat')
@@ -227,7 +243,7 @@ async function* ranges(
     run: () =>
       measured(usages, async () => {
         if (isCold) await client.call('hangUp')
-        return (await client.call<{ firstByteSeconds: number }>('read', { root, ...range })).firstByteSeconds
+        return client.call<number>('read', { root, ...range })
       })
   })
   await using server = await startProcess('http-server')

@@ -89,6 +89,8 @@ const TURNS_MIN = 3
 const PAIR_MS_MIN = 3000
 
 export interface BenchOptions {
+  /** Only these; all when empty. Suites whose rows are slow leave out what the others need not. */
+  rows: readonly string[]
   /** One turn each: to see that all works, not how fast. */
   quick: boolean
 }

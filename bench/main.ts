@@ -1,5 +1,5 @@
 /**
- * The one door for benchmarks: `npm run bench -- SUITE… [--quick] [--json]`.
+ * The one door for benchmarks: `npm run bench -- SUITE… [--quick] [--json] [--row NAME]…`.
  *
  * A suite is a name and its rows (harness.ts); to add one, write bench/NAME.ts and put it into the list below. Without a
  * suite, all run. `--json` prints one object a line for each row and peer; `--quick` measures less, to see that all works.
@@ -11,11 +11,12 @@ import { proofsSuite } from './proofs.ts'
 
 const suites: readonly Suite[] = [proofsSuite, dataSuite]
 
-const USAGE = `npm run bench -- [SUITE…] [--quick] [--json]
+const USAGE = `npm run bench -- [SUITE…] [--quick] [--json] [--row NAME]…
 
 Suites: ${suites.map(suite => suite.name).join(', ')}; without one, all run. Ratios above 1 are better than the peer.
   --quick  smaller sizes, to see that all works
   --json   one object a line for each row and peer
+  --row    only this row; may be given several times
 `
 
 const { values, positionals } = parseArgs({
@@ -23,6 +24,7 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
+    row: { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean', short: 'h', default: false }
   }
 })
@@ -62,6 +64,8 @@ if (!values.json) {
 }
 for (const suite of suites) {
   if (positionals.length > 0 && !positionals.includes(suite.name)) continue
-  for await (const row of suite.rows({ quick: values.quick }))
+  for await (const row of suite.rows({ quick: values.quick, rows: values.row })) {
+    if (values.row.length > 0 && !values.row.includes(row.row)) continue
     process.stdout.write(`${values.json ? JSON.stringify(row) : formatRow(row)}\n`)
+  }
 }

@@ -70,7 +70,7 @@ export const holdfastClient: Task = async () => {
     /** Stores a file publicly; the whole of `put`. */
     async put({ path, replicas }: { path: string; replicas: number }) {
       const before = performance.now()
-      const { root } = await state().client.put(path, { replicas })
+      const { root } = await state().client.put(path, { replicas, encrypt: false, list: false })
       return { root: `${root}`, seconds: (performance.now() - before) / 1000 }
     },
 
@@ -100,8 +100,16 @@ export const holdfastClient: Task = async () => {
       }
     },
 
-    /** Reads a file, or a range of it, every block checked; what comes goes nowhere. */
-    async read({ root, offset = 0, length }: { root: string; offset?: number; length?: number }) {
+    /** Reads a file, every block checked; what comes goes nowhere. */
+    async get({ root }: { root: string }) {
+      const before = performance.now()
+      let sizeBytes = 0
+      for await (const chunk of state().client.get(root)) sizeBytes += chunk.length
+      return { sizeBytes, seconds: (performance.now() - before) / 1000 }
+    },
+
+    /** Reads a range from a provider that is known, every block checked. */
+    async read({ root, offset, length }: { root: string; offset: number; length: number }) {
       const { ledger, node } = state()
       const { provider, addresses } = firstDeal(state())
       const fetchBlocks = createBlockFetcher({
@@ -111,9 +119,9 @@ export const holdfastClient: Task = async () => {
       })
       const before = performance.now()
       let firstByteSeconds: number | undefined
-      for await (const _ of readBytes({ root: CID.parse(root), fetchBlocks, offset, ...(length && { length }) }))
+      for await (const _ of readBytes({ root: CID.parse(root), fetchBlocks, offset, length }))
         firstByteSeconds ??= (performance.now() - before) / 1000
-      return { firstByteSeconds: firstByteSeconds ?? 0, seconds: (performance.now() - before) / 1000 }
+      return firstByteSeconds ?? 0
     },
 
     /** The next request is the first of a connection. */

@@ -7,6 +7,7 @@ import { identify } from '@libp2p/identify'
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
@@ -29,11 +30,11 @@ async function startOurs(): Promise<RawNode> {
 }
 
 /** libp2p as its documentation composes it. */
-async function startPlain(): Promise<RawNode> {
+const startPlain = (encrypter: ReturnType<typeof noise> | ReturnType<typeof tls>) => async (): Promise<RawNode> => {
   const libp2p = await createLibp2p({
     addresses: { listen: LISTEN },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [encrypter],
     streamMuxers: [yamux()],
     services: { identify: identify() }
   })
@@ -83,4 +84,5 @@ const rawTask =
   }
 
 export const rawOurs: Task = rawTask(startOurs)
-export const rawNoise: Task = rawTask(startPlain)
+export const rawNoise: Task = rawTask(startPlain(noise()))
+export const rawTls: Task = rawTask(startPlain(tls()))

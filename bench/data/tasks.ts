@@ -15,6 +15,7 @@ export const tasks: Record<string, Task> = {
   'import-ipfs-car-commitment': from(async () => (await import('./import-tasks.ts')).importIpfsCarWithCommitment),
   'raw-ours': from(async () => (await import('./raw-stream-tasks.ts')).rawOurs),
   'raw-noise': from(async () => (await import('./raw-stream-tasks.ts')).rawNoise),
+  'raw-tls': from(async () => (await import('./raw-stream-tasks.ts')).rawTls),
   'bitswap-provider': from(async () => (await import('./bitswap-tasks.ts')).bitswapProvider),
   'bitswap-reader': from(async () => (await import('./bitswap-tasks.ts')).bitswapReader),
   'cat-from-disk': from(async () => (await import('./bitswap-tasks.ts')).catFromDisk),
