@@ -9,6 +9,7 @@
  */
 import { bls12_381 } from '@noble/curves/bls12-381.js'
 import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex } from '@noble/hashes/utils.js'
 
 /** RFC 9380 domain of the scheme. */
 const DOMAIN = 'BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_'
@@ -31,15 +32,30 @@ function messageOf(beaconRound: number) {
   return scheme.hash(sha256(bytes), DOMAIN)
 }
 
+/**
+ * Signatures that were found good, the newest last. Whoever fetches one checks it, and then the machine does; a check takes
+ * tens of milliseconds of the thread that takes commands.
+ */
+const verified = new Set<string>()
+const VERIFIED_MAX = 256
+
 /** Says whether the signature is the one that the key makes for this round; never throws on foreign bytes. */
 export function verifyBeaconSignature(publicKey: Uint8Array, beaconRound: number, signature: Uint8Array): boolean {
   if (signature.length !== BEACON_SIGNATURE_SIZE_BYTES || publicKey.length !== BEACON_PUBLIC_KEY_SIZE_BYTES)
     return false
+  const claim = `${bytesToHex(publicKey)}/${beaconRound}/${bytesToHex(signature)}`
+  if (verified.has(claim)) return true
   try {
-    return scheme.verify(signature, messageOf(beaconRound), publicKey)
+    if (!scheme.verify(signature, messageOf(beaconRound), publicKey)) return false
   } catch {
     return false // not a point of the curve
   }
+  for (const oldest of verified) {
+    if (verified.size < VERIFIED_MAX) break
+    verified.delete(oldest)
+  }
+  verified.add(claim)
+  return true
 }
 
 /** The randomness of a round, 32 bytes: SHA-256 of its signature. Every draw of the round derives from it. */
