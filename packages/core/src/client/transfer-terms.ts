@@ -9,8 +9,8 @@ const KIB = 1024
 /** The least rate that a transfer may have: a chunk of 1 MiB in 8 s. A home line of 1 Mbit/s still passes. */
 export const TRANSFER_RATE_BYTES_PER_SECOND_MIN = 128 * KIB
 
-/** For dialling and for the answer to a request that a healthy peer answers at once. */
-export const ANSWER_MS_MAX = 8_000
+/** For dialling and for the answer to a request that a healthy peer answers soon: some wait 3 s for news of the ledger. */
+export const ANSWER_MS_MAX = 10_000
 
 export interface Patience {
   /** Default `TRANSFER_RATE_BYTES_PER_SECOND_MIN`. */

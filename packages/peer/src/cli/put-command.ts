@@ -1,5 +1,7 @@
 /** `holdfast put`: stores a file or directory on n providers, privately unless it is said otherwise. */
+import { stat, writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
+import { PeerError } from '../error.ts'
 import { formatAmount, formatSize } from '../units.ts'
 import { type ClientCommandOptions, openCommandClient, withClientOptions } from './client-options.ts'
 import { escapeForTerminal, printJsonEvent } from './output.ts'
@@ -16,6 +18,7 @@ import {
 interface Options extends ClientCommandOptions, StoreCommandOptions {
   readonly name?: string
   readonly list: boolean
+  readonly save?: string
 }
 
 export function putCommand(signal: AbortSignal): Command {
@@ -25,6 +28,7 @@ export function putCommand(signal: AbortSignal): Command {
     )
     .argument('<path>', 'file or directory')
     .option('--name <name>', "what it is called in your account's list (default: the path's last part)")
+    .option('--save <file>', 'write the reference into a new file of your own instead of printing it')
     .option('--no-list', "do not note it in your account's list: the reference that is printed is the only one")
   return withStoreWishes(withClientOptions(command, 'required')).action((path: string, options: Options) =>
     run(path, options, signal)
@@ -32,7 +36,8 @@ export function putCommand(signal: AbortSignal): Command {
 }
 
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
-  const { json, name, list } = options
+  const { json, name, list, save } = options
+  if (save !== undefined) await expectAbsent(save)
   await using client = await openCommandClient(options, signal)
   using screen = new DisposableStack()
   let report: ProgressBars['report'] | undefined
@@ -57,6 +62,8 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
     onProgress: event => report?.(event)
   })
   screen.dispose()
+  // For its owner's eyes: what stands in it opens the object.
+  if (save !== undefined) await writeFile(save, `${stored.reference}\n`, { flag: 'wx', mode: 0o600 })
   if (json) printJsonEvent('stored', { ...stored })
   else sayStored(stored, options)
 }
@@ -82,19 +89,27 @@ function sayStored(
     readonly isPrivate: boolean
     readonly notListed: string | undefined
   },
-  { network, list }: Options
+  { network, list, save }: Options
 ): void {
   const what = stored.isPrivate ? 'reference' : 'root'
+  const shown = save === undefined ? ['', `${what}  ${stored.reference}`, ''] : [`Its reference stands in ${save}.`]
   const lines = [
     `${stored.replicas.length} replicas stand.`,
-    ...(stored.isPrivate
-      ? ['', `${what}  ${stored.reference}`, '', 'Whoever has this reference can read it; without it, nobody can.']
-      : []),
+    ...(stored.isPrivate ? [...shown, 'Whoever has this reference can read it; without it, nobody can.'] : []),
     ...(stored.notListed === undefined
       ? []
       : [`Your list does not have it: ${escapeForTerminal(stored.notListed)}. Keep the ${what} yourself.`]),
     ...(list || !stored.isPrivate ? [] : ['It stands in no list: keep the reference yourself.']),
-    `Read it back with: holdfast get ${stored.reference} PATH --network ${network}`
+    `Read it back with: holdfast get ${save === undefined ? stored.reference : `@${save}`} PATH --network ${network}`
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+/** Better said before anything is stored. */
+async function expectAbsent(path: string): Promise<void> {
+  const isThere = await stat(path).then(
+    () => true,
+    () => false
+  )
+  if (isThere) throw new PeerError('OPTION_INVALID', `${path} exists already; --save makes a new file.`, { path })
 }
