@@ -29,8 +29,11 @@ export async function openTestFiles(
       ...options
     })
     const close = async () => {
-      await files[Symbol.asyncDispose]()
-      await level.close()
+      try {
+        await files[Symbol.asyncDispose]()
+      } finally {
+        await level.close()
+      }
     }
     return { files, level, events, directory, [Symbol.asyncDispose]: close }
   } catch (error) {

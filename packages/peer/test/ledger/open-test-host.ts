@@ -37,8 +37,11 @@ export async function openTestHost(
     ...options
   })
   const close = async () => {
-    await host.stop()
-    await opened[Symbol.asyncDispose]()
+    try {
+      await host.stop()
+    } finally {
+      await opened[Symbol.asyncDispose]()
+    }
   }
   return { ...opened, host, clock, failures, snapshotEvents, [Symbol.asyncDispose]: close }
 }
