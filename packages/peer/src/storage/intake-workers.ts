@@ -199,11 +199,11 @@ class WorkerFile implements IncomingFile {
   }
 
   async suspend(): Promise<number> {
-    if (this.#ended !== undefined) return (await this.#ended) as number
     this.#assertOpen()
-    this.#failure ??= closed()
-    this.#ended = this.#worker.call(this.#file, { kind: 'suspend' })
-    return (await this.#ended) as number
+    this.#failure = closed()
+    const suspending = this.#worker.call(this.#file, { kind: 'suspend' })
+    this.#ended = suspending
+    return (await suspending) as number
   }
 
   async discard(): Promise<void> {

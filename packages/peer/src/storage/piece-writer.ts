@@ -19,6 +19,7 @@ export class DiskPieceWriter implements PieceWriter {
   #file: IncomingFile | undefined
   /** Opening takes as long as what is there must be hashed again; whoever ends the writer meanwhile waits for it. */
   #opening: Promise<void> | undefined
+  #isGivenUp = false
   #committed: Promise<StoredPiece> | undefined
   #suspended: Promise<void> | undefined
 
@@ -69,7 +70,8 @@ export class DiskPieceWriter implements PieceWriter {
 
   async #suspend(): Promise<void> {
     await this.#opening?.catch(() => undefined) // whoever opened it hears of it
-    if (!this.#canResume || this.positionBytes === 0 || this.#committed !== undefined) return this.abort()
+    const isOpen = this.#committed === undefined && !this.#isGivenUp
+    if (!isOpen || !this.#canResume || this.positionBytes === 0) return this.abort()
     try {
       this.#hooks.suspended(await this.#file!.suspend())
       this.#hooks.closed()
@@ -100,6 +102,7 @@ export class DiskPieceWriter implements PieceWriter {
   }
 
   async #close(error?: PeerError): Promise<void> {
+    this.#isGivenUp = true
     try {
       await this.#file?.discard()
     } finally {

@@ -138,6 +138,18 @@ describe.each<[string, Partial<PieceStoreOptions>]>([
     await other.abort()
     expect((await writeUpTo(opened, SIZE_BYTES)).startBytes).toBe(MIB)
   })
+
+  it('that was given up leaves nothing to go on with, whatever else is asked of it', async () => {
+    await using directory = await temporaryDirectory()
+    await using opened = await openTestStore(directory.path, intake)
+    const { writer } = await writeUpTo(opened, MIB)
+    await expect(writer.write(new Uint8Array(SIZE_BYTES))).rejects.toThrow(RangeError)
+    await writer.suspend()
+    await writer.abort()
+    expect(opened.store.leases()).toEqual([])
+    expect(opened.store.usage()).toMatchObject({ reservedBytes: 0, suspendedBytes: 0 })
+    expect(await incoming(opened)).toEqual([])
+  })
 })
 
 describe('what a crash leaves of an upload', () => {
