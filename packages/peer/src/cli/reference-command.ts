@@ -19,26 +19,26 @@ interface ImportOptions {
 }
 
 export function referenceCommand(signal: AbortSignal): Command {
-  const locking = new Command('export')
+  const reference = new Command('reference').description('Lock references of private objects, and open them again.')
+  reference
+    .command('export <reference>')
     .description(
-      'Lock a reference under a passphrase or for somebody with an age key, as an age file that age itself opens too.'
+      `Lock a reference under a passphrase or for somebody with an age key, as an age file that age itself opens too. REFERENCE: ${NAME_ARGUMENT}`
     )
-    .argument('<reference>', NAME_ARGUMENT)
     .option('--passphrase-file <file>', 'its first line is the passphrase')
     .option('--recipient <key...>', 'public keys of age (age1…) that open it')
     .option('--json', 'print one event a line', false)
+    .exitOverride()
     .action((name: string, options: ExportOptions) => runExport(name, options, signal))
-  const opening = new Command('import')
-    .description('Open a locked reference and print it.')
-    .argument('<file>', 'what export has printed')
+  reference
+    .command('import <file>')
+    .description('Open a locked reference, which export has printed, and print it.')
     .option('--passphrase-file <file>', 'its first line is the passphrase')
     .option('--identity-file <file>', 'holds an AGE-SECRET-KEY-1…')
     .option('--json', 'print one event a line', false)
+    .exitOverride()
     .action((file: string, options: ImportOptions) => runImport(file, options, signal))
-  return new Command('reference')
-    .description('Lock references of private objects, and open them again.')
-    .addCommand(locking)
-    .addCommand(opening)
+  return reference
 }
 
 async function runExport(argument: string, options: ExportOptions, signal: AbortSignal): Promise<void> {
