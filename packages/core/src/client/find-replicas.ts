@@ -32,11 +32,20 @@ export async function findReplicas(
   return hostAnswer(answer).replicas
 }
 
-/** What a ledger says to that question: replicas that owe nothing and missed least first, with the first of their pieces. */
-export function replicasOf(state: LedgerState, label: Uint8Array): Replica[] {
+/**
+ * What a ledger says to that question: replicas that owe nothing and missed least first, with the first of their pieces.
+ *
+ * @param dealIds - the deals to look at, by an index say; default all
+ */
+export function replicasOf(
+  state: LedgerState,
+  label: Uint8Array,
+  dealIds: Iterable<number> = state.deals.keys()
+): Replica[] {
   const wanted = bytesToHex(label)
   const isWanted = (piece: DealPiece) => piece.label === wanted && isPresent(piece)
-  return [...state.deals.values()]
+  return [...dealIds]
+    .flatMap(id => state.deals.get(id) ?? [])
     .filter(deal => isRunning(deal) && deal.pieces.some(isWanted))
     .map(deal => ({
       dealId: deal.id,

@@ -146,6 +146,7 @@ export async function createDurableFollower(options: DurableFollowerOptions): Pr
 
   const served: ServedLedger = {
     state: follower.state,
+    subscribe: listener => follower.subscribe(listener),
     get length() {
       return reader.length
     },

@@ -2,6 +2,8 @@
 import {
   type Command,
   CoreError,
+  createLabelIndex,
+  type Ledger,
   type LedgerState,
   ledgerEntries,
   ledgerReplicas,
@@ -15,10 +17,11 @@ import {
   serveLogProofs
 } from '@holdfast/core'
 import type { Libp2p } from '@libp2p/interface'
+import { bytesToHex } from '@noble/hashes/utils.js'
 import type { LogReader } from './log-reader.ts'
 
 /** A host, or a follower that keeps the log and relays to the host. */
-export interface ServedLedger extends LogReader {
+export interface ServedLedger extends LogReader, Pick<Ledger, 'subscribe'> {
   readonly state: LedgerState
   submit(command: Command, options: { readonly signal: AbortSignal }): Promise<Receipt>
   /** What a peer that only passes commands on signs when the host leaves one unanswered. */
@@ -67,11 +70,15 @@ export async function serveLedger(
     )
   )
   services.use(await serveLogProofs(node, ledger, options))
+  const index = services.use(createLabelIndex(ledger))
   services.use(
     await serve(
       node,
       ledgerReplicas,
-      async ({ label }) => ({ ok: true, value: { replicas: replicasOf(ledger.state, label) } }),
+      async ({ label }) => ({
+        ok: true,
+        value: { replicas: replicasOf(ledger.state, label, index.dealsWith(bytesToHex(label))) }
+      }),
       options
     )
   )
