@@ -105,5 +105,7 @@ function writeUint256(bytes: Uint8Array, offset: number, value: bigint): void {
 }
 
 function readUint256(bytes: Uint8Array): bigint {
-  return bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, UINT256_SIZE_BYTES)
+  const high = (view.getBigUint64(0) << 64n) | view.getBigUint64(8)
+  return (high << 128n) | (view.getBigUint64(16) << 64n) | view.getBigUint64(24)
 }

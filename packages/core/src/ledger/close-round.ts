@@ -22,9 +22,12 @@ import { passVerifiers } from './verifier-boundary.ts'
 /** Deals that the entry which closes their round settles itself: all of them on most networks. */
 export const SETTLE_DEALS_MAX = 256
 
+/** Leaves of faults after which an entry settles no further deal: deriving them is what costs time in a bad round. */
+export const SETTLE_LEAVES_MAX = 2048
+
 /** The state as it stands when a round is about to be opened; everything of the boundary before has been settled. */
 export function openRoundOf(state: LedgerState, round: number, seed: Uint8Array): LedgerEvent[] {
-  const before = settleNext(state, Number.POSITIVE_INFINITY)
+  const before = settleRest(state)
   const dealIds = challengedDeals(state, state.openings + 1, round)
   const events = closeRound(state, round - 1, false)
   state.round = round
@@ -44,7 +47,7 @@ export function openRoundOf(state: LedgerState, round: number, seed: Uint8Array)
 
 /** Passes over rounds that nobody could open in time, up to and including `to`. */
 export function passRounds(state: LedgerState, to: number): LedgerEvent[] {
-  const before = settleNext(state, Number.POSITIVE_INFINITY)
+  const before = settleRest(state)
   const events = closeRound(state, to, true)
   state.round = to
   return [...before, ...events]
@@ -85,7 +88,7 @@ function challengedDeals(state: LedgerState, opening: number, round: number): re
   return isSame ? known : dealIds
 }
 
-/** Settles the next deals of the boundary, if one is not passed yet. */
+/** Settles the next deals of the boundary that is under way: so many, or fewer when many of them are faults. */
 export function settleNext(state: LedgerState, count: number): LedgerEvent[] {
   const { closing } = state
   if (closing === undefined) return []
@@ -93,21 +96,29 @@ export function settleNext(state: LedgerState, count: number): LedgerEvent[] {
   return [...settledEvents(closing, results), ...events]
 }
 
+/** Settles whatever the boundary before has left. */
+function settleRest(state: LedgerState): LedgerEvent[] {
+  const events: LedgerEvent[] = []
+  while (state.closing !== undefined) events.push(...settleNext(state, Number.POSITIVE_INFINITY))
+  return events
+}
+
 function settleSlice(state: LedgerState, closing: Closing, count: number) {
   const { dealIds } = closing
   const end = Math.min(dealIds.length, closing.cursor + count)
   const results: DealResult[] = []
   const events: LedgerEvent[] = []
-  for (let index = closing.cursor; index < end; index += 1) {
-    const deal = state.deals.get(dealIds[index]!)!
+  let leaves = 0
+  for (; closing.cursor < end && leaves < SETTLE_LEAVES_MAX; closing.cursor += 1) {
+    const deal = state.deals.get(dealIds[closing.cursor]!)!
     if (hasPassed(deal, closing)) continue
     const settled = settleOne(state, closing, deal)
     results.push(...settled.results)
     events.push(...settled.events)
+    for (const { outcome, leavesAsked } of settled.results) if (outcome.kind === 'fault') leaves += leavesAsked
     dropIfOver(state, deal)
   }
-  closing.cursor = end
-  if (end === dealIds.length) state.closing = undefined
+  if (closing.cursor === dealIds.length) state.closing = undefined
   return { results, events }
 }
 

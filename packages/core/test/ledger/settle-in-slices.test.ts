@@ -1,7 +1,14 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { openRoundOf, passRounds, SETTLE_DEALS_MAX, settleNext, settleTouched } from '../../src/ledger/close-round.ts'
+import {
+  openRoundOf,
+  passRounds,
+  SETTLE_DEALS_MAX,
+  SETTLE_LEAVES_MAX,
+  settleNext,
+  settleTouched
+} from '../../src/ledger/close-round.ts'
 import { newDeal } from '../../src/ledger/deal-rules.ts'
 import { type LedgerEvent, resultsIn } from '../../src/ledger/event.ts'
 import { hashState } from '../../src/ledger/hash-state.ts'
@@ -98,7 +105,7 @@ function play(settle: Settle): { hash: string; outcomes: Set<string>; supply: bi
   }
   step(passRounds(state, 7))
   step(openRoundOf(state, 8, sha256(Uint8Array.of(8))))
-  settleNext(state, Number.POSITIVE_INFINITY)
+  while (state.closing !== undefined) settleNext(state, DEALS)
   const results = events.flatMap(resultsIn)
   expect(new Set(results.map(({ dealId }) => dealId)).size).toBe(DEALS)
   const outcomes = new Set([
@@ -139,6 +146,17 @@ describe('settling in slices', () => {
       }),
       { numRuns: 30 }
     )
+  })
+
+  it('stops early after many faults, so that no entry derives all their leaves', () => {
+    const state = manyDeals()
+    for (const deal of state.deals.values()) Object.assign(deal, { leavesPerRound: 64 })
+    for (let round = 1; round <= 3; round += 1) openRoundOf(state, round, sha256(Uint8Array.of(round)))
+    expect(state.closing).toMatchObject({ cursor: SETTLE_LEAVES_MAX / 64 })
+    const [settled] = settleNext(state, 1024)
+    expect(resultsIn(settled!)).toHaveLength(SETTLE_LEAVES_MAX / 64)
+    const rest = openRoundOf(state, 4, sha256(Uint8Array.of(4))).flatMap(resultsIn)
+    expect(rest.length).toBe(DEALS - (2 * SETTLE_LEAVES_MAX) / 64 + SETTLE_LEAVES_MAX / 64)
   })
 
   it('undoes all that it did for a command that is refused', () => {
