@@ -5,6 +5,8 @@
 import { randomBytes } from 'node:crypto'
 import {
   type AppliedEntry,
+  connectionTo,
+  connectionTo,
   createFollower,
   createLedgerMachine,
   createNetworkSources,
@@ -113,7 +115,7 @@ async function readFromNetwork(
   let damage: Error | undefined
   await using follower = createFollower({
     parameters: network.parameters,
-    source: createNetworkSources({ node: node.libp2p, network, clock: machineClock }).any,
+    source: createNetworkSources(connectionTo(network, node.libp2p), machineClock).any,
     tools,
     clock: machineClock,
     onDamage: error => {
