@@ -47,7 +47,6 @@ export function createBlockFetcher({
   onFailure = () => undefined
 }: FetchOptions): FetchBlocks {
   const protocol = impatient(readBlocks, patience)
-  const line = rankForReading(providers, measurements)
 
   async function* fetchFrom(
     { provider, addresses }: BlockProvider,
@@ -89,10 +88,30 @@ export function createBlockFetcher({
     if (next < cids.length) throw failed(`sent ${next} of ${cids.length} blocks`)
   }
 
+  return createFailover({ providers, measurements, onFailure }, fetchFrom)
+}
+
+export interface FailoverOptions<Provider extends BlockProvider> {
+  readonly providers: readonly Provider[]
+  readonly measurements: Measurements
+  readonly onFailure: NonNullable<FetchOptions['onFailure']>
+}
+
+/**
+ * Asks one provider after the other, each for what is still missing.
+ *
+ * @param fetchFrom - checked blocks of one provider, in the order asked; throws a `CoreError` when it fails
+ */
+export function createFailover<Provider extends BlockProvider>(
+  { providers, measurements, onFailure }: FailoverOptions<Provider>,
+  fetchFrom: (provider: Provider, cids: readonly CID[], signal: AbortSignal | undefined) => AsyncGenerator<Uint8Array>
+): FetchBlocks {
+  const line = rankForReading(providers, measurements)
+
   async function* fetchBlocks(cids: readonly CID[], { signal }: { readonly signal?: AbortSignal | undefined }) {
     let remaining = cids
     /** Those that failed since the last block came; of this call alone, because others fail beside it. */
-    const failedNow = new Set<BlockProvider>()
+    const failedNow = new Set<Provider>()
     while (remaining.length > 0) {
       const provider = line.find(one => !failedNow.has(one))
       if (provider === undefined) break
