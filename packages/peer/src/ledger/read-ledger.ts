@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto'
 import {
   type AppliedEntry,
   connectionTo,
-  createFollower,
   createLedgerMachine,
   createNetworkSources,
   decodeEntry,
