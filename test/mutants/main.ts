@@ -5,22 +5,21 @@
  * stand beside it run until the first failure. A fault that no test notices is a hole in the tests: exit code 1.
  */
 
+import { ledgerMutants } from './ledger.ts'
 import { type MutantSuite, plantAll } from './plant.ts'
 import { proofsMutants } from './proofs.ts'
 
-const suites: readonly MutantSuite[] = [proofsMutants]
+const suites: readonly MutantSuite[] = [proofsMutants, ledgerMutants]
 
 const wanted = process.argv.slice(2)
-const unknown = wanted.filter(name => !suites.some(suite => suite.packageName === name))
+const unknown = wanted.filter(name => !suites.some(suite => suite.name === name))
 if (unknown.length > 0) {
-  process.stderr.write(
-    `no suite ${unknown.join(', ')}; there are ${suites.map(suite => suite.packageName).join(', ')}\n`
-  )
+  process.stderr.write(`no suite ${unknown.join(', ')}; there are ${suites.map(suite => suite.name).join(', ')}\n`)
   process.exit(2)
 }
 let survived = 0
 for (const suite of suites) {
-  if (wanted.length > 0 && !wanted.includes(suite.packageName)) continue
+  if (wanted.length > 0 && !wanted.includes(suite.name)) continue
   let killed = 0
   await plantAll(suite, ({ mutant, killedBy }) => {
     if (killedBy !== undefined) killed += 1
@@ -29,6 +28,6 @@ for (const suite of suites) {
     if (killedBy !== undefined) process.stdout.write(`          by "${killedBy}"\n`)
   })
   survived += suite.mutants.length - killed
-  process.stdout.write(`\n${suite.packageName}: ${killed} of ${suite.mutants.length} planted faults killed\n`)
+  process.stdout.write(`\n${suite.name}: ${killed} of ${suite.mutants.length} planted faults killed\n`)
 }
 process.exit(survived === 0 ? 0 : 1)

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 export interface Mutant {
   /** What is wrong, in a few words. */
   name: string
-  /** The exported functions that give wrong answers with it. */
-  exports: readonly string[]
+  /** The exported functions that give wrong answers with it; in suites of rules, none is named. */
+  exports?: readonly string[]
   /** The source file, in the package's src. */
   file: string
   /** Text that stands in the file exactly once. */
@@ -20,10 +20,12 @@ export interface Mutant {
 }
 
 export interface MutantSuite {
+  /** What it is asked for by. */
+  name: string
   /** The folder in packages. */
   packageName: string
-  /** Every function that the package exports: each needs a mutant that names it. */
-  exportedFunctions(): Promise<string[]>
+  /** Every function that the package exports: each needs a mutant that names it. Absent for a suite of rules. */
+  exportedFunctions?(): Promise<string[]>
   mutants: readonly Mutant[]
 }
 
@@ -71,8 +73,8 @@ export async function plantAll(suite: MutantSuite, report: (outcome: Outcome) =>
 }
 
 async function expectAllExportsNamed({ packageName, exportedFunctions, mutants }: MutantSuite): Promise<void> {
-  const named = new Set(mutants.flatMap(mutant => mutant.exports))
-  const missing = (await exportedFunctions()).filter(name => !named.has(name))
+  const named = new Set(mutants.flatMap(mutant => mutant.exports ?? []))
+  const missing = ((await exportedFunctions?.()) ?? []).filter(name => !named.has(name))
   if (missing.length > 0) throw new Error(`${packageName}: no planted fault for ${missing.join(', ')}`)
 }
 
@@ -81,7 +83,7 @@ async function copyPackage(packageName: string): Promise<Copy> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-mutants-'))
   const source = join(root, 'packages', packageName)
   const target = join(folder, 'packages', packageName)
-  for (const name of ['src', 'test', 'package.json', 'SPEC.md'])
+  for (const name of ['src', 'test', 'package.json', ...(await readdir(source)).filter(file => file.endsWith('.md'))])
     await cp(join(source, name), join(target, name), { recursive: true })
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
   // A folder of its own, because vitest keeps its cache there; npm may have put nothing into the original.
@@ -115,7 +117,18 @@ async function runTests(packageFolder: string, tests: readonly string[]): Promis
   const output = join(packageFolder, 'report.json')
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
   const files = tests.map(name => `test/${name}.test.ts`)
-  const options = ['--root', packageFolder, '--bail', '1', '--reporter', 'json', '--outputFile', output]
+  const options = [
+    '--root',
+    packageFolder,
+    '--bail',
+    '1',
+    '--testTimeout',
+    '30000',
+    '--reporter',
+    'json',
+    '--outputFile',
+    output
+  ]
   const exitCode = await runToEnd([vitest, 'run', ...options, ...files])
   if (exitCode === null) return `no end after ${RUN_MS_MAX / 1000} s`
   const report = JSON.parse(await readFile(output, 'utf8')) as Report

@@ -534,6 +534,7 @@ const mutants: readonly Mutant[] = [
 ]
 
 export const proofsMutants: MutantSuite = {
+  name: 'proofs',
   packageName: 'proofs',
   async exportedFunctions() {
     const modules = [await import('@holdfast/proofs'), await import('@holdfast/proofs/native')]

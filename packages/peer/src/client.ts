@@ -128,7 +128,7 @@ export interface GetOptions {
   readonly signal?: AbortSignal | undefined
   /** Told whenever a provider is left for the next one, and why. */
   readonly onFailure?: (failure: { readonly provider: Address; readonly reason: string }) => void
-  /** Of a private object: also checks by range proofs that what comes lies in the pieces that are paid for. */
+  /** Also checks by range proofs that what comes lies in the pieces that are paid for. Slower for small blocks. */
   readonly bindToPiece?: boolean
 }
 

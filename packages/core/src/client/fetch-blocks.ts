@@ -47,7 +47,6 @@ export function createBlockFetcher({
   onFailure = () => undefined
 }: FetchOptions): FetchBlocks {
   const protocol = impatient(readBlocks, patience)
-  const line = rankForReading(providers, measurements)
 
   async function* fetchFrom(
     { provider, addresses }: BlockProvider,
@@ -89,10 +88,30 @@ export function createBlockFetcher({
     if (next < cids.length) throw failed(`sent ${next} of ${cids.length} blocks`)
   }
 
-  return async function* fetchBlocks(cids, { signal }) {
+  return createFailover({ providers, measurements, onFailure }, fetchFrom)
+}
+
+export interface FailoverOptions<Provider extends BlockProvider> {
+  readonly providers: readonly Provider[]
+  readonly measurements: Measurements
+  readonly onFailure: NonNullable<FetchOptions['onFailure']>
+}
+
+/**
+ * Asks one provider after the other, each for what is still missing.
+ *
+ * @param fetchFrom - checked blocks of one provider, in the order asked; throws a `CoreError` when it fails
+ */
+export function createFailover<Provider extends BlockProvider>(
+  { providers, measurements, onFailure }: FailoverOptions<Provider>,
+  fetchFrom: (provider: Provider, cids: readonly CID[], signal: AbortSignal | undefined) => AsyncGenerator<Uint8Array>
+): FetchBlocks {
+  const line = rankForReading(providers, measurements)
+
+  async function* fetchBlocks(cids: readonly CID[], { signal }: { readonly signal?: AbortSignal | undefined }) {
     let remaining = cids
     /** Those that failed since the last block came; of this call alone, because others fail beside it. */
-    const failedNow = new Set<BlockProvider>()
+    const failedNow = new Set<Provider>()
     while (remaining.length > 0) {
       const provider = line.find(one => !failedNow.has(one))
       if (provider === undefined) break
@@ -121,6 +140,7 @@ export function createBlockFetcher({
       }
     )
   }
+  return Object.assign(fetchBlocks, { isChecked: true })
 }
 
 /** Those that fail come last, the fastest measured first; what is not measured keeps its order behind what is. */
@@ -133,31 +153,39 @@ export function rankForReading<Ranked extends { readonly provider: Address }>(
   return [...providers].sort((a, b) => failsNow(a) - failsNow(b) || speedOf(b) - speedOf(a))
 }
 
-/** Cuts a stream of chunks into blocks of known sizes; a block that ends early is left out. */
+/**
+ * Cuts a stream of chunks into blocks of known sizes; a block that ends early is left out. One that is most of a chunk is
+ * a view of it, others are copied: a small block must not keep a whole chunk in memory.
+ */
 async function* cutBlocks(
   chunks: AsyncIterable<Uint8Array>,
   sizesBytes: readonly number[]
 ): AsyncGenerator<Uint8Array> {
   let index = 0
-  let block = new Uint8Array(sizesBytes[0] ?? 0)
+  /** The next block, as far as chunks before this one held it. */
+  let begun: Uint8Array | undefined
   let filled = 0
-  function* completed(): Generator<Uint8Array> {
-    while (index < sizesBytes.length && filled === block.length) {
-      yield block
-      index += 1
-      block = new Uint8Array(sizesBytes[index] ?? 0)
-      filled = 0
-    }
+  function* empty(): Generator<Uint8Array> {
+    for (; sizesBytes[index] === 0; index++) yield new Uint8Array()
   }
-  yield* completed()
+  yield* empty()
   for await (const chunk of chunks) {
-    let offset = 0
-    while (offset < chunk.length && index < sizesBytes.length) {
-      const taken = chunk.subarray(offset, offset + block.length - filled)
-      block.set(taken, filled)
-      filled += taken.length
-      offset += taken.length
-      yield* completed()
+    for (let offset = 0; offset < chunk.length && index < sizesBytes.length; ) {
+      const size = sizesBytes[index]!
+      const part = chunk.subarray(offset, offset + size - filled)
+      offset += part.length
+      if (part.length === size) yield 2 * size >= chunk.length ? part : part.slice()
+      else {
+        begun ??= new Uint8Array(size)
+        begun.set(part, filled)
+        filled += part.length
+        if (filled < size) continue
+        yield begun
+        begun = undefined
+        filled = 0
+      }
+      index += 1
+      yield* empty()
     }
   }
 }

@@ -1,4 +1,5 @@
-/** Asks the ledger host who holds an object: all that a reader needs who follows no ledger. */
+/** Asks the ledger host, or a peer that keeps its log, who holds an object: all that a reader needs who follows no ledger. */
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import { newestAskOf } from '../ledger/asks.ts'
 import { isRunning } from '../ledger/live-deals.ts'
@@ -18,18 +19,19 @@ import { request } from '../protocols/engine.ts'
  * @throws {CoreError} `LEDGER_UNREACHABLE`
  */
 export async function findReplicas(
-  { node, networkId, host }: HostConnection,
+  { node, networkId, host, followers = [], heads }: HostConnection,
   label: Uint8Array,
   signal?: AbortSignal
 ): Promise<Replica[]> {
-  const answer = await request(
-    node,
-    host,
-    ledgerReplicas,
-    { label },
-    { networkId, ...(signal !== undefined && { signal }) }
-  )
-  return hostAnswer(answer).replicas
+  const options = { networkId, ...(signal !== undefined && { signal }), ...(heads !== undefined && { heads }) }
+  const ask = (addresses: Multiaddr[]) => request(node, addresses, ledgerReplicas, { label }, options)
+  const first = await ask(host)
+  if (first.kind === 'answer') return first.value.replicas
+  for (const addresses of followers) {
+    const answer = await ask(addresses)
+    if (answer.kind === 'answer') return answer.value.replicas
+  }
+  return hostAnswer<{ replicas: Replica[] }>(first).replicas
 }
 
 /**

@@ -42,7 +42,7 @@ export interface LocateComponents extends RangeComponents {
   readonly reader: Address
   /** Last round for which permissions may be given now. */
   readonly validUntilRound: () => number
-  /** Binds every range to its PieceCID, in addition to what authenticates the content. */
+  /** Binds what is read to the pieces that are paid for, by range proofs, in addition to what authenticates the content. */
   readonly nodeHasher?: NodeHasher | undefined
 }
 

@@ -5,6 +5,7 @@ import { CoreError } from '../error.ts'
 import { type ObjectReference, openPrivateObject, type PieceCiphers } from '../pieces/index.ts'
 import type { Address } from '../schema.ts'
 import { createBlockFetcher } from './fetch-blocks.ts'
+import { createBoundBlockFetcher } from './fetch-bound-blocks.ts'
 import { createPieceLocator, type LocateComponents, type PieceAtProvider } from './locate-pieces.ts'
 
 export interface OpenComponents extends LocateComponents {
@@ -44,8 +45,8 @@ async function openPublic(
     throw new CoreError('NOT_STORED', `Nobody on network "${networkName}" is paid to store ${root}.`, {
       root: String(root)
     })
-  const { node, networkId, measurements, patience, now } = components
-  const fetchBlocks = createBlockFetcher({
+  const { node, networkId, measurements, patience, now, nodeHasher } = components
+  const fetching = {
     node,
     networkId,
     providers,
@@ -53,7 +54,9 @@ async function openPublic(
     ...(patience !== undefined && { patience }),
     ...(now !== undefined && { now }),
     ...(onFailure !== undefined && { onFailure })
-  })
+  }
+  const fetchBlocks =
+    nodeHasher === undefined ? createBlockFetcher(fetching) : createBoundBlockFetcher({ ...fetching, nodeHasher })
   return { root, fetchBlocks }
 }
 

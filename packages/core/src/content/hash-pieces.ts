@@ -16,13 +16,11 @@ export interface PieceHashing {
 /** How pieces are to be hashed. */
 export interface HashingOptions {
   readonly nodeHasher: NodeHasher
-  /** Default: hashes with `nodeHasher` on this thread. */
-  readonly createHasher?: (() => PieceHashing) | undefined
-}
-
-/** @returns a hashing for one piece */
-export function openHashing({ nodeHasher, createHasher }: HashingOptions): PieceHashing {
-  return createHasher === undefined ? createPieceHasher({ nodeHasher }) : createHasher()
+  /**
+   * Default: hashes with `nodeHasher` on this thread. With a replica's key it hashes what the bytes become under that
+   * key's keystream (see replica-layer.ts), else the bytes as they are.
+   */
+  readonly createHasher?: ((replicaKey?: Uint8Array) => PieceHashing) | undefined
 }
 
 export interface HashedPieces {
@@ -32,12 +30,12 @@ export interface HashedPieces {
   commit(pieces: readonly LaidOutPiece[]): PackedPiece[]
 }
 
-export function hashPieces(openPiece: OpenPiece, options: HashingOptions): HashedPieces {
+export function hashPieces(openPiece: OpenPiece, { nodeHasher, createHasher }: HashingOptions): HashedPieces {
   const cids: CID[] = []
   return {
     async openPiece(index) {
       const sink = await openPiece(index)
-      const hashing = openHashing(options)
+      const hashing: PieceHashing = createHasher?.() ?? createPieceHasher({ nodeHasher })
       return {
         async write(bytes) {
           await hashing.update(bytes)

@@ -6,32 +6,38 @@ import type { HeadExchange } from '../protocols/envelope.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import { createFallbackSource } from './fallback-source.ts'
 import type { LedgerSource } from './follower.ts'
-import { createRemoteSource } from './remote-source.ts'
-
-export interface NetworkSourceComponents {
-  readonly node: Pick<Libp2p, 'dialProtocol'>
-  readonly network: NetworkDescription
-  readonly clock: Pick<Clock, 'now'>
-  /** What is told of heads that come with answers, and gives those that go with requests. */
-  readonly heads?: HeadExchange
-}
+import { createRemoteSource, type HostConnection } from './remote-source.ts'
 
 /** Sources of one ledger. */
 export interface NetworkSources {
   /** The host alone. */
   readonly host: LedgerSource
-  /** Whoever answers: the host, or else one of the bootstrap peers that follow it. */
+  /** Whoever answers: the host, or else one of the peers that follow it. */
   readonly any: LedgerSource
 }
 
-export function createNetworkSources({ node, network, clock, heads }: NetworkSourceComponents): NetworkSources {
-  const { parameters, addresses } = network
-  const networkId = networkIdOf(parameters)
-  const create = (texts: readonly string[]) =>
-    createRemoteSource({ node, networkId, host: parsePeerAddresses(texts), ...(heads !== undefined && { heads }) })
-  const host = create(addresses.host)
+/** How to reach the ledger of a network: its host, and the bootstrap peers, which may keep the log. */
+export function connectionTo(
+  { parameters, addresses }: NetworkDescription,
+  node: Pick<Libp2p, 'dialProtocol'>,
+  heads?: HeadExchange
+): HostConnection & Required<Pick<HostConnection, 'followers'>> {
   const followers = groupByPeer(addresses.bootstrap.filter(text => !addresses.host.includes(text)))
-  return { host, any: createFallbackSource([host, ...followers.map(create)], clock) }
+  return {
+    node,
+    networkId: networkIdOf(parameters),
+    host: parsePeerAddresses(addresses.host),
+    followers: followers.map(parsePeerAddresses),
+    ...(heads !== undefined && { heads })
+  }
+}
+
+export function createNetworkSources(connection: HostConnection, clock: Pick<Clock, 'now'>): NetworkSources {
+  const host = createRemoteSource(connection)
+  const followers = (connection.followers ?? []).map(addresses =>
+    createRemoteSource({ ...connection, host: addresses })
+  )
+  return { host, any: createFallbackSource([host, ...followers], clock) }
 }
 
 /** Addresses of each peer together, in the order of their first ones; an address without a peer's id is one by itself. */

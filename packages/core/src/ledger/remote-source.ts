@@ -14,6 +14,8 @@ export interface HostConnection {
   readonly node: Pick<Libp2p, 'dialProtocol'>
   readonly networkId: Uint8Array
   readonly host: Multiaddr[]
+  /** Other peers that keep the log, each by its addresses: asked when the host gives no answer. */
+  readonly followers?: readonly Multiaddr[][]
   /** What is told of heads that come with answers, and gives those that go with requests. */
   readonly heads?: HeadExchange
 }

@@ -5,7 +5,7 @@
  * replicas can be computed on the way, while the bytes are at hand. The same source and secret give the same bytes; that
  * secret must never be used for another source.
  */
-import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
+import { createPieceHasher, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import {
   type HashingOptions,
@@ -13,18 +13,24 @@ import {
   type LaidOutContent,
   type LayOutSourceOptions,
   layOutSource,
-  openHashing,
   PIECE_SIZE_LIMIT_BYTES_MIN,
+  type PieceHashing,
   type PieceSink
 } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import { PieceEncryptor } from './encrypt-piece.ts'
 import { contentRoomOf, createFrameCipher, sealedSizeOf } from './frames.ts'
 import { encodeManifest, manifestSizeMaxOf } from './manifest.ts'
-import { deriveObjectKeys, type ObjectKeys, PIECES_PER_OBJECT_MAX } from './object-keys.ts'
+import {
+  deriveObjectKeys,
+  deriveReplicaKey,
+  type ObjectKeys,
+  PIECES_PER_OBJECT_MAX,
+  type ReplicaPlace
+} from './object-keys.ts'
 import type { PieceCiphers } from './piece-ciphers.ts'
 import { BLOCKS_PER_PIECE_MAX, INDEX_ENTRY_SIZE_BYTES, PIECE_FOOTER_SIZE_BYTES } from './piece-footer.ts'
-import { type ReplicaLayout, replicaKeystream } from './replica-layer.ts'
+import type { ReplicaLayout } from './replica-layer.ts'
 
 /** Smallest limit for a private piece: one block of any size and everything that stands behind it fit. */
 export const PRIVATE_PIECE_SIZE_LIMIT_BYTES_MIN = sealedSizeOf(
@@ -159,36 +165,48 @@ function hashReplicas(
   piece: number,
   options: EncryptionOptions
 ): { sink: PieceSink; cids: () => Promise<CID[]> } {
-  const { ciphers, keys, layout, replicaCount } = options
-  const layer = { ciphers, repairKey: keys.repairKey, layout }
+  const { layout, replicaCount } = options
   const different = layout === 'identical' ? Math.min(1, replicaCount) : replicaCount
-  const replicas = Array.from({ length: different }, (_, replica) => ({
-    keystream: replicaKeystream(layer, { replica, piece }, 0),
-    hashing: openHashing(options)
-  }))
-  let copy = new Uint8Array()
+  const replicas = Array.from({ length: different }, (_, replica) => hashReplicaOf({ replica, piece }, options))
   return {
     sink: {
       async write(bytes) {
-        if (copy.length < bytes.length) copy = new Uint8Array(bytes.length)
-        const replica = copy.subarray(0, bytes.length)
-        for (const { keystream, hashing } of replicas) {
-          keystream.xor(bytes, replica)
-          await hashing.update(replica)
-        }
+        for (const hashing of replicas) await hashing.update(bytes)
         await sink.write(bytes)
       },
       close: () => sink.close(),
       discard() {
-        for (const { hashing } of replicas) hashing.discard?.()
+        for (const hashing of replicas) hashing.discard?.()
         return sink.discard()
       },
       reuse: () => sink.reuse?.()
     },
     async cids() {
-      const digests = await Promise.all(replicas.map(({ hashing }) => hashing.digest()))
+      const digests = await Promise.all(replicas.map(hashing => hashing.digest()))
       const cids = digests.map(({ cid }) => cid)
       return Array.from({ length: replicaCount }, (_, replica) => cids[Math.min(replica, cids.length - 1)]!)
     }
+  }
+}
+
+/** Hashes the piece that inner bytes become in a replica. */
+function hashReplicaOf(
+  place: ReplicaPlace,
+  { ciphers, keys, layout, nodeHasher, createHasher }: EncryptionOptions
+): PieceHashing {
+  const key = layout === 'identical' ? undefined : deriveReplicaKey(keys.repairKey, place)
+  if (createHasher !== undefined) return createHasher(key)
+  const hasher = createPieceHasher({ nodeHasher })
+  if (key === undefined) return hasher
+  const keystream = ciphers.keystream(key, 0)
+  let buffer = new Uint8Array()
+  return {
+    update(bytes) {
+      if (buffer.length < bytes.length) buffer = new Uint8Array(bytes.length)
+      const replica = buffer.subarray(0, bytes.length)
+      keystream.xor(bytes, replica)
+      hasher.update(replica)
+    },
+    digest: () => hasher.digest()
   }
 }

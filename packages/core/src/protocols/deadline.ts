@@ -2,6 +2,9 @@ import type { Clock } from '../clock.ts'
 import { machineClock } from '../clock.ts'
 import { CoreError } from '../error.ts'
 
+/** Why a timer ends whose time is not over. Shared: an error made for each chunk of a transfer is seen in its speed. */
+const NO_LONGER = new CoreError('ABORTED', 'the time no longer runs')
+
 /** The one AbortController of one request or one served stream. */
 export interface Deadline {
   /** aborts by time, by the caller's signal or by `abort`; use it for everything that waits */
@@ -31,7 +34,7 @@ export function openDeadline(options: { signal?: AbortSignal; clock?: Pick<Clock
   parent?.addEventListener('abort', follow, { once: true })
 
   const rest = () => {
-    running?.abort()
+    running?.abort(NO_LONGER)
     running = undefined
   }
   return {

@@ -199,6 +199,36 @@ export const readBlocks = {
   idleTimeoutMs: 15_000
 } satisfies BulkProtocol<unknown, unknown>
 
+/** Pieces among which blocks are looked for in one request. */
+export const PIECES_PER_LOOKUP_MAX = 64
+
+/** Asks where public blocks stand in some of a provider's pieces: for readers who want each bound to a piece that is paid for. */
+export const locateBlocks = {
+  id: '/holdfast/locate-blocks/1',
+  request: z.strictObject({
+    cids: z.array(cidSchema).min(1).max(BLOCKS_PER_REQUEST_MAX),
+    pieces: z.array(cidSchema).min(1).max(PIECES_PER_LOOKUP_MAX)
+  }),
+  response: z.strictObject({
+    /** One for each CID in the order asked: which of the pieces, and where in it the block's data lies; null for none. */
+    places: z
+      .array(
+        z
+          .strictObject({
+            piece: naturalSchema.max(PIECES_PER_LOOKUP_MAX - 1),
+            offset: naturalSchema,
+            length: naturalSchema
+          })
+          .nullable()
+      )
+      .max(BLOCKS_PER_REQUEST_MAX)
+  }),
+  requestSizeBytesMax: 64 * KIB,
+  responseSizeBytesMax: 64 * KIB,
+  timeoutMs: 15_000,
+  streamsInboundMax: 16
+} satisfies Protocol<unknown, unknown>
+
 /** Raw bytes in one proved range: the asker holds them all while it checks them. */
 export const PROVED_RANGE_SIZE_BYTES_MAX = 16 * KIB * KIB
 

@@ -31,7 +31,7 @@ export function getCommand(signal: AbortSignal): Command {
     )
     .option('--offset <bytes>', 'begin there; only to standard output', parseWhole(0))
     .option('--length <bytes>', 'end after so many bytes; only to standard output', parseWhole(0))
-    .option('--bind', 'of a private object: check by proofs that the bytes lie in the pieces that are paid for', false)
+    .option('--bind', 'check by proofs that the bytes lie in the pieces that are paid for', false)
   return withClientOptions(command, 'none').action((name: string, path: string | undefined, options: Options) =>
     run(name, path, options, signal)
   )

@@ -14,6 +14,7 @@ import { networkCommand } from './network-command.ts'
 import { printFailure } from './output.ts'
 import { putCommand } from './put-command.ts'
 import { quoteCommand } from './quote-command.ts'
+import { checkReceiptCommand, receiptCommand } from './receipt-commands.ts'
 import { referenceCommand } from './reference-command.ts'
 import { removeCommand } from './remove-command.ts'
 import { startCommand } from './start-command.ts'
@@ -82,7 +83,9 @@ for (const command of [
   creditsCommand,
   storeCommand,
   networkCommand,
-  keyCommand
+  keyCommand,
+  receiptCommand,
+  checkReceiptCommand
 ])
   program.addCommand(command(signal).exitOverride())
 for (const command of donorCommands(signal)) program.addCommand(command.exitOverride())

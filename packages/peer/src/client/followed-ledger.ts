@@ -1,8 +1,9 @@
 /** The ledger as a client follows it: begun by the first who asks, with what the rounds said of each deal. */
 import {
   createFollower,
+  createLateHeads,
+  createNetworkSources,
   createProofHistory,
-  createRemoteSource,
   type HostConnection,
   type Ledger,
   type LedgerTools,
@@ -30,13 +31,15 @@ export function followLazily(life: AsyncDisposableStack, options: FollowOptions)
   let following: Promise<FollowedLedger> | undefined
 
   async function follow(): Promise<FollowedLedger> {
+    const heads = createLateHeads()
     const follower = createFollower({
       parameters,
-      source: createRemoteSource(connection),
+      source: createNetworkSources({ ...connection, heads }, machineClock).any,
       tools,
       clock: machineClock,
       ...(onUnreachable !== undefined && { onUnreachable })
     })
+    heads.attach(follower.heads)
     life.use(follower)
     const history = life.use(createProofHistory(follower))
     try {

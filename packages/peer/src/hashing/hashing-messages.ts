@@ -4,7 +4,9 @@ export interface HashingRequest {
   readonly call: number
   readonly piece: number
   readonly wanted:
-    | { readonly kind: 'open' | 'digest' | 'discard' }
+    | { readonly kind: 'digest' | 'discard' }
+    /** With a key the piece is what the bytes become under its keystream. */
+    | { readonly kind: 'open'; readonly replicaKey: Uint8Array | undefined }
     /** The bytes lie at the front of the slab of that number, which is the thread's until it answers. */
     | { readonly kind: 'update'; readonly slab: number; readonly sizeBytes: number }
 }

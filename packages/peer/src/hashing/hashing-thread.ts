@@ -1,25 +1,38 @@
 /** A thread that hashes pieces beside the one that reads, encrypts and sends. Started by hashing-threads.ts. */
 import { parentPort, workerData } from 'node:worker_threads'
+import type { Keystream } from '@holdfast/core'
 import { createPieceHasher, type PieceHasher } from '@holdfast/proofs'
+import { createKeystream } from '../keystream.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import type { HashingAnswer, HashingRequest, HashingThreadData } from './hashing-messages.ts'
 
 const nodeHasher = await chooseNodeHasher()
 const slabs = (workerData as HashingThreadData).slabs.map(slab => new Uint8Array(slab))
-const pieces = new Map<number, PieceHasher>()
+
+interface OpenPiece {
+  readonly hasher: PieceHasher
+  readonly keystream: Keystream | undefined
+}
+const pieces = new Map<number, OpenPiece>()
 
 function run({ call, piece, wanted }: HashingRequest): HashingAnswer {
-  const hasher = pieces.get(piece)
+  const open = pieces.get(piece)
   switch (wanted.kind) {
     case 'open':
-      pieces.set(piece, createPieceHasher({ nodeHasher }))
+      pieces.set(piece, {
+        hasher: createPieceHasher({ nodeHasher }),
+        keystream: wanted.replicaKey && createKeystream(wanted.replicaKey, 0)
+      })
       return { call, ok: true }
-    case 'update':
-      hasher?.update(slabs[wanted.slab]!.subarray(0, wanted.sizeBytes))
+    case 'update': {
+      const bytes = slabs[wanted.slab]!.subarray(0, wanted.sizeBytes)
+      open?.keystream?.xor(bytes)
+      open?.hasher.update(bytes)
       return { call, ok: true }
+    }
     case 'digest':
       pieces.delete(piece)
-      return { call, ok: true, ...(hasher !== undefined && { cid: hasher.digest().cid.bytes }) }
+      return { call, ok: true, ...(open !== undefined && { cid: open.hasher.digest().cid.bytes }) }
     case 'discard':
       pieces.delete(piece)
       return { call, ok: true }

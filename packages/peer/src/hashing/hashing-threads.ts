@@ -18,8 +18,8 @@ const SLAB_SIZE_BYTES = 1024 * 1024
 const SLABS_PER_THREAD = 4
 
 export interface HashingThreads extends AsyncDisposable {
-  /** For one piece; must come to `digest` or `discard`. */
-  createHasher(): PieceHashing
+  /** For one piece, or for what it becomes in a replica; must come to `digest` or `discard`. */
+  createHasher(replicaKey?: Uint8Array): PieceHashing
   /** Ends the threads; hashings that are under way reject. Idempotent. */
   stop(): Promise<void>
 }
@@ -44,9 +44,9 @@ export function createHashingThreads({ count }: { readonly count: number }): Has
   }
 
   return {
-    createHasher() {
+    createHasher(replicaKey) {
       lastPiece += 1
-      return chooseThread().open(lastPiece)
+      return chooseThread().open(lastPiece, replicaKey)
     },
     stop,
     [Symbol.asyncDispose]: stop
@@ -77,7 +77,7 @@ class HashingThread {
     return this.#failure !== undefined
   }
 
-  open(piece: number): PieceHashing {
+  open(piece: number, replicaKey: Uint8Array | undefined): PieceHashing {
     this.pieceCount += 1
     let failure: unknown
     let isOver = false
@@ -88,7 +88,7 @@ class HashingThread {
       if (!isOver) this.pieceCount -= 1
       isOver = true
     }
-    this.#call(piece, { kind: 'open' }).catch(note)
+    this.#call(piece, { kind: 'open', replicaKey }).catch(note)
     return {
       update: async bytes => {
         for (let at = 0; at < bytes.length; at += SLAB_SIZE_BYTES) {

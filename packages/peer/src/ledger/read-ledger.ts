@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   type AppliedEntry,
-  createFollower,
+  connectionTo,
   createLedgerMachine,
   createNetworkSources,
   decodeEntry,
@@ -113,7 +113,7 @@ async function readFromNetwork(
   let damage: Error | undefined
   await using follower = createFollower({
     parameters: network.parameters,
-    source: createNetworkSources({ node: node.libp2p, network, clock: machineClock }).any,
+    source: createNetworkSources(connectionTo(network, node.libp2p), machineClock).any,
     tools,
     clock: machineClock,
     onDamage: error => {

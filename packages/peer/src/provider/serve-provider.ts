@@ -2,6 +2,7 @@
 import {
   addressOfPeer,
   challenge,
+  locateBlocks,
   proposeDeal,
   pullPiece,
   readBlocks,
@@ -17,6 +18,7 @@ import { createVerifiedReader } from '../storage/verified-reader.ts'
 import { acceptUpload } from './accept-upload.ts'
 import { answerProposal } from './answer-proposal.ts'
 import type { ProviderComponents } from './components.ts'
+import { answerLocate } from './locate-blocks.ts'
 import { openBlocks } from './open-blocks.ts'
 import { openRange } from './open-range.ts'
 import { createPuller } from './pull-pieces.ts'
@@ -40,6 +42,7 @@ export async function serveProvider(
   services.use(
     await serveDownload(node, readBlocks, ({ cids }, context) => openBlocks(components, cids, context), options)
   )
+  services.use(await serve(node, locateBlocks, request => answerLocate(components, request), options))
   services.use(
     await serveDownload(node, readRange, (request, context) => openRange(components, reader, request, context), options)
   )

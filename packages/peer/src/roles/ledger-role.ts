@@ -1,13 +1,11 @@
 /** The ledger of a peer: its own log as host, or the host's log that it follows. */
 import {
   type Beacon,
+  connectionTo,
   createDrandBeacon,
   createNetworkSources,
   createRemoteSource,
-  groupByPeer,
   type Ledger,
-  networkIdOf,
-  parsePeerAddresses,
   QUICKNET
 } from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
@@ -81,7 +79,7 @@ export async function startFollowing(life: AsyncDisposableStack, components: Pee
   const files = life.use(
     await openLedgerFiles({ ...ledgerPlacesIn(directory), owner: 'follower', onEvent: emitLog(emit) })
   )
-  const sources = createNetworkSources({ node: node.libp2p, network, clock, heads })
+  const sources = createNetworkSources(connectionTo(network, node.libp2p, heads), clock)
   const follower = life.use(
     await createDurableFollower({
       files,
@@ -112,15 +110,14 @@ async function askWitnesses(
   { network, node, clock }: PeerComponents,
   signal: AbortSignal
 ): Promise<readonly Uint8Array[]> {
-  const peers = groupByPeer(network.addresses.bootstrap.filter(one => !network.addresses.host.includes(one)))
+  const { followers, ...connection } = connectionTo(network, node.libp2p)
   const asking = new AbortController()
   const stop = () => asking.abort(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   const late = clock.sleep(WITNESSES_MS_MAX, asking.signal).then(stop, () => undefined)
-  const heads = peers.map(addresses => {
-    const connection = { node: node.libp2p, networkId: networkIdOf(network.parameters) }
-    return createRemoteSource({ ...connection, host: parsePeerAddresses(addresses) }).head(undefined, asking.signal)
-  })
+  const heads = followers.map(addresses =>
+    createRemoteSource({ ...connection, host: addresses }).head(undefined, asking.signal)
+  )
   const answers = await Promise.allSettled(heads)
   stop()
   await late

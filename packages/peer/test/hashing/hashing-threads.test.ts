@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createPieceHasher, portableNodeHasher } from '@holdfast/proofs'
 import { afterEach, expect, it } from 'vitest'
+import { nodePieceCiphers } from '../../src/ciphers.ts'
 import { createHashingThreads, type HashingThreads } from '../../src/hashing/hashing-threads.ts'
 
 let threads: HashingThreads
@@ -23,6 +24,16 @@ it.each([1, 2])('commits to pieces side by side as one hasher after the other do
     })
   )
   expect(cids).toEqual(pieces.map(cidOf))
+})
+
+it('commits to what a piece becomes under the key of a replica', async () => {
+  threads = createHashingThreads({ count: 2 })
+  const [bytes, key] = [randomBytes(2_500_000), randomBytes(32)]
+  const replica = new Uint8Array(bytes)
+  nodePieceCiphers.keystream(key, 0).xor(replica)
+  const { update, digest } = threads.createHasher(key)
+  await update(bytes)
+  expect(`${(await digest()).cid}`).toBe(cidOf(replica))
 })
 
 it('does not keep the bytes that it was given', async () => {

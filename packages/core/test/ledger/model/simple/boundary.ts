@@ -130,6 +130,11 @@ function settleRound(state: ModelState, { late }: ModelBoundary, round: ModelRou
   )
   const fee = partsPerMillion(price, money.verifierFeePpm) / BigInt(proving.verifiersPerDeal)
   for (const { verifier, verdict } of verdicts) {
+    if (verdict === 'no answer' && outcome === 'proved') {
+      spend(deal, fee)
+      deal.burned += fee
+      state.burned += fee
+    }
     const earned = verdict === 'no answer' ? outcome === 'fault' : verdict !== undefined && outcome !== 'void'
     if (!earned) continue
     spend(deal, fee)
