@@ -216,6 +216,53 @@ describe('a private object', { timeout: 120_000 }, () => {
     expect(await net.client.remove(reference)).toEqual([])
   })
 
+  test('that nobody wants any more leaves nothing behind', async () => {
+    const path = join(net.directory, 'unwanted.bin')
+    await writeFile(path, randomBytes(8 * MIB))
+    const { sequence } = net.ledger.state
+    for (const [what, stage] of [
+      ['while it is packed', 'packing'],
+      ['while it is sent', 'sending']
+    ] as const) {
+      const leaving = new AbortController()
+      const leave = () => leaving.abort(new Error(`unwanted ${what}`))
+      const putting = net.client.put(path, {
+        replicas: REPLICAS,
+        signal: leaving.signal,
+        ...(stage === 'packing' && { onPackProgress: leave }),
+        onProgress(event) {
+          if (event.kind === 'progress' && event.storedBytes > 0) leave()
+        }
+      })
+      await expect(putting).rejects.toThrow(`unwanted ${what}`)
+      expect(await readdir(join(`${net.devnet.clientKeyFile}.state`, 'staging'))).toEqual([])
+    }
+    const added = [...net.ledger.state.deals.values()]
+      .flatMap(({ pieces }) => pieces)
+      .filter(({ rawSize }) => rawSize > 8 * MIB)
+    expect(added).toEqual([])
+    expect(net.ledger.state.sequence - sequence).toBeLessThanOrEqual(REPLICAS)
+    const reading = new AbortController()
+    const iterate = async () => {
+      for await (const _ of net.client.get(`${put.reference}/large.bin`, { signal: reading.signal }))
+        reading.abort(new Error('enough'))
+    }
+    await expect(iterate()).rejects.toThrow('enough')
+    const target = join(net.directory, 'unwanted-copy')
+    const early = AbortSignal.abort(new Error('early'))
+    await expect(net.client.get(put.reference, target, { signal: early })).rejects.toThrow('early')
+    expect((await readdir(net.directory)).filter(name => name.includes('unwanted-copy'))).toEqual([])
+  })
+
+  test('that is public can be bound to its pieces too', async () => {
+    const { reference } = await net.client.put(join(tree, 'large.bin'), { replicas: 2, encrypt: false, list: false })
+    const large = await readFile(join(tree, 'large.bin'))
+    const chunks: Uint8Array[] = []
+    for await (const chunk of net.client.get(reference, { offset: MIB - 1, length: MIB, bindToPiece: true }))
+      chunks.push(chunk)
+    expect(Buffer.compare(Buffer.concat(chunks), large.subarray(MIB - 1, 2 * MIB - 1))).toBe(0)
+  })
+
   test('of identical replicas is sent once and pulled', async () => {
     const path = join(net.directory, 'identical.bin')
     await writeFile(path, randomBytes(3 * MIB))

@@ -70,7 +70,7 @@ export const networkParametersSchema = z
       docketLeavesMax: positive,
       /** Rounds in which a verifier can be held to what it attested; nothing older is disputed. */
       disputeRounds: positive.max(DISPUTE_ROUNDS_MAX),
-      /** Open, non-void rounds that a verifier has to answer a demand for a transcript. */
+      /** Whole rounds, open and non-void, that a verifier has to answer a demand for a transcript. */
       answerRounds: positive.max(DISPUTE_ROUNDS_MAX),
       leavesPerRoundMax: positive.max(LEAVES_PER_ROUND_MAX),
       /** Thousandths of a round after which verifiers attest, and after which providers prove to the ledger themselves. */

@@ -142,7 +142,9 @@ function problemOfAnswer(judgement: ReturnType<typeof judgeTranscript>): string 
 }
 
 function enterDispute(state: LedgerState, dispute: Omit<Dispute, 'sinceCountedRound'>): Dispute {
-  const entered = { ...dispute, sinceCountedRound: state.countedRounds }
+  // The round that is open may be about to close: who has to answer has whole rounds for it.
+  const sinceCountedRound = state.countedRounds + (state.open === undefined ? 0 : 1)
+  const entered = { ...dispute, sinceCountedRound }
   state.disputes.set(disputeKey(dispute.verifier, dispute.round, dispute.dealId), entered)
   return entered
 }

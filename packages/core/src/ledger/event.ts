@@ -16,6 +16,8 @@ export interface DealResult {
   /** Fees of the verifiers together, and who earned them: each the same. */
   readonly fees: bigint
   readonly paidVerifiers: readonly Address[]
+  /** Fees of those who said *no answer*, or nothing, of a round that was proved: nobody earned them. */
+  readonly burned: bigint
   /** A reward for having taken the deal over, earned with its first proved round. */
   readonly reward: bigint
   /** Leaves that the deal owes after this round. */

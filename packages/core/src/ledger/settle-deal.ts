@@ -45,6 +45,7 @@ export function settleDeal(state: LedgerState, round: OpenRound, deal: Deal, lat
   const price = priceOfOpening(money, deal, round.opening)
   const paidVerifiers = verdicts.filter(({ verdict }) => earnsFee(verdict, outcome)).map(({ verifier }) => verifier)
   const fees = payVerifiers(state, deal, price, paidVerifiers)
+  const burned = outcome.kind === 'proved' ? burnFees(state, deal, price, verdicts.length - paidVerifiers.length) : 0n
   const pay = payProvider(state, deal, price, outcome)
   const result = {
     dealId: deal.id,
@@ -55,6 +56,7 @@ export function settleDeal(state: LedgerState, round: OpenRound, deal: Deal, lat
     ...pay,
     fees,
     paidVerifiers,
+    burned,
     docketLeaves: deal.docket.length
   }
   return { result, events }
@@ -110,6 +112,19 @@ function payVerifiers(state: LedgerState, deal: Deal, price: bigint, verifiers: 
   takeFromEscrow(deal, fees)
   deal.totals.paidToVerifiers += fees
   return fees
+}
+
+/**
+ * What verifiers were assigned to a proved round for and have not earned is nobody's: a client and a provider that keep their
+ * proofs from verifiers save no fee by it, and a verifier that does not ask earns none.
+ */
+function burnFees(state: LedgerState, deal: Deal, price: bigint, count: number): bigint {
+  const { money, proving } = state.parameters
+  const burned = feePerVerifier(money, price, proving.verifiersPerDeal) * BigInt(count)
+  takeFromEscrow(deal, burned)
+  deal.totals.burned += burned
+  state.burned += burned
+  return burned
 }
 
 /** A deal earns only for a proved round, and only while it owes nothing. */

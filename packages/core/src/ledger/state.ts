@@ -160,7 +160,7 @@ export interface Dispute {
   /** `open` ones wait for an answer; the others stay until their round is forgotten, so that nothing is raised twice. */
   status: 'open' | 'answered' | 'refuted'
   bond: bigint
-  /** Count of open, non-void rounds when it was raised: its age. */
+  /** Count of open, non-void rounds once the one in which it was raised has closed: its age. */
   readonly sinceCountedRound: number
 }
 

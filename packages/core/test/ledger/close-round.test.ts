@@ -140,12 +140,15 @@ describe('a proved round', () => {
     expect(resultOf(await network.openRound(), 1).outcome).toEqual({ kind: 'fault', reason: 'no answer' })
   })
 
-  it('by self-proof leaves the fee of silent verifiers in escrow', async () => {
+  it('costs its price, also when its verifiers are silent: nobody saves a fee by keeping proofs from them', async () => {
     const { network, deal, pieces, price } = await challengedNetwork()
     await network.take(await network.selfProof(deal, PROVIDER, pieces))
     const result = resultOf(await network.openRound(), 1)
-    expect(result).toMatchObject({ outcome: { kind: 'proved', by: 'self-proof' }, fees: 0n })
-    expect(result.paid + result.withheld).toBe(price - 3n * ((price * 60_000n) / 1_000_000n / 3n))
+    const fees = 3n * ((price * 60_000n) / 1_000_000n / 3n)
+    expect(result).toMatchObject({ outcome: { kind: 'proved', by: 'self-proof' }, fees: 0n, burned: fees })
+    expect(result.paid + result.withheld).toBe(price - fees)
+    expect(deal.totals).toMatchObject({ burned: fees, paidToVerifiers: 0n })
+    expect(deal.escrow).toBe(deal.totals.funded - price)
   })
 
   it('earns collateral in until the target is full, to the atto, and not beyond', async () => {
@@ -182,7 +185,9 @@ describe('verifiers', () => {
       const result = resultOf(await network.openRound(), 1)
       expect(result.outcome.kind).toBe(proved ? 'proved' : 'fault')
       expect(result.fees).toBe(fees)
+      expect(result.burned).toBe(proved ? fee : 0n)
     }
+    expect(checkInvariants(network.state)).toEqual([])
   })
 
   it('that say nothing get nothing', async () => {

@@ -119,7 +119,7 @@ describe('settling in slices', () => {
   const expected = play(() => [])
 
   it('meets every outcome, or these tests would show little', () => {
-    expect([...expected.outcomes].sort()).toEqual(['active', 'ended', 'failed', 'fault', 'proved', 'void'])
+    expect([...expected.outcomes].sort()).toEqual(['active', 'ended', 'ending', 'failed', 'fault', 'proved', 'void'])
   })
 
   it('gives the same state, whoever settles which deal when', { timeout: 120_000 }, () => {

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import {
   type AppliedEntry,
   connectionTo,
+  createFollower,
   createLedgerMachine,
   createNetworkSources,
   decodeEntry,

@@ -11,18 +11,18 @@ import { createPieceBlockstore, type PeerStore } from '../storage/index.ts'
 import { announceAsk } from './announce.ts'
 import { createRequester, type PeerComponents, random } from './components.ts'
 
-/** How soon a line in the deny file counts. */
-const DENY_REFRESH_MS = 2_000
+/** How soon a line in the deny file counts, and a reserve that was given up is held again. */
+const REFRESH_MS = 2_000
 
 export async function startProvider(
   life: AsyncDisposableStack,
   components: PeerComponents,
   ledger: Ledger,
-  { store, denied }: PeerStore
+  { store, denied, refresh }: PeerStore
 ): Promise<void> {
   const { config, network, signer, tools, clock, node, serveOptions, emit, signal } = components
   const onError = (error: unknown) => emit({ kind: 'error', error })
-  const refreshing = setInterval(() => void denied.refresh().catch(onError), DENY_REFRESH_MS)
+  const refreshing = setInterval(() => void refresh().catch(onError), REFRESH_MS)
   life.defer(() => clearInterval(refreshing))
   const keeper = life.use(createPieceKeeper(ledger, store, signer.address, onError))
   await keeper.start()

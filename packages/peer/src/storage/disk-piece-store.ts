@@ -4,30 +4,16 @@
  * Owns its directories and one Level database; the caller holds the data directory's lock. Changes to names and records
  * run one at a time, bytes of many pieces at once. See piece-store.ts for what it promises.
  */
-import { randomUUID } from 'node:crypto'
-import {
-  type CachedLayer,
-  leafCountOf,
-  PIECE_SIZE_BYTES_MAX,
-  type PieceCommitment,
-  parsePieceCid
-} from '@holdfast/proofs'
+import { type CachedLayer, PIECE_SIZE_BYTES_MAX, type PieceCommitment, parsePieceCid } from '@holdfast/proofs'
 import { CID } from 'multiformats/cid'
 import { PeerError, systemCodeOf } from '../error.ts'
-import { BLOCKS_INDEXED_MAX, indexBlocks } from './block-indexing.ts'
-import { findBrokenUploads, removeBrokenUpload, type SuspendedUpload } from './broken-uploads.ts'
+import { BlockIndexer, wantsIndex } from './block-indexer.ts'
 import { type FileSystem, machineFileSystem, syncDirectory } from './file-system.ts'
-import {
-  createIncomingFiles,
-  diskError,
-  diskFull,
-  incomingPaths,
-  isFull,
-  type OpenIncomingFile,
-  type WrittenPiece
-} from './incoming-file.ts'
+import { createIncomingFiles, diskError, diskFull, incomingPaths, isFull, type WrittenPiece } from './incoming-file.ts'
+import { IncomingPieces, type OpenUpload } from './incoming-pieces.ts'
 import { measureFiles } from './measure-files.ts'
-import { aboveFloor, chooseDirectory, PieceDirectory } from './piece-directory.ts'
+import { PieceBooks } from './piece-books.ts'
+import { PieceDirectory } from './piece-directory.ts'
 import {
   checkFile,
   decodeLayer,
@@ -56,7 +42,6 @@ import {
   type FileUsage,
   FLOOR_DEFAULT,
   LEASE_MS_DEFAULT,
-  type NoSpace,
   type PieceStore,
   type PieceStoreEvent,
   type PieceStoreOptions,
@@ -68,26 +53,12 @@ import {
   type StoredPiece,
   type StoreLease
 } from './piece-store.ts'
-import { DiskPieceWriter } from './piece-writer.ts'
-import { nameOfUpload, type UploadTerms } from './upload-log.ts'
 
 /** Blocks that `publish` waits for: a second's work. The blocks of a piece that has more are found a while later. */
 const BLOCKS_AWAITED_MAX = 2 ** 15
-/** Uploads that were committed and are remembered, in case their client did not hear of it. */
-const UPLOADS_REMEMBERED_MAX = 1024
-
 /** A store over its directories; nothing is touched before `start`. */
 export function createPieceStore(options: PieceStoreOptions): PieceStore {
   return new DiskPieceStore(options)
-}
-
-/** A writer that is open, and what was promised to it. */
-interface OpenWriter {
-  readonly directory: PieceDirectory
-  readonly neededBytes: number
-  readonly rawSize: number
-  readonly dealId: string
-  readonly name: string
 }
 
 class DiskPieceStore implements PieceStore {
@@ -95,25 +66,16 @@ class DiskPieceStore implements PieceStore {
   readonly #files: FileSystem
   readonly #directories: readonly PieceDirectory[]
   readonly #index: PieceIndex
-  readonly #openIncoming: OpenIncomingFile
-  readonly #writers = new Map<DiskPieceWriter, OpenWriter>()
-  /** By the name of their files. */
-  readonly #suspended = new Map<string, SuspendedUpload>()
-  /** The piece of each upload that was committed lately, by the upload's name. */
-  readonly #remembered = new Map<string, string>()
-  readonly #leases = new Map<string, { rawBytes: number; leafCount: number }>()
+  readonly #incoming: IncomingPieces
+  readonly #blocks: BlockIndexer
+  readonly #books = new PieceBooks()
   readonly #ending = new AbortController()
-  #leasedBytes = 0
   #started: Promise<void> | undefined
   #stopped = false
   /** Set by a failed sync or index write: what the disk holds is unknown until the next start has looked. */
   #failure: PeerError | undefined
   /** Changes to names and records, one at a time. */
   #turn: Promise<unknown> = Promise.resolve()
-  /** Reservations of writers, one at a time: two streams may bring the same upload, or want the last bytes. */
-  #opening: Promise<unknown> = Promise.resolve()
-  /** Blocks of one piece after the other. */
-  #indexing: Promise<unknown> = Promise.resolve()
 
   constructor(options: PieceStoreOptions) {
     const { directory, directories = [], files = machineFileSystem, nodeHasher, clock } = options
@@ -122,7 +84,30 @@ class DiskPieceStore implements PieceStore {
     const first = { path: directory, ...(directories.length > 0 && { capacityBytes: 0 }) }
     this.#directories = [first, ...directories].map((entry, at) => new PieceDirectory(entry, at === 0))
     this.#index = createPieceIndex(options.level)
-    this.#openIncoming = options.openIncoming ?? createIncomingFiles(files, nodeHasher, clock)
+    this.#incoming = new IncomingPieces({
+      files,
+      directories: this.#directories,
+      floor: options.floor ?? FLOOR_DEFAULT,
+      resumeMs: options.resumeMs ?? RESUME_MS_DEFAULT,
+      clock,
+      open: options.openIncoming ?? createIncomingFiles(files, nodeHasher, clock),
+      freeBytes: () => this.usage().freeBytes,
+      commit: (written, upload) => this.#inTurn(() => this.#commit(written, upload)),
+      find: piece => this.get(CID.parse(piece)),
+      diskFailed: error => {
+        this.#failure ??= error
+      },
+      assertUsable: () => this.#assertUsable()
+    })
+    this.#blocks = new BlockIndexer({
+      files,
+      index: this.#index,
+      fileOf: (piece, record) => this.#pieceFile(piece, record),
+      inTurn: work => this.#inTurn(work),
+      markDamaged: cid => this.#markDamaged(cid),
+      report: event => this.#report(event),
+      signal: this.#ending.signal
+    })
   }
 
   start(options: StartOptions = {}): Promise<void> {
@@ -136,9 +121,8 @@ class DiskPieceStore implements PieceStore {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#ending.abort(new PeerError('STORE_STOPPED', 'The piece store is stopped.'))
-    await this.#opening
-    await Promise.all(Array.from(this.#writers.keys(), writer => writer.suspend()))
-    await this.#indexing
+    await this.#incoming.stop()
+    await this.#blocks.idle()
     await this.#turn
   }
 
@@ -151,55 +135,8 @@ class DiskPieceStore implements PieceStore {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1 || sizeBytes > PIECE_SIZE_BYTES_MAX) {
       throw new RangeError(`expected a size of 1 to ${PIECE_SIZE_BYTES_MAX} bytes, got ${sizeBytes}`)
     }
-    const reserving = this.#opening.then(() => this.#reserve(request))
-    this.#opening = reserving.catch(() => undefined)
-    const reserved = await reserving
-    if (!('open' in reserved)) return reserved
-    await reserved.open()
-    return { ok: true, writer: reserved }
-  }
-
-  /** Promises room to a writer, which is not open yet. */
-  async #reserve({ sizeBytes, dealId = '', uploadId }: ReceiveRequest): Promise<Received | DiskPieceWriter> {
     this.#assertUsable()
-    const upload = uploadId === undefined ? undefined : { dealId, sizeBytes, uploadId }
-    const name = upload === undefined ? randomUUID() : nameOfUpload(upload)
-    for (const [writer, { name: open }] of this.#writers) if (open === name) await writer.suspend()
-    const known = await this.#rememberedPiece(name)
-    if (known !== undefined) return { ok: true, piece: known }
-    const suspended = this.#suspended.get(name)
-    const storedBytes = storedSizeOf(sizeBytes)
-    const room = await this.#chooseRoom(storedBytes, suspended)
-    if (!room.ok) return room
-    if (suspended !== undefined) this.#forgetSuspended(suspended)
-    const resumeAtBytes = suspended?.syncedBytes ?? 0
-    const entry = { directory: room.directory, neededBytes: storedBytes, rawSize: sizeBytes, dealId, name }
-    const writer = this.#createWriter(entry, upload, resumeAtBytes)
-    this.#writers.set(writer, entry)
-    return writer
-  }
-
-  #createWriter(entry: OpenWriter, upload: UploadTerms | undefined, resumeAtBytes: number): DiskPieceWriter {
-    const { directory, name, rawSize } = entry
-    const resumeMs = this.#options.resumeMs ?? RESUME_MS_DEFAULT
-    const options = { directory: directory.paths.incoming, name, sizeBytes: rawSize, resumeAtBytes, resumeMs }
-    const writer: DiskPieceWriter = new DiskPieceWriter(
-      {
-        open: () => this.#openIncoming({ ...options, ...(upload !== undefined && { upload }) }),
-        commit: written => this.#inTurn(() => this.#commit(written, entry, upload !== undefined)),
-        suspended: syncedBytes => {
-          const untilMs = this.#options.clock.now() + resumeMs
-          this.#suspended.set(name, { ...upload!, syncedBytes, untilMs, name, directory })
-          directory.suspendedBytes += syncedBytes
-        },
-        closed: error => {
-          this.#writers.delete(writer)
-          if (error?.code === 'DISK_FAILED') this.#failure ??= error
-        }
-      },
-      upload !== undefined
-    )
-    return writer
+    return await this.#incoming.receive(request)
   }
 
   async get(cid: CID): Promise<StoredPiece | undefined> {
@@ -289,11 +226,7 @@ class DiskPieceStore implements PieceStore {
     for (const piece of candidates) {
       if (await this.#inTurn(() => this.#dropEnded(piece))) removed.push(CID.parse(piece))
     }
-    for (const upload of this.#suspended.values()) {
-      if (upload.untilMs > nowMs) continue
-      this.#forgetSuspended(upload)
-      await removeBrokenUpload(this.#files, upload)
-    }
+    await this.#incoming.sweep(nowMs)
     return removed
   }
 
@@ -330,23 +263,12 @@ class DiskPieceStore implements PieceStore {
     this.#markDamaged(cid)
   }
 
-  async indexed(): Promise<void> {
-    await this.#indexing
+  indexed(): Promise<void> {
+    return this.#blocks.idle()
   }
 
   leases(): StoreLease[] {
-    const leases = new Map(
-      Array.from(this.#leases, ([dealId, { rawBytes, leafCount }]) => [dealId, { rawBytes, leafCount }])
-    )
-    const add = (dealId: string, rawBytes: number) => {
-      const lease = leases.get(dealId) ?? { rawBytes: 0, leafCount: 0 }
-      lease.rawBytes += rawBytes
-      lease.leafCount += leafCountOf(rawBytes)
-      leases.set(dealId, lease)
-    }
-    for (const { dealId, rawSize } of this.#writers.values()) add(dealId, rawSize)
-    for (const { dealId, syncedBytes } of this.#suspended.values()) add(dealId, syncedBytes)
-    return Array.from(leases, ([dealId, lease]) => ({ dealId, ...lease }))
+    return this.#books.leases(this.#incoming.uploads())
   }
 
   measure(): Promise<FileUsage> {
@@ -355,37 +277,25 @@ class DiskPieceStore implements PieceStore {
 
   usage(): PieceStoreUsage {
     const { capacityBytes } = this.#options
-    let [usedBytes, suspendedBytes, reservedBytes] = [0, 0, 0]
+    let [usedBytes, suspendedBytes] = [0, 0]
     for (const directory of this.#directories) {
       usedBytes += directory.usedBytes
       suspendedBytes += directory.suspendedBytes
     }
-    let unwrittenBytes = 0
-    for (const [writer, { neededBytes }] of this.#writers) {
-      reservedBytes += neededBytes
-      unwrittenBytes += Math.max(0, neededBytes - writer.positionBytes)
-    }
+    const { reservedBytes, unwrittenBytes } = this.#incoming.promised()
     const freeBytes = Math.max(0, capacityBytes - usedBytes - reservedBytes - suspendedBytes)
-    const leasedBytes = this.#leasedBytes
+    const { leasedBytes } = this.#books
     return { capacityBytes, usedBytes, reservedBytes, unwrittenBytes, suspendedBytes, leasedBytes, freeBytes }
   }
 
   async #reconcile({ signal, onProgress }: StartOptions): Promise<void> {
-    this.#leasedBytes = 0
-    this.#leases.clear()
-    this.#suspended.clear()
+    this.#books.clear()
     for (const directory of this.#directories) {
       directory.usedBytes = 0
       directory.suspendedBytes = 0
       await directory.open(this.#files, this.#index)
     }
-    for (const directory of this.#directories) {
-      const onRemoved = (name: string) => this.#report({ type: 'temporary-removed', name })
-      for (const upload of await findBrokenUploads(this.#files, directory, this.#options.clock.now(), onRemoved)) {
-        this.#suspended.set(upload.name, upload)
-        directory.suspendedBytes += upload.syncedBytes
-      }
-    }
+    await this.#incoming.findBroken(name => this.#report({ type: 'temporary-removed', name }))
     await reconcilePieces({
       files: this.#files,
       directories: this.#directories,
@@ -398,14 +308,13 @@ class DiskPieceStore implements PieceStore {
     })
     for await (const { piece, record } of this.#index.entries()) {
       this.#account(piece, undefined, record)
-      if (wantsIndex(record)) void this.#indexInTurn(CID.parse(piece))
+      if (wantsIndex(record)) void this.#blocks.add(CID.parse(piece))
     }
   }
 
   /** Gives both files their names and the index its entry. Runs in turn. */
-  async #commit({ piece, car }: WrittenPiece, writer: OpenWriter, isResumable: boolean): Promise<StoredPiece> {
+  async #commit({ piece, car }: WrittenPiece, { directory, name, dealId }: OpenUpload): Promise<StoredPiece> {
     if (this.#failure !== undefined) throw this.#failure
-    const { directory, name, dealId } = writer
     const temporary = incomingPaths({ directory: directory.paths.incoming, name })
     /** What the books say of the piece, whatever the index says. */
     let counted: PieceRecord | undefined
@@ -428,7 +337,6 @@ class DiskPieceStore implements PieceStore {
       counted = record
       if (before !== undefined && this.#directoryOf(before) !== directory)
         await this.#removeFiles(piece, this.#directoryOf(before))
-      if (isResumable) this.#remember(name, piece)
       return this.#describe(piece, record)
     } catch (error) {
       if (isFull(error) && (await this.#undoCommit(piece, directory, counted))) throw diskFull(error)
@@ -506,36 +414,8 @@ class DiskPieceStore implements PieceStore {
   async #indexWhenPublic(cid: CID): Promise<void> {
     const record = await this.#index.get(cid.toString())
     if (record === undefined || !wantsIndex(record)) return
-    const indexing = this.#indexInTurn(cid)
+    const indexing = this.#blocks.add(cid)
     if (record.blockCount <= BLOCKS_AWAITED_MAX) await indexing
-  }
-
-  /** Never rejects: blocks that cannot be indexed now are with the next start. */
-  #indexInTurn(cid: CID): Promise<void> {
-    const indexing = this.#indexing.then(() => this.#indexBlocks(cid.toString()))
-    this.#indexing = indexing
-    return indexing
-  }
-
-  async #indexBlocks(piece: string): Promise<void> {
-    const notIndexed = (reason: string) => this.#report({ type: 'blocks-not-indexed', piece, reason })
-    try {
-      const record = await this.#index.get(piece)
-      if (record === undefined || !wantsIndex(record) || this.#ending.signal.aborted) return
-      if (record.blockCount > BLOCKS_INDEXED_MAX) return notIndexed(`more than ${BLOCKS_INDEXED_MAX} blocks`)
-      const path = this.#pieceFile(piece, record)
-      if (!(await indexBlocks(this.#files, path, piece, this.#index, this.#ending.signal))) {
-        this.#markDamaged(CID.parse(piece))
-        return notIndexed('its file is no longer the CAR that it was')
-      }
-      await this.#inTurn(async () => {
-        const now = await this.#index.get(piece)
-        if (now !== undefined && wantsIndex(now)) await this.#replaceRecord(piece, now, { ...now, isIndexed: true })
-        else await this.#index.deleteBlocks(piece)
-      })
-    } catch (error) {
-      if (!this.#ending.signal.aborted) notIndexed(error instanceof Error ? error.message : String(error))
-    }
   }
 
   async #rebuildLayer(cid: CID): Promise<CachedLayer> {
@@ -581,76 +461,8 @@ class DiskPieceStore implements PieceStore {
 
   #account(piece: string, before: PieceRecord | undefined, after: PieceRecord | undefined): void {
     const { rawSize } = commitmentOf(piece)
-    const sizeBytes = storedSizeOf(rawSize)
-    for (const [record, sign] of [
-      [before, -1],
-      [after, 1]
-    ] as const) {
-      if (record === undefined) continue
-      this.#directoryOf(record).usedBytes += sign * sizeBytes
-      if (keepersOf(record.holders).length > 0) continue
-      this.#leasedBytes += sign * sizeBytes
-      for (const { dealId } of record.holders) this.#accountLease(dealId, sign * rawSize, sign * leafCountOf(rawSize))
-    }
-  }
-
-  #accountLease(dealId: string, rawBytes: number, leafCount: number): void {
-    const lease = this.#leases.get(dealId) ?? { rawBytes: 0, leafCount: 0 }
-    lease.rawBytes += rawBytes
-    lease.leafCount += leafCount
-    if (lease.rawBytes === 0) this.#leases.delete(dealId)
-    else this.#leases.set(dealId, lease)
-  }
-
-  async #chooseRoom(
-    storedBytes: number,
-    suspended: SuspendedUpload | undefined
-  ): Promise<NoSpace | { ok: true; directory: PieceDirectory }> {
-    const directories = suspended === undefined ? this.#directories : [suspended.directory]
-    // What broke off is on the disk and counted already.
-    const neededBytes = storedBytes - (suspended?.syncedBytes ?? 0)
-    const disks = await Promise.all(directories.map(({ path }) => this.#files.statfs(path)))
-    const { freeBytes } = this.usage()
-    const rooms = directories.map((directory, at) => {
-      const promised = this.#promisedBytes(directory)
-      const { usedBytes, suspendedBytes, capacityBytes } = directory
-      return {
-        quotaBytes: Math.min(freeBytes, Math.max(0, capacityBytes - usedBytes - suspendedBytes - promised.neededBytes)),
-        diskBytes: aboveFloor(disks[at]!, this.#options.floor ?? FLOOR_DEFAULT) - promised.unwrittenBytes
-      }
-    })
-    const choice = chooseDirectory(rooms, neededBytes)
-    if (choice.ok) return { ok: true, directory: directories[choice.at]! }
-    return { ok: false, code: 'NO_SPACE', limit: choice.limit, neededBytes, freeBytes: choice.freeBytes }
-  }
-
-  /** What the writers of a directory were promised, and what of it is not on the disk yet. */
-  #promisedBytes(directory: PieceDirectory): { neededBytes: number; unwrittenBytes: number } {
-    const promised = { neededBytes: 0, unwrittenBytes: 0 }
-    for (const [writer, entry] of this.#writers) {
-      if (entry.directory !== directory) continue
-      promised.neededBytes += entry.neededBytes
-      promised.unwrittenBytes += Math.max(0, entry.neededBytes - writer.positionBytes)
-    }
-    return promised
-  }
-
-  #forgetSuspended({ name, directory, syncedBytes }: SuspendedUpload): void {
-    this.#suspended.delete(name)
-    directory.suspendedBytes -= syncedBytes
-  }
-
-  #remember(name: string, piece: string): void {
-    this.#remembered.set(name, piece)
-    const [oldest] = this.#remembered.keys()
-    if (this.#remembered.size > UPLOADS_REMEMBERED_MAX) this.#remembered.delete(oldest!)
-  }
-
-  async #rememberedPiece(name: string): Promise<StoredPiece | undefined> {
-    const piece = this.#remembered.get(name)
-    if (piece === undefined) return undefined
-    const stored = await this.get(CID.parse(piece))
-    return stored?.isDamaged === false ? stored : undefined
+    if (before !== undefined) this.#books.remove(rawSize, before.holders, this.#directoryOf(before))
+    if (after !== undefined) this.#books.add(rawSize, after.holders, this.#directoryOf(after))
   }
 
   #directoryOf({ directory }: Pick<PieceRecord, 'directory'>): PieceDirectory {
@@ -702,10 +514,6 @@ class DiskPieceStore implements PieceStore {
   #report(event: PieceStoreEvent): void {
     this.#options.onEvent?.(event)
   }
-}
-
-function wantsIndex({ isCar, isIndexed, holders }: PieceRecord): boolean {
-  return isCar && !isIndexed && isPublic(holders)
 }
 
 function commitmentOf(piece: string): PieceCommitment {

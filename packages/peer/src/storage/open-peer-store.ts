@@ -22,6 +22,8 @@ export interface PeerStoreOptions extends StartOptions {
 export interface PeerStore {
   readonly store: PieceStore
   readonly denied: DenyList
+  /** Looks at what may have changed beside the store: the deny list, and room for the reserve. Cheap. */
+  refresh(): Promise<void>
 }
 
 /**
@@ -61,5 +63,12 @@ export async function openPeerStore(
   })
   life.use(store)
   await store.start(start)
-  return { store, denied }
+  return {
+    store,
+    denied,
+    async refresh() {
+      await denied.refresh()
+      await reserve.hold()
+    }
+  }
 }

@@ -130,7 +130,7 @@ function settleRound(state: ModelState, { late }: ModelBoundary, round: ModelRou
   )
   const fee = partsPerMillion(price, money.verifierFeePpm) / BigInt(proving.verifiersPerDeal)
   for (const { verifier, verdict } of verdicts) {
-    if (verdict === 'no answer' && outcome === 'proved') {
+    if (outcome === 'proved' && (verdict === 'no answer' || verdict === undefined)) {
       spend(deal, fee)
       deal.burned += fee
       state.burned += fee

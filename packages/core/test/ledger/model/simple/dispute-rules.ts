@@ -45,7 +45,15 @@ function demandTranscript(state: ModelState, { statement }: CommandOf<'DemandTra
   if (known?.status === 'answered') return 'ALREADY_ANSWERED'
   if (known?.status === 'refuted') return 'ALREADY_REFUTED'
   if (bond < state.parameters.money.transcriptBond) return 'BOND_TOO_SMALL'
-  state.disputes.push({ verifier, round, dealId, demander, status: 'open', bond, since: state.counted })
+  state.disputes.push({
+    verifier,
+    round,
+    dealId,
+    demander,
+    status: 'open',
+    bond,
+    since: state.counted + (state.open === undefined ? 0 : 1)
+  })
   return pay(state, demander, bond)
 }
 
@@ -77,7 +85,7 @@ function refute(state: ModelState, command: CommandOf<'Refute'>, facts: Transcri
     demander: refuter,
     status: 'open',
     bond: 0n,
-    since: state.counted
+    since: state.counted + (state.open === undefined ? 0 : 1)
   }
   if (known === undefined) state.disputes.push(dispute)
   refuteDispute(state, dispute, refuter)
