@@ -1,8 +1,15 @@
 import { fc, it as property } from '@fast-check/vitest'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { hashState } from '../../src/ledger/hash-state.ts'
 import { createLedgerState, type LedgerState } from '../../src/ledger/state.ts'
-import { decodeState, encodeState, STATE_RECORD_SIZE_BYTES_MAX } from '../../src/ledger/state-codec.ts'
+import {
+  decodeState,
+  encodeState,
+  STATE_FORM_VERSION,
+  STATE_RECORD_SIZE_BYTES_MAX
+} from '../../src/ledger/state-codec.ts'
 import { pieceOf, rootOf } from './memory-pieces.ts'
 import { CLIENT, PARAMETERS, PROVIDER, parametersWith, TestNetwork } from './network-fixture.ts'
 
@@ -116,3 +123,19 @@ property.prop([fc.nat(), fc.integer({ min: 0, max: 7 })])(
     expect(['decoded', 'STATE_UNREADABLE']).toContain(outcome)
   }
 )
+
+/** Names and kinds of everything that stands in a value, once each. */
+function formOf(value: unknown, path: string, found: Set<string>): Set<string> {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array || 'code' in value) {
+    found.add(`${path}: ${value instanceof Uint8Array ? 'bytes' : value === null ? 'null' : typeof value}`)
+  } else if (Array.isArray(value) || value instanceof Set) for (const item of value) formOf(item, `${path}[]`, found)
+  else if (value instanceof Map) for (const item of value.values()) formOf(item, `${path}{}`, found)
+  else for (const [name, field] of Object.entries(value)) formOf(field, `${path}.${name}`, found)
+  return found
+}
+
+it('has the form that its version says: when this fails, raise STATE_FORM_VERSION and put the new hash here', () => {
+  const { parameters: _, ...rest } = busy
+  const form = [...formOf(rest, 'state', new Set())].sort().join('\n')
+  expect([STATE_FORM_VERSION, bytesToHex(sha256(utf8ToBytes(form))).slice(0, 16)], form).toEqual([1, '801c06e3335cefc8'])
+})
