@@ -14,7 +14,7 @@ import { WireClient } from './wire.ts'
 const MIB = 1024 * 1024
 /** A worker's start, on a busy machine. */
 const WAIT = { timeout: 15_000 }
-const BYTES = randomBytes(1, 8 * MIB)
+const BYTES = randomBytes(1, 5 * MIB)
 
 let life = new AsyncDisposableStack()
 let network: TestNetwork
@@ -38,7 +38,7 @@ afterEach(async () => {
 
 const openClient = async (name: string) => new WireClient(life.use(await startNode(keyOf(name), [])), network)
 
-it('readers who take nothing hold their share and no more, until they are cut off', async () => {
+it('readers who take nothing hold their share and no more, until they are cut off', { timeout: 120_000 }, async () => {
   const client = await openClient('client')
   const piece = await client.store(provider.addresses, 1, BYTES)
   const strangers = await Promise.all(['a', 'b', 'c'].map(openClient))
@@ -57,14 +57,16 @@ it('readers who take nothing hold their share and no more, until they are cut of
   expect(honest.value.bytes.equals(BYTES)).toBe(true)
 
   await network.clock.advanceTo(network.clock.now() + readRange.idleTimeoutMs + 1)
-  await expect.poll(() => provider.budget.takenBytes).toBe(0)
+  await expect.poll(() => provider.budget.takenBytes, WAIT).toBe(0)
   for (const answer of opened) {
     if (answer.kind !== 'answer') continue
     await expect(collect(answer.value.chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
   }
 })
 
-it('writers who drip hold no slab, and are cut off at the least rate; what they sent can be gone on with', async () => {
+it('writers who drip hold no slab, and are cut off at the least rate; what they sent can be gone on with', {
+  timeout: 120_000
+}, async () => {
   const client = await openClient('client')
   const stalled = Promise.withResolvers<void>()
   const drip = (at: number) =>
