@@ -19,7 +19,7 @@ import { printJsonEvent } from '../output.ts'
 
 interface MendCommandOptions {
   readonly directory: string
-  readonly from: readonly string[]
+  readonly from?: readonly string[]
   readonly json: boolean
 }
 
@@ -32,15 +32,14 @@ export function mendCommand(signal: AbortSignal): Command {
     .option(
       '--from <multiaddr>',
       'a peer that has the log, with its /p2p/ id; may be given again; default: those of the network description',
-      (address: string, before: readonly string[]) => [...before, address],
-      []
+      (address: string, before: readonly string[] = []) => [...before, address]
     )
     .option('--json', 'print one event a line', false)
     .action((options: MendCommandOptions) => mend(options, signal))
     .exitOverride()
 }
 
-async function mend({ directory: path, from, json }: MendCommandOptions, signal: AbortSignal): Promise<void> {
+async function mend({ directory: path, from = [], json }: MendCommandOptions, signal: AbortSignal): Promise<void> {
   await expectNetworkFile(dataDirectoryPaths(path).networkFile)
   await using directory = await openDataDirectory(path)
   const network = await readNetworkFile(directory.networkFile)
