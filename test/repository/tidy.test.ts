@@ -71,7 +71,7 @@ function dependenciesOf({ dependencies, optionalDependencies, peerDependencies }
 
 /** Modules that a source imports, statically or not, as written. */
 function importsOf(source: string): string[] {
-  const pattern = /(?:^|\n)\s*(?:import|export)\b[^'"`;]*?\bfrom\s*'([^']+)'|\bimport\s*\(?\s*'([^']+)'/g
+  const pattern = /(?:^|\n)\s*(?:import|export)\b[^'"`;]*?\bfrom\s*'([^']+)'|(?<!')\bimport\s*\(?\s*'([^']+)'/g
   return Array.from(source.matchAll(pattern), ([, from, bare]) => (from ?? bare)!)
 }
 
@@ -85,6 +85,7 @@ describe('the search for imports', () => {
   it('finds every form', () => {
     const source = `import 'a'\nimport { b } from 'b'\nimport type {\n  C\n} from './c.ts'\nexport * from 'd/e'\nconst f = await import('f')`
     expect(importsOf(source).sort()).toEqual(['./c.ts', 'a', 'b', 'd/e', 'f'])
+    expect(importsOf(`new Command('import').description('…')`)).toEqual([])
   })
 })
 
