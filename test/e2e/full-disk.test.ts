@@ -5,6 +5,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { newestAskOf, type StoredReplica, type StoreEvent } from '@holdfast/core'
 import { dataDirectoryPaths } from '@holdfast/peer'
+import { createClient } from '@holdfast/peer/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DevnetPeer } from '../../packages/peer/dist/devnet/devnet.js'
 import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
@@ -117,7 +118,13 @@ describe('a provider without room', () => {
   })
 
   test('whose quota is used up is left before a byte is sent', { timeout: 60_000 }, async () => {
-    const { client, devnet, ledger } = net
+    const { devnet, ledger } = net
+    // One that has measured nobody: of equal offers it takes that of the lowest address.
+    await using client = await createClient({
+      network: devnet.network,
+      key: devnet.clientKeyFile,
+      stateDirectory: join(net.directory, 'fresh-state')
+    })
     const capacityBytes = 2 * MIB
     const { configFile } = dataDirectoryPaths(small.directory)
     const config = await readFile(configFile, 'utf8')

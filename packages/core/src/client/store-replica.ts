@@ -41,7 +41,10 @@ export interface ReplicaOptions {
   readonly onPullFailed: (from: Statement<'Ask'>, reason: string) => void
 }
 
-/** @throws {CoreError} `REPLICA_FAILED` with the provider's or the ledger's reason, when this provider cannot do it */
+/**
+ * @throws {CoreError} `REPLICA_FAILED` with the provider's or the ledger's reason, when this provider cannot do it;
+ * `details.wasSilent` when it gave no answer
+ */
 export async function storeReplica(
   components: StoreComponents,
   ask: Statement<'Ask'>,
@@ -186,18 +189,15 @@ async function propose(
 
 function answeredBy<T>(ask: Statement<'Ask'>, answer: Answer<T>, what: string): T {
   if (answer.kind === 'answer') return answer.value
-  throw failed(
-    ask,
-    answer.kind === 'refused'
-      ? `refused to ${what}: ${answer.message} (${answer.code})`
-      : `did not ${what}: ${answer.reason}`
-  )
+  if (answer.kind === 'refused') throw failed(ask, `refused to ${what}: ${answer.message} (${answer.code})`)
+  throw failed(ask, `did not ${what}: ${answer.reason}`, true)
 }
 
 function settled(ask: Statement<'Ask'>, receipt: Receipt): void {
   if (!receipt.ok) throw failed(ask, `the ledger refused: ${receipt.refusal.message} (${receipt.refusal.code})`)
 }
 
-function failed({ provider }: Statement<'Ask'>, reason: string): CoreError<'REPLICA_FAILED'> {
-  return new CoreError('REPLICA_FAILED', `${provider}: ${reason}`, { provider, reason })
+/** @param wasSilent - it said nothing of its own, and may only have been busy */
+function failed({ provider }: Statement<'Ask'>, reason: string, wasSilent = false): CoreError<'REPLICA_FAILED'> {
+  return new CoreError('REPLICA_FAILED', `${provider}: ${reason}`, { provider, reason, wasSilent })
 }

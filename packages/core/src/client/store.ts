@@ -53,6 +53,8 @@ class Store {
   readonly #stored: StoredReplica[]
   /** Whom this store has asked, and what came of it. */
   readonly #tried = new Map<Address, string>()
+  /** Providers that gave no answer: asked once more when nobody else is left, because they may have been busy. */
+  readonly #silent = new Map<Address, 'once' | 'twice'>()
   readonly #failures: { readonly provider: Address; readonly reason: string }[] = []
   /** Providers that have a replica of this store or are being sent one, with its number. */
   readonly #taken = new Map<Offer, number>()
@@ -132,6 +134,7 @@ class Store {
       const reason = String(error.details.reason)
       this.#taken.delete(offer)
       this.#tried.set(provider, `failed before (${reason})`)
+      if (error.details.wasSilent === true) this.#silent.set(provider, this.#silent.has(provider) ? 'twice' : 'once')
       this.#failures.push({ provider, reason })
       this.#components.measurements?.record(provider, { kind: 'failure' })
       onProgress({ kind: 'failed', provider, reason })
@@ -144,6 +147,12 @@ class Store {
     try {
       return this.#place(1)[0]
     } catch (cause) {
+      const [again] = [...this.#silent].find(([, times]) => times === 'once') ?? []
+      if (again !== undefined) {
+        this.#silent.set(again, 'twice')
+        this.#tried.delete(again)
+        return this.#next()
+      }
       this.#placementFailure = cause
       return undefined
     }

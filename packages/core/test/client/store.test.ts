@@ -315,6 +315,22 @@ describe('a provider that stalls', () => {
   })
 })
 
+it('asks a provider that was only busy once more when nobody else is left', async () => {
+  const patience = { answerMsMax: 1500, bytesPerSecondMin: MIB }
+  const excluded = new Map(PROVIDERS.slice(1).map(({ address }) => [address, 'is out'] as const))
+  providers[0]!.stalls = true
+  const onProgress = (event: StoreEvent) => {
+    events.push(event)
+    if (event.kind === 'failed') providers[0]!.stalls = false
+  }
+  const busy = { object: largeObject(), replicas: 1, excluded, onProgress }
+  expect(namesOf(await store(busy, network.ledger, { patience }))).toEqual([0])
+  expect(failedProviders()).toEqual([0])
+  providers[0]!.refuses = refuse('NO_SPACE', 'full')
+  const other = { ...busy, object: objectOf(PIECES) }
+  await expect(store(other)).rejects.toMatchObject({ details: { failed: [{ provider: PROVIDERS[0]!.address }] } })
+})
+
 describe('an upload that breaks', () => {
   it('goes on where the provider stands, in the same store', async () => {
     providers[0]!.breaks = 2
