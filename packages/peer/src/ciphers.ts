@@ -1,7 +1,7 @@
 /** The ciphers of private pieces by Node's OpenSSL: about ten times what noble does, and the same bytes. */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { FRAME_TAG_SIZE_BYTES, type PieceCiphers } from '@holdfast/core'
-import { createKeystream } from './keystream.ts'
+import { createKeystream, moveInto } from './keystream.ts'
 
 const AEAD = 'chacha20-poly1305'
 const TAG = { authTagLength: FRAME_TAG_SIZE_BYTES }
@@ -13,7 +13,7 @@ export const nodePieceCiphers: PieceCiphers = {
     const content = frame.subarray(0, -FRAME_TAG_SIZE_BYTES)
     const cipher = createCipheriv(AEAD, keyObjectOf(key), nonce, TAG)
     cipher.setAAD(associatedData, { plaintextLength: content.length })
-    content.set(cipher.update(content))
+    moveInto(content, cipher.update(content))
     cipher.final()
     frame.set(cipher.getAuthTag(), content.length)
   },
@@ -29,7 +29,7 @@ export const nodePieceCiphers: PieceCiphers = {
     } catch {
       return false // the tag is wrong: `opened` is not handed on
     }
-    content.set(opened)
+    moveInto(content, opened)
     return true
   },
   keystream: createKeystream
