@@ -7,19 +7,18 @@
 import type { Worker } from 'node:worker_threads'
 import type { Address, SignatureVerifier, SignedDigest } from '@holdfast/core'
 import { startThread } from '../worker-thread.ts'
+import { fitsRecord, packRecords, type SignatureAnswer, type SignatureBatch } from './signature-records.ts'
 import { wasmSignatureVerifier } from './wasm-signatures.ts'
 
 /** Two keep up with what one main thread can apply. */
 const THREADS_DEFAULT = 2
-/** Answers that are kept for a verifier that has not asked for them yet; the oldest go first. */
-const ANSWERS_MAX = 64 * 1024
 /** Signatures of one message: small enough that all threads of a pool share a group. */
 const BATCH_MAX = 32
 
 export interface SignaturePool extends AsyncDisposable {
   /** Knows what was prefetched, and computes everything else where it is asked. */
   readonly verifier: SignatureVerifier
-  /** Resolves when the verifier knows these; never rejects. */
+  /** Resolves when the verifier knows these, by the same signature objects, which nobody writes to; never rejects. */
   prefetch(signed: readonly SignedDigest[]): Promise<void>
 }
 
@@ -35,11 +34,6 @@ interface Wanted extends SignedDigest {
   readonly resolve: () => void
 }
 
-interface Answer {
-  readonly id: number
-  readonly signers: readonly (Address | undefined)[]
-}
-
 /** @param options.onError - told of a thread that died; the pool goes on with the others */
 export function createSignaturePool({
   threads: count = THREADS_DEFAULT,
@@ -48,7 +42,8 @@ export function createSignaturePool({
   readonly threads?: number
   readonly onError?: (error: unknown) => void
 } = {}): SignaturePool {
-  const known = new Map<string, Address | undefined>()
+  /** By the signature's own bytes object: an answer lives as long as its command, and finding it costs no copy of it. */
+  const known = new WeakMap<Uint8Array, { readonly digest: Uint8Array; readonly signer: Address | undefined }>()
   const queue: Wanted[] = []
   const threads = new Set<Thread>(Array.from({ length: count }, begin))
   let isClosed = false
@@ -56,12 +51,12 @@ export function createSignaturePool({
 
   function begin(): Thread {
     const thread: Thread = { worker: startThread('signature-thread', import.meta.url), waiting: new Map() }
-    thread.worker.on('message', ({ id, signers }: Answer) => {
+    thread.worker.on('message', ({ id, signers }: SignatureAnswer) => {
       const batch = thread.waiting.get(id) ?? []
       thread.waiting.delete(id)
       sendWaiting()
       for (const [index, { digest, signature, resolve }] of batch.entries()) {
-        remember(keyOf(digest, signature), signers[index])
+        known.set(signature, { digest, signer: signers[index] })
         resolve()
       }
     })
@@ -76,13 +71,6 @@ export function createSignaturePool({
     if (threads.size === 0) for (const { resolve } of queue.splice(0)) resolve()
   }
 
-  function remember(key: string, signer: Address | undefined): void {
-    known.set(key, signer)
-    if (known.size <= ANSWERS_MAX) return
-    const oldest = known.keys().next()
-    if (oldest.done !== true) known.delete(oldest.value)
-  }
-
   /** Batches grow by themselves while all threads are busy. */
   function sendWaiting(): void {
     while (queue.length > 0) {
@@ -91,25 +79,25 @@ export function createSignaturePool({
       const batch = queue.splice(0, BATCH_MAX)
       const id = nextId++
       thread.waiting.set(id, batch)
-      thread.worker.postMessage({ id, signed: batch.map(copyOf) })
+      const records = packRecords(batch)
+      thread.worker.postMessage({ id, records } satisfies SignatureBatch, [records.buffer])
     }
   }
 
   return {
     verifier: {
       recover(digest, signature) {
-        const key = keyOf(digest, signature)
-        if (!known.has(key)) return wasmSignatureVerifier.recover(digest, signature)
-        const signer = known.get(key)
-        known.delete(key)
-        return signer
+        const answer = known.get(signature)
+        return answer !== undefined && Buffer.compare(answer.digest, digest) === 0
+          ? answer.signer
+          : wasmSignatureVerifier.recover(digest, signature)
       }
     },
     async prefetch(signed) {
       if (isClosed || threads.size === 0) return
-      const answered = signed.map(
-        one => new Promise<void>(resolve => queue.push({ digest: one.digest, signature: one.signature, resolve }))
-      )
+      const answered = signed
+        .filter(fitsRecord)
+        .map(({ digest, signature }) => new Promise<void>(resolve => queue.push({ digest, signature, resolve })))
       // Whoever asks in the same turn shares the messages.
       if (queue.length === answered.length) queueMicrotask(sendWaiting)
       await Promise.all(answered)
@@ -120,13 +108,4 @@ export function createSignaturePool({
       await Promise.all(Array.from(threads, ({ worker }) => worker.terminate()))
     }
   }
-}
-
-/** What a message clones is the whole buffer behind a view: the frame that a command came in. */
-function copyOf({ digest, signature }: SignedDigest): SignedDigest {
-  return { digest: Uint8Array.from(digest), signature: Uint8Array.from(signature) }
-}
-
-function keyOf(digest: Uint8Array, signature: Uint8Array): string {
-  return `${Buffer.from(digest).toString('latin1')}${Buffer.from(signature).toString('latin1')}`
 }
