@@ -128,7 +128,12 @@ async function openNetwork(bench: Bench): Promise<BenchNetwork> {
   const directory = join(bench.folder, 'devnet')
   await mkdir(directory)
   const devnet = starting.use(
-    await startDevnet({ directory, providers: 3, roundMs: 3000, allocate: Array(3).fill('32GiB') })
+    await startDevnet({
+      directory,
+      providers: 3,
+      roundMs: bench.quick ? 3000 : 10_000,
+      allocate: Array(3).fill('32GiB')
+    })
   )
   const client = starting.use(await startProcess('holdfast-client'))
   await client.call('open', { network: devnet.networkFile, key: devnet.clientKeyFile })
