@@ -124,7 +124,7 @@ describe('a command', () => {
     expect(await entriesOnDisk(directory)).toEqual(['genesis', 'Ask'])
   })
 
-  it('may come with so many large ones that the log cannot take them at once', async () => {
+  it('may come with so many large ones that the log cannot take them at once', { timeout: 120_000 }, async () => {
     const crowd = await openCrowdedHost(90)
     const orders = crowd.orders(90)
     expect(orders.reduce((sum, order) => sum + sizeOf(order), 0)).toBeGreaterThan(GROUP_SIZE_BYTES_MAX)
