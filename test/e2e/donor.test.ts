@@ -27,20 +27,19 @@ interface DealResults {
   readonly results: readonly { readonly provider: string; readonly outcome: { readonly kind: string } }[]
 }
 
-/** Resolves when so many rounds of the donor's deals have been paid. */
+/** Resolves when so many rounds have paid for a deal. */
 async function awaitPaidRounds(count: number): Promise<void> {
-  await using log = run('ledger', 'log', '--follow', '--network', at('host', 'network.json'), '--json')
-  await expect
-    .poll(
-      () =>
-        log.events
-          .flatMap(entry => entry.events as unknown as DealResults[])
-          .filter(
-            ({ kind, results }) => kind === 'roundClosed' && results.some(({ outcome }) => outcome.kind === 'proved')
-          ).length,
-      { timeout: 60_000, interval: 200 }
-    )
-    .toBeGreaterThanOrEqual(count)
+  const paid = Promise.withResolvers<void>()
+  let rounds = 0
+  const onEvent = ({ events }: Readonly<Record<string, unknown>>) => {
+    for (const { kind, results } of events as DealResults[]) {
+      if (kind === 'roundClosed' && results.some(({ outcome }) => outcome.kind === 'proved')) rounds += 1
+      if (rounds >= count) paid.resolve()
+    }
+  }
+  const following = ['ledger', 'log', '--follow', '--network', at('host', 'network.json'), '--json']
+  await using log = runHoldfast(following, { temporaryDirectory: root, onEvent })
+  await Promise.race([paid.promise, log.ended.then(end => Promise.reject(new Error(JSON.stringify(end))))])
 }
 
 beforeAll(async () => {
@@ -133,8 +132,12 @@ describe('a donor sees', () => {
       '--directory',
       at('donor')
     )
-    const pieces = at('donor', 'pieces')
-    const sizes = await Promise.all((await readdir(pieces)).map(async name => (await stat(join(pieces, name))).size))
+    const files = (await readdir(at('donor', 'pieces'), { recursive: true, withFileTypes: true })).filter(file =>
+      file.isFile()
+    )
+    const sizes = await Promise.all(
+      files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size)
+    )
     const { paid, leased, unpaid, layers, incoming, damaged, other, disk, free, reserved, capacity } =
       status.bytes as Record<string, number>
     expect(disk).toBe(sizes.reduce((sum, size) => sum + size, 0))

@@ -32,6 +32,7 @@ export function creditsCommand(signal: AbortSignal): Command {
     .option('--all', 'the whole history', false)
     .action((options: Options) => run(options, signal))
     .addCommand(sendCommand(signal))
+    .enablePositionalOptions() // what stands behind `send` is meant for it
 }
 
 async function run(options: Options, signal: AbortSignal): Promise<void> {

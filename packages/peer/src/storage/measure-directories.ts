@@ -20,7 +20,10 @@ export async function measureDirectories(directory: string, files: FileSystem = 
 async function measure(directory: string, files: FileSystem): Promise<number> {
   let sum = 0
   try {
-    for (const name of await files.readdir(directory)) sum += (await files.stat(join(directory, name))).size
+    for (const entry of await files.readdir(directory, { withFileTypes: true })) {
+      const path = join(directory, entry.name)
+      sum += entry.isDirectory() ? await measure(path, files) : (await files.stat(path)).size
+    }
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOENT') throw error
   }

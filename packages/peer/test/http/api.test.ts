@@ -35,7 +35,15 @@ const send = defineRoute({
     return { sequence: 7 }
   }
 })
-const routes = [getDeal, send] as unknown as Route[]
+const forget = defineRoute({
+  method: 'DELETE',
+  path: '/v1/deals/{id}',
+  summary: 'Forget a deal.',
+  input: z.object({ id: z.coerce.number().int() }),
+  answer: z.object({ forgotten: z.number() }),
+  handle: ({ id }) => ({ forgotten: id })
+})
+const routes = [getDeal, send, forget] as unknown as Route[]
 
 async function openDaemon(listen = '127.0.0.1:0') {
   const directory = await temporaryDirectory()
@@ -61,6 +69,7 @@ describe.each(['127.0.0.1:0', 'unix'])('the local API on %s', listen => {
     const daemon = await connectToDaemon(directory)
     expect(await daemon.call(getDeal, { id: 3, rounds: 9 })).toEqual({ id: 3, escrow: '12', rounds: 9 })
     expect(await daemon.call(send, { to: '0x1', amount: '5' })).toEqual({ sequence: 7 })
+    expect(await daemon.call(forget, { id: 4 })).toEqual({ forgotten: 4 })
   })
 
   it('hands on refusals with their code, and keeps what is inside to itself', async () => {
@@ -121,6 +130,8 @@ describe('the local API', () => {
     const { port } = server.address as { port: number }
     const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
     expect((await ask(port, '/v1/credits', headers, 'POST', `"${'x'.repeat(2 ** 20)}"`)).status).toBe(413)
+    const endless = { ...headers, 'Transfer-Encoding': 'chunked' }
+    expect((await ask(port, '/v1/credits', endless, 'POST', '{}')).status).toBe(413)
   })
 
   it('describes every route as OpenAPI', async () => {
