@@ -23,5 +23,6 @@ export function createKeystream(key: Uint8Array, offset: number): Keystream {
  */
 export function moveInto(into: Uint8Array, from: Buffer<ArrayBufferLike>): void {
   into.set(from)
-  if (from.buffer instanceof ArrayBuffer && from.buffer.byteLength === from.byteLength) from.buffer.transfer(0)
+  const { buffer } = from
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === from.byteLength && from.byteLength > 0) buffer.transfer(0)
 }
