@@ -1,6 +1,8 @@
 /** Where the machine's state is not what the model says. */
+import { askOf } from '../../../src/ledger/asks.ts'
 import { isLive } from '../../../src/ledger/live-deals.ts'
 import type { Deal, LedgerState } from '../../../src/ledger/state.ts'
+import { askInForce } from './simple/deal-rules.ts'
 import { bytesHeld, leavesHeld } from './simple/money.ts'
 import { dealsOf, isRunning, type ModelDeal, type ModelState } from './simple/state.ts'
 
@@ -19,6 +21,7 @@ export function findDifference(model: ModelState, state: LedgerState): string | 
     }) ??
     compareAccounts(model, state) ??
     compareVerifiers(model, state) ??
+    compareAsks(model, state) ??
     compareRounds(model, state) ??
     compareDeals(model, state) ??
     compareDisputes(model, state)
@@ -74,6 +77,18 @@ function compareVerifiers(model: ModelState, state: LedgerState): string | undef
         leaving: (record?.leaving ?? []).map(part => ({ amount: part.amount, opening: part.releaseOpening })),
         operator: record?.operator
       }
+    )
+  })
+}
+
+function compareAsks(model: ModelState, state: LedgerState): string | undefined {
+  if (state.asks.size !== model.asks.length) return `the machine has asks of ${state.asks.size} providers`
+  return firstOf(model.asks, ({ provider }) => {
+    const [expected, got] = [askInForce(model, provider), askOf(state, provider)]
+    return compare(
+      `the ask of ${provider}`,
+      { operator: expected?.operator, region: expected?.region },
+      { operator: got?.operator, region: got?.region }
     )
   })
 }

@@ -95,7 +95,14 @@ export function refute(player: Player, step: Step): void {
       )
       .map(({ dealId }) => ({ verifier, round: Number.parseInt(round, 10), dealId }))
   })
-  const about = refutable.length > 0 && step.how % 4 !== 3 ? pick(refutable, step.who) : verdictIn(player, step)
+  const demanded = refutable.filter(one =>
+    player.model.disputes.some(
+      ({ status, verifier, round, dealId }) =>
+        status === 'open' && one.verifier === verifier && one.round === round && one.dealId === dealId
+    )
+  )
+  const wanted = demanded.length > 0 ? demanded : refutable
+  const about = wanted.length > 0 && step.how % 4 !== 3 ? pick(wanted, step.who) : verdictIn(player, step)
   const shown = about && shownOf(player, about, step)
   if (about === undefined || shown === undefined) return
   const refuter = pick(EVERYBODY, step.what).address

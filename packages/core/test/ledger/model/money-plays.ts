@@ -96,7 +96,9 @@ export function orderTakeOver(player: Player, step: Step): void {
 export function handOver(player: Player, step: Step): void {
   const { model } = player
   const failed = model.deals.filter(deal => deal.status === 'failed' && deal.successor === undefined)
-  const deal = failed.length > 0 && step.how % 8 !== 7 ? pick(failed, step.who) : player.deal(step)
+  const funded = failed.filter(({ budget }) => budget > 0n)
+  const wanted = funded.length > 0 && step.how % 5 !== 4 ? funded : failed
+  const deal = wanted.length > 0 && step.how % 8 !== 7 ? pick(wanted, step.who) : player.deal(step)
   const others = [...STORERS, CLIENTS[1]!].filter(({ address }) => address !== deal?.provider)
   const provider = step.how % 6 === 5 ? (deal?.provider ?? NOBODY) : pick(others, step.what).address
   if (provider === NOBODY) return

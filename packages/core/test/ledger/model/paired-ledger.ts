@@ -2,7 +2,8 @@
  * The machine and the model side by side: every entry goes to both, and after each they must agree in everything, the
  * invariants hold, every account's credit lines add up, and what was refused has changed nothing.
  */
-import { serialize } from 'node:v8'
+import { isDeepStrictEqual } from 'node:util'
+import { deserialize, serialize } from 'node:v8'
 import { portableNodeHasher } from '@holdfast/proofs'
 import { apply } from '../../../src/ledger/apply.ts'
 import { decodeEntry, type Entry, type EntryBody, encodeEntry } from '../../../src/ledger/entry.ts'
@@ -91,7 +92,7 @@ export class PairedLedger {
     const refusal = result.ok ? undefined : result.refusal
     this.#expectSameAnswer(entry, answer, refusal)
     if (applied === undefined) {
-      if (!before!.equals(this.#image())) throw this.#failure(entry, 'the refused entry has changed the state')
+      if (!areSameState(before!, this.#image())) throw this.#failure(entry, 'the refused entry has changed the state')
     } else {
       this.model = (answer as Extract<ModelAnswer, { ok: true }>).state
       this.entries.push(entry)
@@ -105,7 +106,7 @@ export class PairedLedger {
     return refusal?.code
   }
 
-  /** All of the state as bytes, the order of its maps too: stricter than its hash, and ten times as fast. */
+  /** All of the state as bytes: ten times as fast as its hash. */
   #image(): Buffer {
     return serialize({ ...this.state, parameters: undefined })
   }
@@ -161,6 +162,11 @@ export class PairedLedger {
       typeof value === 'bigint' ? `${value}` : value instanceof Uint8Array ? `${value.length} bytes` : value
     return new Error(`${what}\nat entry ${sequence}: ${JSON.stringify(body, plain)}`)
   }
+}
+
+/** The engine may write one number in two ways, which is seen to when the bytes differ. */
+function areSameState(before: Buffer, after: Buffer): boolean {
+  return before.equals(after) || isDeepStrictEqual(deserialize(before), deserialize(after))
 }
 
 function settleAll(state: LedgerState, slices: readonly number[], { tools, nowMs }: PairedLedger): void {

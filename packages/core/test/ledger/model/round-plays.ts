@@ -1,5 +1,6 @@
 /** Steps about time: rounds, boundaries in slices, entries out of order, a process that dies. */
 import { beaconRoundOf, roundOpensMs } from '../../../src/rounds/schedule.ts'
+import { demandTranscript } from './dispute-plays.ts'
 import { ownFlaw, type Player, pick, type Step } from './player.ts'
 import { attestAll, proveAll } from './proof-plays.ts'
 import { ROUNDS_MAX, signatureOf } from './world.ts'
@@ -35,7 +36,7 @@ export function voidRounds(player: Player, step: Step): void {
 /** A round in which all goes as it should, or does not, and the next one opens. */
 export async function wholeRound(player: Player, step: Step): Promise<void> {
   if (step.who % 5 !== 4) await attestAll(player, step)
-  if (step.what % 5 === 4) await proveAll(player, step)
+  if (step.what % 5 > 2) await proveAll(player, step)
   openRound(player, { ...step, flaw: 0 })
 }
 
@@ -43,6 +44,30 @@ export async function wholeRound(player: Player, step: Step): Promise<void> {
 export async function lateRound(player: Player, step: Step): Promise<void> {
   await attestAll(player, step)
   voidRounds(player, { ...step, flaw: 0 })
+}
+
+/** Nobody proves anything for as long as it takes a deal to fail. */
+export function neglect(player: Player, step: Step): void {
+  for (let round = 0; round <= player.ledger.parameters.proving.cureRounds; round += 1)
+    openRound(player, { ...step, flaw: 0 })
+}
+
+/**
+ * A verifier takes its stake back, is asked for a transcript, and does not answer, while all rounds close late: demands do
+ * not grow older then, and its stake has to wait for them.
+ */
+export async function siege(player: Player, step: Step): Promise<void> {
+  const { disputeRounds, answerRounds } = player.ledger.parameters.proving
+  await attestAll(player, { ...step, how: 0, what: 0 })
+  openRound(player, { ...step, flaw: 0 })
+  for (const { address, stake } of player.model.verifiers)
+    if (stake > 0n)
+      player.submit(player.sign('Unstake', { ...step, flaw: 0 }, address, { verifier: address, amount: stake }))
+  for (let opening = 0; opening < disputeRounds + answerRounds + 3; opening += 1) {
+    if (opening === disputeRounds - 1) demandTranscript(player, { ...step, how: 0, flaw: 0 })
+    voidRounds(player, { ...step, what: 0, flaw: 0 })
+    openRound(player, { ...step, flaw: 0 })
+  }
 }
 
 export async function settle(player: Player, step: Step): Promise<void> {

@@ -81,5 +81,5 @@ function prepare(player: Player): void {
   }
   addPieces(player, { ...PLAIN, how: 4 })
   addPieces(player, { ...PLAIN, who: 1, what: 2, how: 4 })
-  for (const who of [0, 1]) orderTakeOver(player, { ...PLAIN, who, how: 2 + who * 3 })
+  orderTakeOver(player, { ...PLAIN, what: 2, how: 5 })
 }

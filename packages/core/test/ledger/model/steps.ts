@@ -12,6 +12,8 @@ const PLAYS: Readonly<Record<string, { readonly weight: number; readonly play: P
   wholeRound: { weight: 32, play: rounds.wholeRound },
   openRound: { weight: 5, play: rounds.openRound },
   lateRound: { weight: 2, play: rounds.lateRound },
+  neglect: { weight: 4, play: rounds.neglect },
+  siege: { weight: 1, play: rounds.siege },
   voidRounds: { weight: 2, play: rounds.voidRounds },
   settle: { weight: 2, play: rounds.settle },
   badEntry: { weight: 1, play: rounds.badEntry },
@@ -33,15 +35,14 @@ const PLAYS: Readonly<Record<string, { readonly weight: number; readonly play: P
   endDeal: { weight: 2, play: money.endDeal },
   demandOpening: { weight: 3, play: money.demandOpening },
   orderTakeOver: { weight: 3, play: money.orderTakeOver },
-  handOver: { weight: 6, play: money.handOver },
+  handOver: { weight: 8, play: money.handOver },
   reserved: { weight: 1, play: money.reserved },
   demandTranscript: { weight: 3, play: disputes.demandTranscript },
   answerTranscript: { weight: 4, play: disputes.answerTranscript },
   refute: { weight: 3, play: disputes.refute }
 }
 
-/** Small numbers are no more interesting than others: they only choose. */
-const number = fc.noBias(fc.nat(0xffff))
+const number = fc.nat(0xffff)
 
 export const anyStep: fc.Arbitrary<Step> = fc.record({
   kind: fc.oneof(...Object.entries(PLAYS).map(([kind, { weight }]) => ({ weight, arbitrary: fc.constant(kind) }))),

@@ -78,7 +78,7 @@ const variants: readonly ParameterChanges[] = [
   {},
   { proving: { verifiersPerDeal: 3, quorum: 2, openingOneIn: 3, cureRounds: 2 }, money: { noticeRounds: 3 } },
   {
-    proving: { verifiersPerDeal: 1, quorum: 1, docketLeavesMax: 3, openingOneIn: 6 },
+    proving: { verifiersPerDeal: 1, quorum: 1, docketLeavesMax: 4, leavesPerRoundMax: 4, openingOneIn: 6 },
     money: { collateralRounds: 12, pricePerRoundMin: 1000n, stakeUnit: 997n }
   },
   {
@@ -86,10 +86,10 @@ const variants: readonly ParameterChanges[] = [
     money: { earnInPpm: 1_000_000, repairRounds: 1 }
   },
   {
-    proving: { verifiersPerDeal: 2, quorum: 1, openingOneIn: 2, docketLeavesMax: 5 },
+    proving: { verifiersPerDeal: 2, quorum: 1, openingOneIn: 2, docketLeavesMax: 5, leavesPerRoundMax: 5 },
     money: {
       silencePenalty: 1000n,
-      verifierFeePpm: 399_999,
+      verifierFeePpm: 99_999,
       uncollateralisedBytesMax: 900,
       collateralRounds: 4,
       earnInPpm: 1_000_000

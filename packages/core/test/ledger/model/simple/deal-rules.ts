@@ -39,7 +39,8 @@ export function pay(state: ModelState, address: Address, amount: bigint): Refusa
   return undefined
 }
 
-function askInForce(state: ModelState, provider: Address): ModelAsk | undefined {
+/** The ask that counts now. */
+export function askInForce(state: ModelState, provider: Address): ModelAsk | undefined {
   const asks = state.asks.find(one => one.provider === provider)
   return asks?.next !== undefined && asks.next.from <= state.openings ? asks.next : asks?.now
 }
