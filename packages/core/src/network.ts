@@ -110,6 +110,15 @@ export const networkParametersSchema = z
     p => p.money.collateralRounds >= 2 * p.proving.openingOneIn,
     'collateral is at least twice what a cheat earns between two drawn openings'
   )
+  .refine(
+    p => p.money.collateralRounds * (PPM - p.money.repairRewardPpm) >= p.proving.openingOneIn * PPM,
+    'what a failure costs is more than a cheat earns between two drawn openings, also when a friend takes the reward'
+  )
+  .refine(p => p.money.earnInPpm >= PPM / 2, 'until there is collateral, at least as much is withheld as is paid out')
+  .refine(
+    p => p.proving.docketLeavesMax >= p.proving.cureRounds * p.proving.leavesPerRoundMax,
+    'a docket has room for all that a deal can owe, or what is lost would hide behind what is there'
+  )
   .refine(p => p.money.silencePenalty <= p.money.stakeUnit, 'silence costs at most a place')
   .refine(p => p.money.refuterPpm <= PPM / 2, 'who refutes a friend burns at least half of its stake')
   .refine(p => p.roundLateMsMax < p.roundMs, 'a round may not be later than its length')

@@ -101,6 +101,15 @@ describe('parameters', () => {
     ['attestations after the self-proofs', { proving: { attestAtPermille: 750, selfProveAtPermille: 750 } }],
     ['a notice within the time of cure', { proving: { cureRounds: 4 }, money: { noticeRounds: 4 } }],
     ['collateral below twice what a cheat earns', { proving: { openingOneIn: 2 }, money: { collateralRounds: 3 } }],
+    [
+      'a forfeit that a friend can take back',
+      { proving: { openingOneIn: 4 }, money: { collateralRounds: 8, repairRewardPpm: 500_001 } }
+    ],
+    ['more paid out than withheld before there is collateral', { money: { earnInPpm: 499_999 } }],
+    [
+      'a docket that is full before all is on it',
+      { proving: { cureRounds: 3, leavesPerRoundMax: 64, docketLeavesMax: 191 } }
+    ],
     ['rounds that may be as late as they are long', { roundLateMsMax: 10_000 }],
     ['two rounds with one beacon', { beacon: { periodMs: 10_001 } }],
     ['a beacon that begins after the network', { beacon: { genesisMs: PARAMETERS.genesisMs + 1 } }],
@@ -119,6 +128,10 @@ describe('parameters', () => {
   it.each<[string, ParameterChanges]>([
     ['those of the tests', {}],
     ['drand’s quicknet', { beacon: quicknet, roundLateMsMax: 7_000 }],
+    [
+      'half of a forfeit for whoever takes over',
+      { proving: { openingOneIn: 4 }, money: { collateralRounds: 8, repairRewardPpm: 500_000 } }
+    ],
     ['one verifier', { proving: { verifiersPerDeal: 1, quorum: 1 } }],
     ['the largest supply', { accounts: accounts(2n ** 127n - 1n), money: { stakeUnit: 2n ** 120n } }]
   ])('take %s', (_, changes) => {

@@ -73,7 +73,7 @@ export const PARAMETERS: NetworkParameters = networkParametersSchema.decode({
     quorum: 2,
     openingOneIn: 1_000_000,
     cureRounds: 3,
-    docketLeavesMax: 64,
+    docketLeavesMax: 4096,
     disputeRounds: 6,
     answerRounds: 2,
     leavesPerRoundMax: 64,

@@ -161,10 +161,22 @@ describe('clearing the docket', () => {
     })
   })
 
-  it('holds at most the leaves that the network allows', async () => {
-    const { network, deal } = await challengedNetwork({ proving: { docketLeavesMax: 10 } })
-    await network.openRounds(2)
-    expect(deal.docket).toHaveLength(10)
-    expect(new Set(deal.docket.map(({ sinceCountedRound }) => sinceCountedRound)).size).toBe(1)
+  it('has room for all that a deal owes until it fails', async () => {
+    const { network, deal } = await challengedNetwork({ proving: { leavesPerRoundMax: 20, docketLeavesMax: 60 } })
+    const owed = new Set<string>()
+    const challenged = () =>
+      openChallengesOf(network.state.open!, deal)!.flatMap(({ pieceId, leafIndices }) =>
+        leafIndices.map(leafIndex => `${pieceId}/${leafIndex}`)
+      )
+    for (const leaf of challenged()) owed.add(leaf)
+    for (let round = 1; round < network.parameters.proving.cureRounds; round += 1) {
+      await network.openRound()
+      for (const leaf of challenged()) owed.add(leaf)
+    }
+    await network.openRound()
+    expect(deal.status).toBe('active')
+    expect(new Set(deal.docket.map(({ pieceId, leafIndex }) => `${pieceId}/${leafIndex}`))).toEqual(owed)
+    await network.openRound()
+    expect(deal.status).toBe('failed')
   })
 })
