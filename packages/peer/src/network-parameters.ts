@@ -55,7 +55,7 @@ export function newNetworkParameters({
       quorum: 2,
       openingOneIn: 64,
       cureRounds: 24,
-      docketLeavesMax: 4096,
+      docketLeavesMax: 24 * 256,
       disputeRounds: 24,
       answerRounds: 8,
       leavesPerRoundMax: 256,

@@ -24,7 +24,16 @@ import { isPresent } from '../../src/ledger/piece-rules.ts'
 import type { Deal, LedgerState } from '../../src/ledger/state.ts'
 import type { Verdict } from '../../src/rounds/verdicts.ts'
 import { MemoryPieces, pieceOf } from './memory-pieces.ts'
-import { CLIENT, CREDIT, PROVIDER, PROVIDERS, STRANGER, TestNetwork, VERIFIERS } from './network-fixture.ts'
+import {
+  CLIENT,
+  CREDIT,
+  PROVIDER,
+  PROVIDERS,
+  parametersWith,
+  STRANGER,
+  TestNetwork,
+  VERIFIERS
+} from './network-fixture.ts'
 
 describe('each invariant can fail', () => {
   type Breakage = (state: LedgerState, deal: Deal) => object
@@ -98,7 +107,12 @@ describe('each invariant can fail', () => {
     [
       docketsAreBounded,
       'a docket without bound',
-      (_, deal) => Object.assign(deal, { docket: Array.from({ length: 65 }, (_, i) => leaf(i, 2)) })
+      (state, deal) =>
+        Object.assign(
+          deal,
+          { docket: Array.from({ length: 65 }, (_, i) => leaf(i, 2)) },
+          void Object.assign(state, { parameters: parametersWith({ proving: { docketLeavesMax: 64 } }) })
+        )
     ],
     [docketsAreBounded, 'a leaf owed twice', (_, deal) => Object.assign(deal, { docket: [leaf(1, 2), leaf(1, 2)] })],
     [docketsAreBounded, 'a leaf that is not there', (_, deal) => Object.assign(deal, { docket: [leaf(95, 2)] })],
