@@ -5,10 +5,11 @@ import { anyStrategy, HONEST, type Scenario, type Strategy, scenarioOf } from '.
 
 export interface Pair {
   readonly name: string
-  readonly scenario: Scenario
-  readonly strategy: Strategy
-  readonly cheat: Played
-  readonly honest: Played
+  /** Whom it wronged that was honest: nobody. */
+  readonly complaints: readonly string[]
+  /** What happened while it cheated. */
+  readonly counts: Played['world']['ombudsman']['counts']
+  readonly facts: string
   /** Over honest play, in rounds of the main deal's price. */
   readonly gain: number
 }
@@ -23,7 +24,13 @@ export async function playPair(name: string, strategyOrAny: Strategy | undefined
   const isAlone = scenario.friends.client && scenario.friends.provider
   const baseline = { ...HONEST, borrowsOperator: strategy.borrowsOperator }
   const honest = await play(scenario, baseline, isAlone ? { stopAfter: cheat.proved } : {})
-  return { name, scenario, strategy, cheat, honest, gain: gainOf(scenario, cheat.payoff - honest.payoff) }
+  return {
+    name,
+    complaints: [...cheat.complaints, ...honest.complaints],
+    counts: cheat.world.ombudsman.counts,
+    facts: JSON.stringify({ strategy, scenario }, (_, value) => (typeof value === 'bigint' ? `${value}` : value)),
+    gain: gainOf(scenario, cheat.payoff - honest.payoff)
+  }
 }
 
 export function gainOf({ parameters, pricePerLeafRound, pieces }: Scenario, atto: bigint): number {

@@ -47,8 +47,16 @@ export async function play(scenario: Scenario, strategy: Strategy, { stopAfter }
     if (state.openings === stopAfter) stopStoring(world)
     await playRound(world)
   }
-  for (const business of world.businesses) if (business.deal.status === 'active') end(world, business, business.client)
-  while (state.liveDeals.size > 0) await playRound(world)
+  const main = world.businesses[1]!
+  for (const business of world.businesses) {
+    const goesOn = business === main && stopAfter !== undefined && state.openings <= stopAfter
+    if (business.deal.status === 'active' && !goesOn) end(world, business, business.client)
+  }
+  while (state.liveDeals.size > 0) {
+    if (state.openings === stopAfter) stopStoring(world)
+    if (main.deal.status === 'active' && main.deal.leafCount === 0) end(world, main, main.client)
+    await playRound(world)
+  }
   unstake(world)
   while (hasStakes(world)) await playRound(world)
   const { complaints } = world.ombudsman
