@@ -7,9 +7,10 @@
 import { parseArgs } from 'node:util'
 import { dataSuite } from './data.ts'
 import type { Row, Suite } from './harness.ts'
+import { ledgerSuite } from './ledger.ts'
 import { proofsSuite } from './proofs.ts'
 
-const suites: readonly Suite[] = [proofsSuite, dataSuite]
+const suites: readonly Suite[] = [proofsSuite, dataSuite, ledgerSuite]
 
 const USAGE = `npm run bench -- [SUITE…] [--quick] [--json] [--row NAME]…
 

@@ -40,3 +40,12 @@ export function loadHypercore(): new (folder: string, key?: Uint8Array) => Hyper
     key?: Uint8Array
   ) => Hypercore
 }
+
+/** The program of Foundry that is an Ethereum chain on one machine; undefined where there is no build of it, or none was installed. */
+export function findAnvil(): string | undefined {
+  try {
+    return requireOfBench.resolve('@foundry-rs/anvil-linux-amd64/bin/anvil')
+  } catch {
+    return undefined
+  }
+}

@@ -22,5 +22,11 @@ export const tasks: Record<string, Task> = {
   'hypercore-provider': from(async () => (await import('./hypercore-tasks.ts')).hypercoreProvider),
   'hypercore-reader': from(async () => (await import('./hypercore-tasks.ts')).hypercoreReader),
   'http-server': from(async () => (await import('./http-tasks.ts')).httpServer),
-  'holdfast-client': from(async () => (await import('./holdfast-tasks.ts')).holdfastClient)
+  'holdfast-client': from(async () => (await import('./holdfast-tasks.ts')).holdfastClient),
+  'ledger-host': from(async () => (await import('../ledger/command-tasks.ts')).durableCommands),
+  'signature-limit': from(async () => (await import('../ledger/command-tasks.ts')).signatureLimit),
+  anvil: from(async () => (await import('../ledger/anvil-tasks.ts')).anvilTransfers),
+  attestations: from(async () => (await import('../ledger/attestation-tasks.ts')).attestations),
+  replay: from(async () => (await import('../ledger/replay-tasks.ts')).replay),
+  'round-close': from(async () => (await import('../ledger/round-close-tasks.ts')).roundClose)
 }
