@@ -137,5 +137,8 @@ function formOf(value: unknown, path: string, found: Set<string>): Set<string> {
 it('has the form that its version says: when this fails, raise STATE_FORM_VERSION and put the new hash here', () => {
   const { parameters: _, ...rest } = busy
   const form = [...formOf(rest, 'state', new Set())].sort().join('\n')
-  expect([STATE_FORM_VERSION, bytesToHex(sha256(utf8ToBytes(form))).slice(0, 16)], form).toEqual([1, '801c06e3335cefc8'])
+  expect([STATE_FORM_VERSION, bytesToHex(sha256(utf8ToBytes(form))).slice(0, 16)], form).toEqual([
+    1,
+    '801c06e3335cefc8'
+  ])
 })
