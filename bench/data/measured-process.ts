@@ -32,6 +32,9 @@ export interface CallResult {
   readonly error?: string
 }
 
+/** A contender that has not answered by then never will; the slowest row takes a tenth of it. */
+const CALL_MS_MAX = 10 * 60_000
+
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url))
 
 /** Starts a task in a process of its own; disposing of it ends the process. */
@@ -55,7 +58,8 @@ export async function startProcess(task: string): Promise<MeasuredProcess> {
     waiting.set(lastId, answer)
     if (!child.connected) answer.reject(new Error(`${task} has ended`))
     else child.send({ id: lastId, method, argument } satisfies Call)
-    return answer.promise as Promise<T>
+    const stuck = setTimeout(() => answer.reject(new Error(`${task} did not answer ${method}`)), CALL_MS_MAX)
+    return answer.promise.finally(() => clearTimeout(stuck)) as Promise<T>
   }
   await call('ready')
   return {
