@@ -17,7 +17,11 @@ const sources = PACKAGES.flatMap(name => {
 }).join('\n')
 
 /** Names on a peer's disk, which are not names in the repository. */
-const dataNames = Object.values(dataDirectoryPaths('')).map(path => path.replace(/\/$/, ''))
+const dataNames = [
+  ...Object.values(dataDirectoryPaths('')).map(path => path.replace(/\/$/, '')),
+  'incoming',
+  'ledger/heads'
+]
 
 const isPath = (code: string) => /^[\w.@-]+(\/[\w.@-]*)+$/.test(code) || /^[\w.-]+\.(ts|md|json|mjs|toml)$/.test(code)
 const isIdentifier = (code: string) => /^([a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|[A-Z]+(_[A-Z]+)+)(\(.*\))?$/.test(code)

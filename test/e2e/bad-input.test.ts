@@ -137,7 +137,7 @@ describe('the main job refuses', () => {
       { said: ['devnet', directory, '--rounds', '3'], message: /unknown option '--rounds'/ },
       { said: ['devnet', directory, '--round-ms', 'soon'], message: /'soon' is invalid.*at least \d+/ },
       { said: ['devnet', directory, directory], message: /too many arguments/ },
-      { said: ['store', directory], message: /unknown command 'store'/ },
+      { said: ['stroe', directory], message: /unknown command 'stroe'/ },
       { said: ['put', directory], message: /required option '--network <file>' not specified/ }
     ]
     await Promise.all(
@@ -156,7 +156,7 @@ describe('a network description', () => {
     await expectFailure(['start', '--directory', path], {
       exitCode: USAGE,
       code: 'NETWORK_MISSING',
-      message: /no network description at .*typing-error.network\.json.*ask a member/
+      message: /typing-error knows no network yet: start once with --network/
     })
     expect(await readdir(directory)).toEqual(['temporary'])
   })
