@@ -59,7 +59,7 @@ const mutants: readonly Mutant[] = [
     file: 'rounds/docket.ts',
     find: 'added.slice(0, Math.max(0, leavesMax - docket.length))',
     replace: 'added',
-    tests: model
+    tests: ['rounds/docket']
   },
   {
     name: 'a leaf on the docket twice',
@@ -244,6 +244,20 @@ const mutants: readonly Mutant[] = [
     file: 'ledger/dispute-rules.ts',
     find: "if (known?.status === 'refuted') return refuseAgain(known)",
     replace: '',
+    tests: ['ledger/dispute-rules', ...model]
+  },
+  {
+    name: 'fees of a proved round that who kept its proofs back saves',
+    file: 'ledger/settle-deal.ts',
+    find: 'verdicts.length - paidVerifiers.length',
+    replace: '0 * paidVerifiers.length',
+    tests: ['ledger/close-round', ...model]
+  },
+  {
+    name: 'a demand that ages in the round in which it was raised',
+    file: 'ledger/dispute-rules.ts',
+    find: 'state.countedRounds + (state.open === undefined ? 0 : 1)',
+    replace: 'state.countedRounds',
     tests: ['ledger/dispute-rules', ...model]
   },
   {

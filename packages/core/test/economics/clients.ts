@@ -53,7 +53,8 @@ export function openBusiness(world: World, client: Party, provider: Party, piece
     sinceOpening: state.openings
   }
   world.businesses.push(business)
-  addPieces(world, business, PIECES.slice(0, pieces), scenario.rounds + 1)
+  // Enough that no deal ends for want of money before its client ends it.
+  addPieces(world, business, PIECES.slice(0, pieces), scenario.rounds + network.parameters.money.noticeRounds + 3)
   const reward = 1_000_000_000n
   network.take(
     network.command('TakeOverOrder', client, {
