@@ -17,13 +17,13 @@ import { join } from 'node:path'
 import {
   CoreError,
   changeStoredObjectList,
+  connectionTo,
   createSigner,
   createStatementDigest,
   type FileRange,
   findObjectDeals,
   findReplicas,
   formatObjectName,
-  type HostConnection,
   type Ledger,
   type ListComponents,
   type ListedObject,
@@ -33,9 +33,7 @@ import {
   type OpenComponents,
   openObject,
   parseObjectName,
-  parsePeerAddresses,
   planTopUp,
-  portableSignatureVerifier,
   quoteStore,
   readBytes,
   readContent,
@@ -66,6 +64,7 @@ import { PeerError } from './error.ts'
 import { type WrittenTree, writeTree } from './files/index.ts'
 import { createHashingThreads } from './hashing/hashing-threads.ts'
 import { loadKey } from './key-file.ts'
+import { wasmSignatureVerifier } from './ledger/wasm-signatures.ts'
 import { readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
 import { chooseNodeHasher } from './node-hasher.ts'
@@ -99,14 +98,10 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const life = starting.move()
   const { parameters } = network
   const networkId = networkIdOf(parameters)
-  const connection: HostConnection = {
-    node: node.libp2p,
-    networkId,
-    host: parsePeerAddresses(network.addresses.host)
-  }
+  const connection = connectionTo(network, node.libp2p)
   const random = (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
   const { signal, onUnreachable, patience } = options
-  const tools = { signatures: portableSignatureVerifier, nodeHasher }
+  const tools = { signatures: wasmSignatureVerifier, nodeHasher }
   const follow = followLazily(life, { parameters, connection, tools, signal, onUnreachable })
   const packing = { nodeHasher, createHasher: hashing.createHasher, ciphers: nodePieceCiphers, random }
   let isFollowing = false
