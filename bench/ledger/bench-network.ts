@@ -47,7 +47,7 @@ export interface BenchNetwork {
 
 export function createBenchNetwork(options: NetworkOptions): BenchNetwork {
   const hostKey = seededBytes(32, 1)
-  const host = signerOf(hostKey)
+  const host = createSigner(hostKey)
   const beacon = createHostBeacon(hostKey)
   const accounts = Array.from({ length: options.accounts }, (_, index) => signerOf(seededBytes(32, 1_000 + index)))
   const verifiers = Array.from({ length: options.verifiers ?? 0 }, (_, index) =>

@@ -6,6 +6,8 @@ import type { BenchNetwork } from './bench-network.ts'
 
 export interface Driven {
   readonly seconds: number
+  /** Of this process, all threads. */
+  readonly cpuSeconds: number
   /** Milliseconds from request to answer. */
   readonly p50: number
   readonly p99: number
@@ -44,9 +46,12 @@ export async function driveInFlight(
       latencies.push(performance.now() - before)
     }
   }
+  const cpuBefore = process.cpuUsage()
   const before = performance.now()
   await Promise.all(Array.from({ length: inFlight }, work))
-  return { seconds: (performance.now() - before) / 1000, ...quantilesOf(latencies) }
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const seconds = (performance.now() - before) / 1000
+  return { seconds, cpuSeconds: (user + system) / 1e6, ...quantilesOf(latencies) }
 }
 
 export function quantilesOf(latencies: readonly number[]): { readonly p50: number; readonly p99: number } {

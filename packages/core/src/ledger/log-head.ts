@@ -9,11 +9,10 @@
  */
 import { decode, encode } from '@ipld/dag-cbor'
 import { equalBytes } from '@noble/curves/utils.js'
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
-import { getSignPayload } from 'ox/TypedData'
 import { z } from 'zod'
 import { SIGNATURE_SIZE_BYTES, type SignatureVerifier, type Signer } from '../identity.ts'
 import { type Address, bytesOfLength, naturalSchema } from '../schema.ts'
+import { compileTypedData, hashDomain } from './typed-data.ts'
 
 /** Largest encoded head, so that one fits the envelope of every message. */
 export const HEAD_SIZE_BYTES_MAX = 512
@@ -71,34 +70,17 @@ export function headAfter(
  * is signed twice is one head.
  */
 export function hashHead({ networkId, number, size, root, timeMs, previous }: LogHead): Uint8Array {
-  const payload = getSignPayload({
-    domain: { name: 'Holdfast', version: '1', salt: hex(networkId) },
-    types: LOG_HEAD_TYPES,
-    primaryType: 'LogHead',
-    message: {
-      number: BigInt(number),
-      size: BigInt(size),
-      root: hex(root),
-      timeMs: BigInt(timeMs),
-      previous: hex(previous)
-    }
-  })
-  return hexToBytes(payload.slice(2))
+  const hash = compileTypedData('LogHead', LOG_HEAD_FIELDS, hashDomain('Holdfast', '1', networkId))
+  return hash({ number, size, root, timeMs, previous })
 }
 
-const LOG_HEAD_TYPES = {
-  LogHead: [
-    { name: 'number', type: 'uint64' },
-    { name: 'size', type: 'uint64' },
-    { name: 'root', type: 'bytes32' },
-    { name: 'timeMs', type: 'uint64' },
-    { name: 'previous', type: 'bytes32' }
-  ]
-} as const
-
-function hex(bytes: Uint8Array): `0x${string}` {
-  return `0x${bytesToHex(bytes)}`
-}
+const LOG_HEAD_FIELDS = [
+  { name: 'number', type: 'uint64' },
+  { name: 'size', type: 'uint64' },
+  { name: 'root', type: 'bytes32' },
+  { name: 'timeMs', type: 'uint64' },
+  { name: 'previous', type: 'bytes32' }
+]
 
 /** @param signer - the host's */
 export function signHead(head: LogHead, signer: Pick<Signer, 'sign'>): SignedLogHead {
