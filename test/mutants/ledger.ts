@@ -93,8 +93,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'what a slice leaves forgotten at the next boundary',
     file: 'ledger/close-round.ts',
-    find: '  const before = settleNext(state, Number.POSITIVE_INFINITY)\n  const dealIds',
-    replace: '  const before = settleNext(state, 0)\n  const dealIds',
+    find: '  const before = settleRest(state)\n  const dealIds',
+    replace: '  const before: LedgerEvent[] = []\n  const dealIds',
     tests: model
   },
   {

@@ -43,6 +43,7 @@ export async function wholeRound(player: Player, step: Step): Promise<void> {
 /** A round in which all goes as it should, and which closes late. */
 export async function lateRound(player: Player, step: Step): Promise<void> {
   await attestAll(player, step)
+  if (step.who % 2 === 0) await proveAll(player, step)
   voidRounds(player, { ...step, flaw: 0 })
 }
 

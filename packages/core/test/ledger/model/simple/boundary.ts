@@ -6,6 +6,8 @@ import type { ModelBoundary, ModelDeal, ModelDispute, ModelRound, ModelState, Mo
 import { credit, dealsOf, findDeal, findRound, isRunning, verdictOf } from './state.ts'
 
 const SETTLED_BY_THE_ENTRY = 256
+/** Leaves of faults with which a slice ends early. */
+const LEAVES_PER_SLICE = 2048
 
 export function countsIn(piece: { from: number; until: number | undefined }, opening: number): boolean {
   return piece.from <= opening && (piece.until ?? opening) >= opening
@@ -84,8 +86,19 @@ export function settle(state: ModelState, count: number): void {
   const { boundary } = state
   if (boundary === undefined) return
   const end = Math.min(boundary.dealIds.length, boundary.visited + count)
-  for (; boundary.visited < end; boundary.visited += 1) passDeal(state, boundary.dealIds[boundary.visited]!)
-  if (end === boundary.dealIds.length) state.boundary = undefined
+  let leaves = 0
+  for (; boundary.visited < end && leaves < LEAVES_PER_SLICE; boundary.visited += 1) {
+    const deal = findDeal(state, boundary.dealIds[boundary.visited]!)!
+    const { faulted } = deal
+    passDeal(state, deal.id)
+    if (deal.faulted > faulted) leaves += deal.leavesPerRound
+  }
+  if (boundary.visited === boundary.dealIds.length) state.boundary = undefined
+}
+
+/** Visits all that is left. */
+export function settleRest(state: ModelState): void {
+  while (state.boundary !== undefined) settle(state, state.boundary.dealIds.length)
 }
 
 /** Lets a deal pass the boundary, if it has not. @returns whether it had to */

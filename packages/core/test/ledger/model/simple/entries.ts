@@ -1,6 +1,6 @@
 /** PROTOCOLS.md §7: what an entry does. */
 import type { RefusalCode } from '../../../../src/ledger/refusal.ts'
-import { closeRound, countsIn, settle } from './boundary.ts'
+import { closeRound, countsIn, settle, settleRest } from './boundary.ts'
 import { applyCommand } from './commands.ts'
 import type { Chance, FrozenPlaces, ModelEntry } from './facts.ts'
 import { copy, type ModelDeal, type ModelState } from './state.ts'
@@ -65,7 +65,7 @@ function openRound(
   if (timeMs < beginsMs(state, round)) return 'TOO_EARLY'
   if (timeMs > beginsMs(state, round) + roundLateMsMax) return 'TOO_LATE'
   if (!beaconIsRight) return 'BAD_BEACON'
-  settle(state, Number.POSITIVE_INFINITY)
+  settleRest(state)
   const opening = state.openings + 1
   const challenged = state.deals.filter(deal => isChallenged(deal, opening, round))
   const verifiers = state.ready
@@ -108,7 +108,7 @@ function placesOf({ verifiers, parameters }: ModelState): FrozenPlaces[] {
 function voidRounds(state: ModelState, from: number, to: number, timeMs: number): RefusalCode | undefined {
   if (from !== state.round + 1 || to < from) return 'WRONG_ROUND'
   if (timeMs <= beginsMs(state, to) + state.parameters.roundLateMsMax) return 'TOO_EARLY'
-  settle(state, Number.POSITIVE_INFINITY)
+  settleRest(state)
   closeRound(state, to, true)
   state.round = to
   return undefined
