@@ -5,8 +5,18 @@ const conditions = ['source', 'node', 'import', 'module', 'default']
 const resolution = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 const exclude = ['**/node_modules/**', '**/dist/**']
 
-/** Tests that start real processes with rounds of seconds; they need the machine for themselves. */
+/** Tests that start real processes; those with rounds of seconds need the machine for themselves. */
 const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts']
+/** Their networks stand in one round for the whole test, and most of their time is waiting: two run at once. */
+const STANDING_TESTS = [
+  'bad-input',
+  'client-killed',
+  'full-disk',
+  'hostile-providers',
+  'plain-helia',
+  'private-objects',
+  'put-get'
+].map(name => `test/e2e/${name}.test.ts`)
 
 export default defineConfig({
   test: {
@@ -26,13 +36,24 @@ export default defineConfig({
       {
         ...resolution,
         test: {
-          name: 'processes',
-          include: PROCESS_TESTS,
+          name: 'standing',
+          include: STANDING_TESTS,
           exclude,
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
           sequence: { groupOrder: 1 }
+        }
+      },
+      {
+        ...resolution,
+        test: {
+          name: 'processes',
+          include: PROCESS_TESTS,
+          exclude: [...exclude, ...STANDING_TESTS],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 }
         }
       }
     ]

@@ -68,6 +68,7 @@ const program = new Command('holdfast')
     'A decentralized storage network: store files on n providers, prove them every round, pay for what was proved.'
   )
   .exitOverride()
+  .enablePositionalOptions() // `credits send --key` is meant for `send`, not for `credits`
 for (const command of [
   devnetCommand,
   startCommand,

@@ -10,7 +10,15 @@ export function createJsonScreen(): Screen {
     namePeers: peers => printJsonEvent('network', { peers: peers.map(({ name, address }) => ({ name, address })) }),
     packing: () => ({ report: () => undefined, [Symbol.dispose]: () => undefined }),
     packed: (path, { root, pieces, contentSizeBytes, fileCount, blockCount }, quote) =>
-      printJsonEvent('packed', { path, rootCid: root, pieces, contentSizeBytes, fileCount, blockCount, quote }),
+      printJsonEvent('packed', {
+        path,
+        rootCid: root,
+        pieces: pieces.map(({ cids, rawSize }) => ({ cid: cids[0], rawSize })),
+        contentSizeBytes,
+        fileCount,
+        blockCount,
+        quote
+      }),
     storing: () => openProgressBars(true),
     round: ({ round, late, results }) => printJsonEvent('round', { round, late, results }),
     killing: (name, pid, how) => printJsonEvent('killed', { name, pid, how }),
