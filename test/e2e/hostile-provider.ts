@@ -165,18 +165,28 @@ await serveDownload(
   options
 )
 
-/** Finds blocks by looking for their bytes' place behind the CID in the CAR: slow, and enough for a test. */
+/** Finds a block by walking the sections of every CAR: slow, and enough for a test. */
 function blockOf(cidBytes: Uint8Array): Uint8Array | undefined {
   for (const piece of pieces.values()) {
-    const at = Buffer.from(piece.buffer, piece.byteOffset, piece.length).indexOf(cidBytes)
-    if (at === -1) continue
-    let start = at - 1
-    while (start > 0 && piece[start - 1]! >= 0x80) start -= 1
-    let length = 0
-    for (let index = start, shift = 0; index < at; index++, shift += 7) length += (piece[index]! & 0x7f) * 2 ** shift
-    return piece.slice(at + cidBytes.length, at + length)
+    const header = readVarint(piece, 0)
+    for (let at = header.end + header.value; at < piece.length; ) {
+      const { value: sizeBytes, end } = readVarint(piece, at)
+      const block = end + cidBytes.length
+      if (Buffer.compare(piece.subarray(end, block), cidBytes) === 0) return piece.slice(block, end + sizeBytes)
+      at = end + sizeBytes
+    }
   }
   return undefined
+}
+
+function readVarint(bytes: Uint8Array, from: number): { value: number; end: number } {
+  let value = 0
+  let end = from
+  for (let scale = 1; ; scale *= 128) {
+    const byte = bytes[end++] ?? 0
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return { value, end }
+  }
 }
 
 await serveDownload(
