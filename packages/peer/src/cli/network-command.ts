@@ -47,7 +47,11 @@ export function networkCommand(signal: AbortSignal): Command {
         .choices(['drand', 'host'])
         .default('drand')
     )
-    .option('--supply <credits>', 'all the credits there will ever be', parseAmount, parseCredits('1000000'))
+    .addOption(
+      new Option('--supply <credits>', 'all the credits there will ever be')
+        .argParser(parseAmount)
+        .default(parseCredits('1000000'), '1000000')
+    )
     .option(
       '--account <address=credits>',
       'an account that begins with credits, again for each; the host gets the rest',

@@ -7,11 +7,13 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Address, createSigner, describeNetwork, type NetworkDescription, type Signer } from '@holdfast/core'
+import { createClient } from '../client.ts'
 import type { Role } from '../config.ts'
 import { dataDirectoryPaths } from '../data-directory.ts'
 import { loadOrCreateKey } from '../key-file.ts'
 import { createHostBeacon } from '../ledger/host.ts'
 import { readNetworkFile, writeNetworkFile } from '../network-file.ts'
+import { awaitAsks } from './await-asks.ts'
 import { type ChildEvent, type HoldfastProcess, spawnHoldfast } from './child-process.ts'
 import { DEVNET_PRICE_PER_LEAF_ROUND, devnetParameters } from './parameters.ts'
 
@@ -131,6 +133,7 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
         await startFirst(peer)
       })
     )
+    await awaitProviders(network, providers.length, options.signal)
     return {
       network,
       networkFile,
@@ -157,6 +160,12 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
     await stop()
     throw error
   }
+}
+
+/** A network is of use to clients once they find its providers. */
+async function awaitProviders(network: NetworkDescription, count: number, signal: AbortSignal | undefined) {
+  await using client = await createClient({ network, ...(signal !== undefined && { signal }) })
+  await awaitAsks(await client.ledger(), count, signal)
 }
 
 async function planPeer(parent: string, name: string, role: Role, allocate = ALLOCATE_DEFAULT): Promise<PlannedPeer> {
