@@ -7,10 +7,13 @@ const exclude = ['**/node_modules/**', '**/dist/**']
 
 /** Tests that start real processes; those with rounds of seconds need the machine for themselves. */
 const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts']
-/** Their networks stand in one round for the whole test, and most of their time is waiting: two run at once. */
+/** Those that wait most of their time, nearly all on networks that stand in one round: two run at once. */
 const STANDING_TESTS = [
   'bad-input',
+  'bench-data',
+  'bench-ledger',
   'client-killed',
+  'donor',
   'full-disk',
   'hostile-providers',
   'plain-helia',
