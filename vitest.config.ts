@@ -7,7 +7,7 @@ const exclude = ['**/node_modules/**', '**/dist/**']
 
 /** Tests that start real processes; those with rounds of seconds need the machine for themselves. */
 const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts']
-/** Those that wait most of their time, nearly all on networks that stand in one round: two run at once. */
+/** Those that wait most of their time, nearly all on networks that stand in one round: three run at once. */
 const STANDING_TESTS = [
   'bad-input',
   'bench-data',
@@ -42,6 +42,7 @@ export default defineConfig({
           name: 'standing',
           include: STANDING_TESTS,
           exclude,
+          maxWorkers: 3,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 }
