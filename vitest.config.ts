@@ -7,13 +7,10 @@ const exclude = ['**/node_modules/**', '**/dist/**']
 
 /** Tests that start real processes; those with rounds of seconds need the machine for themselves. */
 const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts']
-/** Those that wait most of their time, nearly all on networks that stand in one round: three run at once. */
+/** Their networks stand in one round for the whole test, and most of their time is waiting: two run at once. */
 const STANDING_TESTS = [
   'bad-input',
-  'bench-data',
-  'bench-ledger',
   'client-killed',
-  'donor',
   'full-disk',
   'hostile-providers',
   'plain-helia',
@@ -42,7 +39,6 @@ export default defineConfig({
           name: 'standing',
           include: STANDING_TESTS,
           exclude,
-          maxWorkers: 3,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 }
