@@ -14,7 +14,7 @@ import { request } from '../protocols/engine.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import { type BlockProvider, createFailover, type FetchOptions } from './fetch-blocks.ts'
 import { createMeasurements } from './measurements.ts'
-import { readPieceRange } from './read-piece-range.ts'
+import { notBound, readPieceRange } from './read-piece-range.ts'
 import { impatient } from './transfer-terms.ts'
 
 /** A provider, and the pieces of the object that stand in its deal. */
@@ -31,12 +31,17 @@ export interface FetchBoundOptions extends Omit<FetchOptions, 'providers'> {
 export function createBoundBlockFetcher(options: FetchBoundOptions): FetchBlocks {
   const { providers, measurements = createMeasurements(), onFailure = () => undefined } = options
   return createFailover({ providers, measurements, onFailure }, (provider, cids, signal) =>
-    fetchFrom({ ...options, measurements }, provider, cids, signal)
+    fetchBoundBlocks({ ...options, measurements }, provider, cids, signal)
   )
 }
 
-async function* fetchFrom(
-  options: FetchBoundOptions,
+/**
+ * The blocks of one provider, each bound to one of its pieces; of these, the first `PIECES_PER_LOOKUP_MAX` are looked through.
+ *
+ * @throws {CoreError} `PROVIDER_FAILED`; see `isNotBound`
+ */
+export async function* fetchBoundBlocks(
+  options: Omit<FetchBoundOptions, 'providers' | 'onFailure'>,
   { provider, addresses, pieces }: BoundProvider,
   cids: readonly CID[],
   signal: AbortSignal | undefined
@@ -54,7 +59,7 @@ async function* fetchFrom(
     const place = answer.value.places[index]
     const piece = place === undefined || place === null ? undefined : known[place.piece]
     if (place === undefined || place === null || piece === undefined)
-      throw failed(`block ${cid} stands in none of the pieces that it is paid for`)
+      throw notBound(`block ${cid} stands in none of the pieces that it is paid for`)
     const range = sectionOf(cid, place, piece)
     const components = { node, networkId, patience, now, measurements }
     const chunks: Uint8Array[] = []
@@ -69,7 +74,7 @@ function sectionOf(cid: CID, { offset, length }: { readonly offset: number; read
   const prefix = encodeSectionPrefix(cid, length).length
   const decoded = decodePieceCid(piece.bytes)
   const isWithin = decoded.ok && offset >= prefix && offset + length <= decoded.commitment.rawSize
-  if (!isWithin) throw failed(`names a place for block ${cid} that does not lie in its piece`)
+  if (!isWithin) throw notBound(`names a place for block ${cid} that does not lie in its piece`)
   return { offset: offset - prefix, length: prefix + length }
 }
 
@@ -77,9 +82,9 @@ async function dataOf(cid: CID, section: Uint8Array, length: number): Promise<Ui
   const prefix = encodeSectionPrefix(cid, length)
   const data = section.subarray(prefix.length)
   const isSection = prefix.every((byte, index) => byte === section[index])
-  if (!isSection) throw failed(`there is no section of block ${cid} at the place that it names`)
+  if (!isSection) throw notBound(`there is no section of block ${cid} at the place that it names`)
   const verdict = await checkBlock(cid, data)
-  if (!verdict.ok) throw failed(`sent bytes that are not ${cid} (${verdict.reason})`)
+  if (!verdict.ok) throw notBound(`sent bytes that are not ${cid} (${verdict.reason})`)
   return data
 }
 

@@ -95,7 +95,7 @@ async function readProved(
   }
   if (filled < bytes.length) throw failed(`ended ${bytes.length - filled} bytes early`)
   const verdict = verifyRange({ commitment, range, bytes, nodes: header.nodes, nodeHasher })
-  if (!verdict.ok) throw failed(`sent bytes that do not lie in piece ${request.piece} (${verdict.reason})`)
+  if (!verdict.ok) throw notBound(`sent bytes that do not lie in piece ${request.piece} (${verdict.reason})`)
   const start = range.offset - quads.offset
   return bytes.subarray(start, start + range.size)
 }
@@ -146,6 +146,16 @@ function leavable(outer: AsyncGenerator<Uint8Array>, inner: AsyncIterator<Uint8A
       return left
     }
   })
+}
+
+/** The provider answered, and what it said does not bind the bytes to the piece: more than silence or a refusal. */
+export function notBound(reason: string): CoreError<'PROVIDER_FAILED'> {
+  return new CoreError('PROVIDER_FAILED', reason, { isNotBound: true })
+}
+
+/** Whether a provider's answer, and not its silence, is what failed. */
+export function isNotBound(error: unknown): boolean {
+  return error instanceof CoreError && error.code === 'PROVIDER_FAILED' && error.details.isNotBound === true
 }
 
 function failed(reason: string, cause?: unknown): CoreError<'PROVIDER_FAILED'> {
