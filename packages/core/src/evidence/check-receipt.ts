@@ -2,9 +2,7 @@
  * Checks a receipt from first principles: beacon, leaves, proofs, batch path, signatures, and the log head if there is one.
  * Needs no network and no ledger, only to know which network it should be of.
  *
- * A transcript commits to all pieces that were challenged, by their CIDs. A self-proof does not: which root a leaf lies
- * under is proved, but a piece that no leaf fell on, the last bytes of a piece's size, and how many leaves were drawn before
- * repetitions went, are the receipt's own word.
+ * Transcript and self-proof alike commit to all pieces that were challenged, by their CIDs, and to how many leaves were drawn.
  */
 import {
   decodePieceCid,
@@ -31,6 +29,7 @@ import { faultOfProofs, type JudgeTools, judgeTranscript } from './judge-transcr
 import { verifyMerklePath } from './merkle-path.ts'
 import { hashMerkleLeaf } from './merkle-root.ts'
 import { type DealReceipt, decodeReceipt } from './receipt.ts'
+import { digestOfAsked } from './transcript.ts'
 
 /** What a receipt that checks out says. */
 export interface ReceiptFacts {
@@ -168,7 +167,7 @@ function checkAttestation(
 }
 
 function checkSelfProof(
-  { round, dealId, provider, pieces }: DealReceipt,
+  { round, dealId, provider, leavesPerRound, pieces }: DealReceipt,
   { command: { statement, signature, proofs } }: EvidenceOf<'self-proof'>,
   challenges: readonly PieceChallenge[],
   { digestOf, signatures, nodeHasher }: JudgeTools
@@ -177,6 +176,8 @@ function checkSelfProof(
     return no('the self-proof is of another round or deal, or of the docket')
   if (statement.provider !== provider || signatures.recover(digestOf('SelfProof', statement), signature) !== provider)
     return no('the self-proof is not signed by the provider')
+  if (!equalBytes(statement.asked, digestOfAsked({ provider, leavesPerRound, pieces })))
+    return no('the self-proof is about other pieces')
   if (!equalBytes(digestOfProofs(proofs), statement.proofs)) return no('these are not the proofs that are signed')
   const fault = faultOfProofs({ challenges, pieces }, proofs, nodeHasher)
   return fault === undefined

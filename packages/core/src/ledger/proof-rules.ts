@@ -7,6 +7,7 @@ import { challengesOf, type PieceChallenge } from '../rounds/challenge.ts'
 import { clearLeaves } from '../rounds/docket.ts'
 import { frozenDealOf } from '../rounds/freeze.ts'
 import { areVerdicts, badProofsIn } from '../rounds/verdicts.ts'
+import { ASKED_OF_DOCKET, askedDigestOf } from './asked-pieces.ts'
 import { digestOfProofs, type PieceProof } from './commands.ts'
 import { refuseNoDeal, refuseStranger } from './deal-rules.ts'
 import { isRunning } from './live-deals.ts'
@@ -55,7 +56,7 @@ export const attest: Rule<'Attestation'> = (state, { statement: { verifier, roun
 }
 
 export const proveToLedger: Rule<'SelfProof'> = (state, { statement, proofs }, { nodeHasher }) => {
-  const { dealId, provider, round, docket } = statement
+  const { dealId, provider, round, docket, asked } = statement
   const deal = state.deals.get(dealId)
   if (deal === undefined) return refuseNoDeal(dealId)
   if (deal.provider !== provider) return refuseStranger(dealId, provider)
@@ -63,10 +64,17 @@ export const proveToLedger: Rule<'SelfProof'> = (state, { statement, proofs }, {
   if (!equalBytes(digestOfProofs(proofs), statement.proofs)) {
     return refuse('BAD_PROOF', 'these proofs are not those that the statement signs', { dealId, round })
   }
-  return docket ? clearDocket(deal, proofs, round, nodeHasher) : proveRound(state, deal, proofs, nodeHasher)
+  const shown = { asked, proofs, nodeHasher }
+  return docket ? clearDocket(deal, round, shown) : proveRound(state, deal, shown)
 }
 
-function proveRound(state: LedgerState, deal: Deal, proofs: readonly PieceProof[], nodeHasher: NodeHasher) {
+interface ShownProofs {
+  readonly asked: Uint8Array
+  readonly proofs: readonly PieceProof[]
+  readonly nodeHasher: NodeHasher
+}
+
+function proveRound(state: LedgerState, deal: Deal, { asked, proofs, nodeHasher }: ShownProofs) {
   const { open } = state
   const challenges = open === undefined || !isRunning(deal) ? undefined : openChallengesOf(open, deal)
   if (open === undefined || challenges === undefined) {
@@ -78,16 +86,18 @@ function proveRound(state: LedgerState, deal: Deal, proofs: readonly PieceProof[
   if (open.selfProved.has(deal.id))
     return refuse('ALREADY_PROVED', `deal ${deal.id} is proved in round ${state.round}`, { dealId: deal.id })
   if (!sameLeaves(challenges, proofs)) return refuseLeaves(deal, 'the leaves that the round asks for')
+  if (!equalBytes(asked, askedDigestOf(deal, open.opening))) return refusePieces(deal)
   const bad = checkProofs(deal.pieces, proofs, nodeHasher)
   if (bad !== undefined) return refuseProof(deal, bad)
   open.selfProved.add(deal.id)
   return applied({ kind: 'selfProved', dealId: deal.id, round: state.round, docketLeavesCleared: 0 })
 }
 
-function clearDocket(deal: Deal, proofs: readonly PieceProof[], round: number, nodeHasher: NodeHasher) {
+function clearDocket(deal: Deal, round: number, { asked, proofs, nodeHasher }: ShownProofs) {
   const owed = new Set(deal.docket.map(leaf => `${leaf.pieceId}/${leaf.leafIndex}`))
   const allOwed = proofs.every(proof => proof.leafIndices.every(leaf => owed.has(`${proof.pieceId}/${leaf}`)))
   if (!allOwed) return refuseLeaves(deal, 'leaves of its docket only')
+  if (!equalBytes(asked, ASKED_OF_DOCKET)) return refusePieces(deal)
   const bad = checkProofs(deal.pieces, proofs, nodeHasher)
   if (bad !== undefined) return refuseProof(deal, bad)
   const before = deal.docket.length
@@ -150,6 +160,10 @@ function refuseWrongRound(state: LedgerState, round: number): Refused {
 
 function refuseLeaves(deal: Deal, expected: string): Refused {
   return refuse('WRONG_LEAVES', `deal ${deal.id} must prove ${expected}`, { dealId: deal.id })
+}
+
+function refusePieces({ id }: Deal): Refused {
+  return refuse('WRONG_PIECES', `the statement signs other pieces than were asked of deal ${id}`, { dealId: id })
 }
 
 function refuseProof(deal: Deal, reason: string): Refused {

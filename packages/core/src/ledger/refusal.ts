@@ -35,6 +35,7 @@ export type RefusalCode =
   | 'NOT_CHALLENGED'
   | 'ALREADY_PROVED'
   | 'WRONG_LEAVES'
+  | 'WRONG_PIECES'
   | 'BAD_PROOF'
   | 'BOND_TOO_SMALL'
   | 'ALREADY_DEMANDED'

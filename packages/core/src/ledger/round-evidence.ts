@@ -4,13 +4,15 @@
  */
 import type { AskedLeaves, AttestedVerdict } from '../evidence/judge-transcript.ts'
 import { countAssignedTo, positionOf, rankOf, verifiersOfDeal } from '../rounds/assignment.ts'
-import { isPieceChallenged } from '../rounds/boundaries.ts'
 import { challengesOf } from '../rounds/challenge.ts'
 import { frozenDealOf } from '../rounds/freeze.ts'
 import { verdictAt } from '../rounds/verdicts.ts'
 import type { Address } from '../schema.ts'
+import { askedPiecesOf } from './asked-pieces.ts'
 import { assignmentOf } from './proof-rules.ts'
 import type { Deal, DealPiece, LedgerState, OpenRound } from './state.ts'
+
+export { askedPiecesOf }
 
 /** One deal in one round. */
 export interface DealRound extends AskedLeaves {
@@ -35,11 +37,6 @@ export function roundEvidenceOf(state: LedgerState, round: number, dealId: numbe
     challenges: challengesOf(known.seed, frozenDealOf(deal, known.opening)),
     verifiers: verifiersOfDeal(assignmentOf(state, known), dealId)
   }
-}
-
-/** The pieces of a deal that an opening challenges, ascending; the opening is known, or it is too long ago to be disputed. */
-export function askedPiecesOf({ pieces }: Deal, opening: number): DealPiece[] {
-  return pieces.filter(piece => isPieceChallenged(piece, opening))
 }
 
 /**

@@ -125,7 +125,10 @@ const FIELDS = {
   EndDeal: { party: address, id, validUntilRound: natural, dealId: natural },
   /** A verifier's verdicts on all deals assigned to it in a round, and the root over its transcripts. */
   Attestation: { verifier: address, id, validUntilRound: natural, round: natural, verdicts, transcripts: digest },
-  /** Proof on the ledger itself: of a round's leaves, or of leaves of the docket. Binds the proofs by their digest. */
+  /**
+   * Proof on the ledger itself: of a round's leaves, or of leaves of the docket. Binds the proofs by their digest, and what
+   * the round asked, so that it says by itself which pieces it is about.
+   */
   SelfProof: {
     provider: address,
     id,
@@ -133,6 +136,7 @@ const FIELDS = {
     dealId: natural,
     round: natural,
     docket: flag,
+    asked: digest,
     proofs: digest
   },
   /** Never on the ledger: signs the proofs that a provider pushes to one verifier, so that a bad one is evidence. */

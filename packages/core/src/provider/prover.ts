@@ -9,6 +9,7 @@ import type { NodeHasher } from '@holdfast/proofs'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import type { Clock } from '../clock.ts'
 import type { Signer } from '../identity.ts'
+import { ASKED_OF_DOCKET, askedDigestOf } from '../ledger/asked-pieces.ts'
 import { digestOfProofs, type PieceProof } from '../ledger/commands.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { assignmentOf, openChallengesOf } from '../ledger/proof-rules.ts'
@@ -151,9 +152,11 @@ export function createProver(options: ProverOptions): Prover {
     deal: Deal,
     round: number,
     proofs: PieceProof[],
-    docket: boolean,
+    /** That asks for the leaves; undefined when the docket does. */
+    opening: number | undefined,
     signal: AbortSignal
   ): Promise<void> {
+    const docket = opening === undefined
     const statement = {
       provider: signer.address,
       id: bytesToHex(options.random(16)),
@@ -161,6 +164,7 @@ export function createProver(options: ProverOptions): Prover {
       dealId: deal.id,
       round,
       docket,
+      asked: opening === undefined ? ASKED_OF_DOCKET : askedDigestOf(deal, opening),
       proofs: digestOfProofs(proofs)
     }
     const signature = signer.sign(statementDigestOf(state)('SelfProof', statement))
@@ -181,7 +185,7 @@ export function createProver(options: ProverOptions): Prover {
       const owed = deal.docket.length
       const proofs = await prove(deal, docketChallenges(deal.docket, DOCKET_SLICE_LEAVES_MAX), signal)
       if (proofs === undefined) return
-      await proveToLedger(deal, round, proofs, true, signal)
+      await proveToLedger(deal, round, proofs, undefined, signal)
       if (deal.docket.length >= owed) return
     }
   }
@@ -218,7 +222,7 @@ export function createProver(options: ProverOptions): Prover {
       Promise.all(
         [...proofsByDeal]
           .filter(([dealId]) => wanted(dealId))
-          .map(([dealId, proofs]) => proveToLedger(state.deals.get(dealId)!, round, proofs, false, signal))
+          .map(([dealId, proofs]) => proveToLedger(state.deals.get(dealId)!, round, proofs, open.opening, signal))
       )
     async function proveWhatNobodyPassed(): Promise<void> {
       await clock.sleep(selfProveFromMs(state.parameters, round) - clock.now(), signal)

@@ -4,11 +4,12 @@
  */
 import type { NodeHasher } from '@holdfast/proofs'
 import { faultOfProofs } from '../evidence/judge-transcript.ts'
-import { digestOfAsked, type Transcript } from '../evidence/transcript.ts'
+import type { Transcript } from '../evidence/transcript.ts'
 import type { SignatureVerifier } from '../identity.ts'
+import { askedDigestOf } from '../ledger/asked-pieces.ts'
 import { boundOfProofs, digestOfProofs, PROOFS_SIZE_BYTES_MAX } from '../ledger/commands.ts'
 import { assignmentOf } from '../ledger/proof-rules.ts'
-import { askedPiecesOf, roundEvidenceOf } from '../ledger/round-evidence.ts'
+import { roundEvidenceOf } from '../ledger/round-evidence.ts'
 import type { LedgerState, OpenRound } from '../ledger/state.ts'
 import { statementDigestOf } from '../ledger/statements.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
@@ -73,7 +74,7 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
       round,
       dealId,
       verifier,
-      asked: digestOfAsked(asked),
+      asked: askedIn(dealId),
       verdict: fault === undefined ? 'pass' : 'bad proof',
       reason: fault ?? '',
       push: { proofs: digest, signature }
@@ -83,9 +84,7 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
   }
 
   function askedIn(dealId: number): Uint8Array {
-    const deal = state.deals.get(dealId)!
-    const { provider, leavesPerRound } = deal
-    return digestOfAsked({ provider, leavesPerRound, pieces: askedPiecesOf(deal, open.opening) })
+    return askedDigestOf(state.deals.get(dealId)!, open.opening)
   }
 
   return {

@@ -1,4 +1,5 @@
 /** Providers: to whom they send proofs, and what they prove to the ledger. */
+import { ASKED_OF_DOCKET, askedDigestOf } from '../../src/ledger/asked-pieces.ts'
 import { digestOfProofs, type PieceProof } from '../../src/ledger/commands.ts'
 import { assignmentOf } from '../../src/ledger/proof-rules.ts'
 import { verdictsOn } from '../../src/ledger/settle-deal.ts'
@@ -103,6 +104,7 @@ async function selfProve(
     dealId: deal.id,
     round: world.state.round,
     docket,
+    asked: docket ? ASKED_OF_DOCKET : askedDigestOf(deal, world.state.open!.opening),
     proofs: digestOfProofs(proofs)
   }
   const code = network.submit(network.command('SelfProof', provider, statement, { proofs }))

@@ -1,5 +1,6 @@
 /** A provider that has lost its last piece, gives notice, and proves nothing more than what its docket makes it. */
 
+import { ASKED_OF_DOCKET } from '../../src/ledger/asked-pieces.ts'
 import { digestOfProofs } from '../../src/ledger/commands.ts'
 import type { NetworkParameters } from '../../src/network.ts'
 import { docketChallenges } from '../../src/rounds/docket.ts'
@@ -43,7 +44,13 @@ export async function stall(name: string, parameters: NetworkParameters, leavesP
     const challenges = docketChallenges(due, due.length)
     if (due.length === 0 || !world.has(business, challenges)) continue
     const proofs = await network.prove(deal, challenges)
-    const statement = { provider: provider.address, dealId: deal.id, round: network.round, docket: true }
+    const statement = {
+      provider: provider.address,
+      dealId: deal.id,
+      round: network.round,
+      docket: true,
+      asked: ASKED_OF_DOCKET
+    }
     network.take(network.command('SelfProof', provider, { ...statement, proofs: digestOfProofs(proofs) }, { proofs }))
   }
   return { status: deal.status, collateral, isKept: deal.status === 'ended' }

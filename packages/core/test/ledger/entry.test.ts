@@ -124,6 +124,7 @@ describe('limits', () => {
       dealId: 10 ** 9,
       round: 10 ** 9,
       docket: true,
+      asked: new Uint8Array(32),
       proofs: new Uint8Array(32)
     }
     return { kind: 'SelfProof', statement, signature: new Uint8Array(65), proofs }

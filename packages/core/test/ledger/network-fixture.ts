@@ -8,6 +8,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 import { createBeaconOfOne, deriveBeaconKey } from '../../src/beacon/beacon.ts'
 import { createSigner, portableSignatureVerifier, type Signer } from '../../src/identity.ts'
+import { ASKED_OF_DOCKET, askedDigestOf } from '../../src/ledger/asked-pieces.ts'
 import { askOf } from '../../src/ledger/asks.ts'
 import { type Command, type CommandKind, type CommandOf, digestOfProofs } from '../../src/ledger/commands.ts'
 import { type LedgerEvent, resultsIn } from '../../src/ledger/event.ts'
@@ -279,7 +280,14 @@ export class TestNetwork {
       changes.challenges ?? (docket ? docketChallenges(deal.docket, 256) : openChallengesOf(this.state.open!, deal)!)
     const { signal } = new AbortController()
     const proofs = (await proveChallenges(challenges, deal.pieces, pieces, portableNodeHasher, signal))!
-    const statement = { provider: provider.address, dealId: deal.id, round, docket, proofs: digestOfProofs(proofs) }
+    const statement = {
+      provider: provider.address,
+      dealId: deal.id,
+      round,
+      docket,
+      asked: docket ? ASKED_OF_DOCKET : askedDigestOf(deal, this.state.open!.opening),
+      proofs: digestOfProofs(proofs)
+    }
     return this.command('SelfProof', provider, statement, { proofs }) as CommandOf<'SelfProof'>
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { ASKED_OF_DOCKET, askedDigestOf } from '../../src/ledger/asked-pieces.ts'
 import type { Command, CommandOf } from '../../src/ledger/commands.ts'
 import { assignmentOf, openChallengesOf } from '../../src/ledger/proof-rules.ts'
 import { dealsAssignedTo } from '../../src/rounds/assignment.ts'
@@ -104,6 +105,15 @@ describe('proving a round to the ledger', () => {
     }
   })
 
+  it('is refused when it signs other pieces than the round asks for', async () => {
+    const { network, deal, pieces } = await challengedNetwork()
+    const { statement, proofs } = await network.selfProof(deal, PROVIDER, pieces)
+    for (const asked of [ASKED_OF_DOCKET, statement.asked.map(byte => byte ^ 1)]) {
+      const other = network.command('SelfProof', PROVIDER, { ...statement, ...network.validity(), asked }, { proofs })
+      expect(await network.refusalOf(other)).toBe('WRONG_PIECES')
+    }
+  })
+
   it('is refused when a byte is wrong, when the proofs are not the signed ones, and when a sibling is missing', async () => {
     const { network, deal, pieces } = await challengedNetwork()
     const good = await network.selfProof(deal, PROVIDER, pieces)
@@ -139,6 +149,15 @@ describe('clearing the docket', () => {
     network.voidRounds(4)
     await network.take(await proveDocket(docketChallenges(deal.docket, 256)))
     expect(deal.docket).toEqual([])
+  })
+
+  it('is asked for by no round', async () => {
+    const { network, deal, pieces } = await challengedNetwork()
+    await network.openRound()
+    const { statement, proofs } = await network.selfProof(deal, PROVIDER, pieces, { docket: true })
+    const asked = askedDigestOf(deal, network.state.open!.opening)
+    const other = network.command('SelfProof', PROVIDER, { ...statement, ...network.validity(), asked }, { proofs })
+    expect(await network.refusalOf(other)).toBe('WRONG_PIECES')
   })
 
   it('needs good proofs', async () => {

@@ -17,7 +17,7 @@ export const STATEMENT_TYPES: Record<StatementKind, string> = {
   Attestation:
     'Attestation(address verifier,bytes16 id,uint64 validUntilRound,uint64 round,bytes verdicts,bytes32 transcripts)',
   SelfProof:
-    'SelfProof(address provider,bytes16 id,uint64 validUntilRound,uint64 dealId,uint64 round,bool docket,bytes32 proofs)',
+    'SelfProof(address provider,bytes16 id,uint64 validUntilRound,uint64 dealId,uint64 round,bool docket,bytes32 asked,bytes32 proofs)',
   ProofPush: 'ProofPush(address provider,address verifier,uint64 dealId,uint64 round,bytes32 proofs)',
   DemandOpening: 'DemandOpening(address client,bytes16 id,uint64 validUntilRound,uint64 dealId,uint128 bond)',
   Unstake: 'Unstake(address verifier,bytes16 id,uint64 validUntilRound,uint128 amount)',

@@ -58,7 +58,16 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
     verdicts: Uint8Array.of(1, 2),
     transcripts: DIGEST
   },
-  SelfProof: { provider: BOB, id: ID, validUntilRound: 9, dealId: 3, round: 9, docket: true, proofs: DIGEST },
+  SelfProof: {
+    provider: BOB,
+    id: ID,
+    validUntilRound: 9,
+    dealId: 3,
+    round: 9,
+    docket: true,
+    asked: DIGEST,
+    proofs: DIGEST
+  },
   ProofPush: { provider: BOB, verifier: ALICE, dealId: 3, round: 9, proofs: DIGEST },
   DemandOpening: { client: ALICE, id: ID, validUntilRound: 9, dealId: 3, bond: 5n },
   Unstake: { verifier: ALICE, id: ID, validUntilRound: 9, amount: 5n },

@@ -16,6 +16,7 @@ function selfProofOf(nodesSizeBytes: number): Command {
     dealId: 2 ** 53 - 1,
     round: 2 ** 53 - 1,
     docket: true,
+    asked: new Uint8Array(32),
     proofs: new Uint8Array(32)
   }
   const proof = { pieceId: 0, leafIndices: [0], leaves: new Uint8Array(32), nodes: new Uint8Array(100_000) }

@@ -1,6 +1,8 @@
 /** Steps about pieces, attestations and self-proofs. */
 
+import { digestOfAsked } from '../../../src/evidence/transcript.ts'
 import { digestOfProofs, type PieceProof } from '../../../src/ledger/commands.ts'
+import { roundEvidenceOf } from '../../../src/ledger/round-evidence.ts'
 import { encodeVerdicts } from '../../../src/rounds/verdicts.ts'
 import type { Address } from '../../../src/schema.ts'
 import { rootOf as cidOf } from '../memory-pieces.ts'
@@ -97,6 +99,12 @@ export async function attestAll(player: Player, step: Step): Promise<void> {
   }
 }
 
+/** What a self-proof signs as asked; a copy. */
+function askedOf(player: Player, dealId: number, docket: boolean): Uint8Array {
+  const asked = docket ? undefined : roundEvidenceOf(player.ledger.state, player.model.round, dealId)
+  return asked === undefined ? new Uint8Array(32) : digestOfAsked(asked)
+}
+
 async function submitProof(
   player: Player,
   step: Step,
@@ -112,8 +120,12 @@ async function submitProof(
   const shown = verify ? proofs : damage(proofs)
   const digest = flaw === 2 ? new Uint8Array(32) : digestOfProofs(shown)
   const round = model.round + (flaw === 3 ? 1 : 0)
-  const statement = { provider, dealId, round, docket, proofs: digest }
-  const facts = { rest: { proofs: shown }, proofs: { digestFits: flaw !== 2, verify } }
+  // Of a round that is not open yet nobody knows what it asks.
+  const askedFits = flaw !== 6 && (flaw !== 3 || docket)
+  const asked = askedOf(player, dealId, docket)
+  if (!askedFits) asked[step.what % 32]! ^= 1
+  const statement = { provider, dealId, round, docket, asked, proofs: digest }
+  const facts = { rest: { proofs: shown }, proofs: { digestFits: flaw !== 2, askedFits, verify } }
   player.submitOrHold(player.sign('SelfProof', step, provider, statement, facts), step)
 }
 

@@ -39,8 +39,11 @@ export interface CommandFacts {
   /** The acceptance is that of the deal's provider, over this order on this network. */
   readonly accepted?: boolean
   readonly pieces?: readonly PieceFacts[]
-  /** Whether the proofs are those that the statement signs, and whether each of them verifies. */
-  readonly proofs?: { readonly digestFits: boolean; readonly verify: boolean }
+  /**
+   * Whether the proofs are those that the statement signs, whether `asked` is what the open round asks of the deal (of the
+   * docket: nothing), and whether each proof verifies.
+   */
+  readonly proofs?: { readonly digestFits: boolean; readonly askedFits: boolean; readonly verify: boolean }
   readonly transcript?: TranscriptFacts
 }
 

@@ -114,6 +114,7 @@ function proveRound(state: ModelState, command: CommandOf<'SelfProof'>, facts: C
       return proof.pieceId === pieceId && proof.leafIndices.join() === leaves.join()
     })
   if (!isExact) return 'WRONG_LEAVES'
+  if (!facts.proofs!.askedFits) return 'WRONG_PIECES'
   open.selfProved.push(dealId)
   return facts.proofs!.verify ? undefined : 'BAD_PROOF'
 }
@@ -139,6 +140,7 @@ function clearDocket(state: ModelState, command: CommandOf<'SelfProof'>, facts: 
     deal.docket.some(owed => leaf.pieceId === owed.pieceId && leaf.leafIndex === owed.leafIndex)
   )
   if (!areOwed) return 'WRONG_LEAVES'
+  if (!facts.proofs!.askedFits) return 'WRONG_PIECES'
   deal.docket = deal.docket.filter(owed => !isShown(owed))
   return facts.proofs!.verify ? undefined : 'BAD_PROOF'
 }
