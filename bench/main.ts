@@ -9,8 +9,9 @@ import { dataSuite } from './data.ts'
 import type { Row, Suite } from './harness.ts'
 import { ledgerSuite } from './ledger.ts'
 import { proofsSuite } from './proofs.ts'
+import { verifySuite } from './verify.ts'
 
-const suites: readonly Suite[] = [proofsSuite, dataSuite, ledgerSuite]
+const suites: readonly Suite[] = [proofsSuite, dataSuite, ledgerSuite, verifySuite]
 
 const USAGE = `npm run bench -- [SUITE…] [--quick] [--json] [--row NAME]…
 

@@ -28,5 +28,7 @@ export const tasks: Record<string, Task> = {
   anvil: from(async () => (await import('../ledger/anvil-tasks.ts')).anvilTransfers),
   attestations: from(async () => (await import('../ledger/attestation-tasks.ts')).attestations),
   replay: from(async () => (await import('../ledger/replay-tasks.ts')).replay),
-  'round-close': from(async () => (await import('../ledger/round-close-tasks.ts')).roundClose)
+  'round-close': from(async () => (await import('../ledger/round-close-tasks.ts')).roundClose),
+  'verify-provider': from(async () => (await import('../verify/provider-tasks.ts')).verifyProvider),
+  'verify-verifier': from(async () => (await import('../verify/verifier-tasks.ts')).verifyVerifier)
 }

@@ -27,6 +27,8 @@ export interface NetworkOptions {
   /** Who send transfers to one another. */
   readonly accounts: number
   readonly verifiers?: number
+  /** In place of three verifiers a deal, of whom two suffice. */
+  readonly proving?: Pick<NetworkParameters['proving'], 'verifiersPerDeal' | 'quorum'>
 }
 
 export interface BenchNetwork {
@@ -79,7 +81,8 @@ export function createBenchNetwork(options: NetworkOptions): BenchNetwork {
       answerRounds: 12,
       leavesPerRoundMax: 64,
       attestAtPermille: 500,
-      selfProveAtPermille: 750
+      selfProveAtPermille: 750,
+      ...options.proving
     },
     money: {
       pricePerRoundMin: '1000',
