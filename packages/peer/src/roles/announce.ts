@@ -49,15 +49,12 @@ export async function announceAsk(
   return true
 }
 
-/** Stakes one unit when nothing is staked yet. @returns whether a new statement had to be made */
+/** Stakes so much more, and says where this verifier is reached; an amount of 0 says only that. */
 export async function announceStake(
   { ledger, signer, random, signal }: AnnounceComponents,
-  addresses: string[]
-): Promise<boolean> {
+  { amount, addresses }: Pick<Statement<'VerifierStake'>, 'amount' | 'addresses'>
+): Promise<void> {
   const { state } = ledger
-  const known = state.verifiers.get(signer.address)
-  if (known !== undefined && sameAddresses(known.addresses, addresses)) return false
-  const amount = known === undefined ? state.parameters.money.stakeUnit : 0n
   const statement = {
     verifier: signer.address,
     operator: signer.address,
@@ -70,7 +67,24 @@ export async function announceStake(
     'stake',
     await ledger.submit({ kind: 'VerifierStake', statement, signature }, { ...(signal !== undefined && { signal }) })
   )
-  return true
+}
+
+/** Takes stake back; its places go at the second opening from now, its credits come when nothing can be disputed any more. */
+export async function announceUnstake(
+  { ledger, signer, random, signal }: AnnounceComponents,
+  amount: bigint
+): Promise<void> {
+  const { state } = ledger
+  const statement = { verifier: signer.address, ...freshId(state, random), amount }
+  const signature = signer.sign(statementDigestOf(state)('Unstake', statement))
+  const receipt = await ledger.submit(
+    { kind: 'Unstake', statement, signature },
+    { ...(signal !== undefined && { signal }) }
+  )
+  if (!receipt.ok)
+    throw new PeerError('NOT_UNSTAKED', `The ledger keeps the stake: ${receipt.refusal.message}.`, {
+      code: receipt.refusal.code
+    })
 }
 
 function freshId({ round, parameters }: LedgerState, random: AnnounceComponents['random']) {
@@ -80,7 +94,7 @@ function freshId({ round, parameters }: LedgerState, random: AnnounceComponents[
   }
 }
 
-function sameAddresses(a: readonly string[], b: readonly string[]): boolean {
+export function sameAddresses(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((address, index) => address === b[index])
 }
 

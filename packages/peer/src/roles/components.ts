@@ -20,6 +20,7 @@ import type { SegmentLogEvent } from '../ledger/segment-log.ts'
 import type { SnapshotEvent } from '../ledger/snapshot-keeper.ts'
 import type { PeerNode } from '../node.ts'
 import type { PieceStoreEvent } from '../storage/index.ts'
+import type { StakeEvent } from './keep-stake.ts'
 
 /** What the ledger's files report. */
 export type LogEvent = SegmentLogEvent | SnapshotEvent
@@ -30,6 +31,7 @@ export type PeerEvent =
   | { readonly kind: 'store'; readonly event: PieceStoreEvent }
   | { readonly kind: 'prover'; readonly event: ProverEvent }
   | { readonly kind: 'verifier'; readonly event: VerifierEvent }
+  | { readonly kind: 'stake'; readonly event: StakeEvent }
   /** Something failed that the peer goes on without. */
   | { readonly kind: 'error'; readonly error: unknown }
 

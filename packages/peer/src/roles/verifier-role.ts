@@ -10,15 +10,15 @@ import {
 } from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { createTranscriptStore } from '../verifier/transcript-store.ts'
-import { announceStake } from './announce.ts'
 import { createRequester, type PeerComponents, random } from './components.ts'
+import { createStakeKeeper } from './keep-stake.ts'
 
 export async function startVerifier(
   life: AsyncDisposableStack,
   components: PeerComponents,
   ledger: Ledger
 ): Promise<void> {
-  const { directory, signer, tools, clock, node, serveOptions, emit, signal } = components
+  const { directory, config, signer, tools, clock, node, serveOptions, emit, signal } = components
   const transcripts = life.use(createTranscriptStore({ directory: directory.transcriptsDirectory }))
   await transcripts.start()
   const verifier = life.use(
@@ -52,6 +52,18 @@ export async function startVerifier(
       serveOptions
     )
   )
-  await announceStake({ ledger, signer, random, signal }, announcedAddresses(node.addresses()))
+  const stake = life.use(
+    createStakeKeeper({
+      ledger,
+      signer,
+      random,
+      signal,
+      stake: config.verifier.stake,
+      addresses: () => announcedAddresses(node.addresses()),
+      onEvent: event => emit({ kind: 'stake', event }),
+      onError: error => emit({ kind: 'error', error })
+    })
+  )
+  await stake.start()
   verifier.start()
 }

@@ -1,6 +1,6 @@
 import { type Ledger, newestAskOf } from '@holdfast/core'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { PROVIDER, STRANGER, TestNetwork, VERIFIERS } from '../../../core/test/ledger/network-fixture.ts'
+import { PROVIDER, TestNetwork, VERIFIERS } from '../../../core/test/ledger/network-fixture.ts'
 import { announceAsk, announceStake } from '../../src/roles/announce.ts'
 
 const OFFER = { addresses: ['/ip4/127.0.0.1/tcp/1'], region: 'eu', pricePerLeafRound: 7n, capacityBytes: 1e9 }
@@ -43,31 +43,6 @@ describe('an ask', () => {
   })
 })
 
-describe('a stake', () => {
-  it('is made once; new addresses cost nothing more', async () => {
-    const before = network.freeOf(VERIFIER!)
-    const { stakeUnit } = network.parameters.money
-    expect(await announceStake(components(VERIFIER), ['/ip4/127.0.0.1/tcp/1'])).toBe(true)
-    expect(await announceStake(components(VERIFIER), ['/ip4/127.0.0.1/tcp/1'])).toBe(false)
-    expect(await announceStake(components(VERIFIER), ['/ip4/127.0.0.1/tcp/2'])).toBe(true)
-    expect(network.state.verifiers.get(VERIFIER!.address)).toEqual({
-      stake: stakeUnit,
-      leaving: [],
-      operator: VERIFIER!.address,
-      addresses: ['/ip4/127.0.0.1/tcp/2']
-    })
-    expect(network.freeOf(VERIFIER!)).toBe(before - stakeUnit)
-  })
-
-  it('of a peer without money fails with the ledger’s reason', async () => {
-    await expect(announceStake(components(STRANGER), [])).rejects.toMatchObject({
-      code: 'NOT_ANNOUNCED',
-      message: expect.stringContaining('0 atto free'),
-      details: { code: 'BALANCE_TOO_SMALL' }
-    })
-  })
-})
-
 it('the signal goes with what is submitted', async () => {
   const { signal } = new AbortController()
   const signals: unknown[] = []
@@ -79,6 +54,7 @@ it('the signal goes with what is submitted', async () => {
     }
   }
   await announceAsk({ ...components(PROVIDER, ledger), signal }, OFFER)
-  await announceStake({ ...components(VERIFIER, ledger), signal }, [])
+  const { stakeUnit } = network.parameters.money
+  await announceStake({ ...components(VERIFIER, ledger), signal }, { amount: stakeUnit, addresses: [] })
   expect(signals).toEqual([signal, signal])
 })
