@@ -95,6 +95,18 @@ export * from './ledger/state-codec.ts'
 export * from './ledger/state-diff.ts'
 export * from './ledger/statements.ts'
 export * from './network.ts'
+export * from './observations/look.ts'
+export * from './observations/observation.ts'
+export * from './observations/observation-book.ts'
+export * from './observations/observer.ts'
+export {
+  drawObject,
+  drawPauseMs,
+  drawReadSize,
+  type ObservedObject,
+  READ_SIZE_BYTES_MAX,
+  READ_SIZE_BYTES_MIN
+} from './observations/plan-observation.ts'
 export * from './pieces/index.ts'
 export * from './placement/index.ts'
 export * from './protocols/definitions.ts'
@@ -104,6 +116,8 @@ export * from './provider/judge-read.ts'
 export * from './provider/judge-upload.ts'
 export * from './provider/prove.ts'
 export * from './provider/prover.ts'
+export * from './reports/confidence.ts'
+export * from './reports/percentiles.ts'
 export * from './rounds/assignment.ts'
 export * from './rounds/boundaries.ts'
 export * from './rounds/challenge.ts'
@@ -115,6 +129,13 @@ export * from './rounds/verdicts.ts'
 export * from './schema.ts'
 export type { AnswerEvent } from './verifier/answer-demands.ts'
 export * from './verifier/check-transcript.ts'
+export {
+  createMemoryDialLog,
+  type DialLog,
+  type DialOutcome,
+  type DialRecord,
+  dialRecordSchema
+} from './verifier/dial-log.ts'
 export { type CostOfDeal, type ExpectedIncome, expectIncome, type PlannedStake } from './verifier/expected-income.ts'
 export type { CheckedProof } from './verifier/round-checks.ts'
 export * from './verifier/sealed-round.ts'

@@ -8,6 +8,7 @@ import type { Ledger } from '../src/ledger/ledger.ts'
 import { noAnswer } from '../src/protocols/envelope.ts'
 import type { Answer } from '../src/protocols/protocol.ts'
 import { createProver, type Prover, type ProverEvent, type ProverOptions } from '../src/provider/prover.ts'
+import type { DialLog } from '../src/verifier/dial-log.ts'
 import { createMemoryTranscriptStore, type TranscriptStore } from '../src/verifier/transcript-store.ts'
 import { createVerifier, type Verifier, type VerifierEvent, type VerifierOptions } from '../src/verifier/verifier.ts'
 import type { MemoryPieces } from './ledger/memory-pieces.ts'
@@ -19,6 +20,9 @@ export interface PeerChanges {
   readonly push?: ProverOptions['push']
   readonly ask?: VerifierOptions['ask']
   readonly transcripts?: TranscriptStore
+  readonly dials?: DialLog
+  readonly prefetch?: VerifierOptions['prefetch']
+  readonly pause?: VerifierOptions['pause']
 }
 
 /** A source of bytes that is unique to a peer and repeats from run to run. */

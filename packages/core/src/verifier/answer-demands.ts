@@ -13,6 +13,7 @@ import type { AppliedEntry, Ledger, Receipt } from '../ledger/ledger.ts'
 import { type Dispute, disputeKey } from '../ledger/state.ts'
 import { statementDigestOf } from '../ledger/statements.ts'
 import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
+import type { DialLog } from './dial-log.ts'
 import type { TranscriptStore } from './transcript-store.ts'
 
 export type AnswerEvent =
@@ -24,6 +25,8 @@ export interface DemandAnswererOptions {
   readonly ledger: Ledger
   readonly signer: Signer
   readonly transcripts: TranscriptStore
+  /** Kept as long as the transcripts. */
+  readonly dials?: Pick<DialLog, 'prune'> | undefined
   readonly clock: Clock
   readonly random: (sizeBytes: number) => Uint8Array
   readonly onEvent: (event: AnswerEvent) => void
@@ -37,7 +40,7 @@ export interface DemandAnswerer {
 }
 
 export function createDemandAnswerer(options: DemandAnswererOptions): DemandAnswerer {
-  const { ledger, signer, transcripts, clock, random, onEvent, onError } = options
+  const { ledger, signer, transcripts, dials, clock, random, onEvent, onError } = options
   const { state } = ledger
   /** Demands that have been looked at since the last round opened. */
   let tried = new Set<string>()
@@ -91,6 +94,7 @@ export function createDemandAnswerer(options: DemandAnswererOptions): DemandAnsw
     // What the ledger has forgotten, nobody can demand.
     const [oldest = state.round] = state.closed.keys()
     run(() => transcripts.prune(oldest), controller)
+    run(async () => dials?.prune(oldest), controller)
     answerAll(controller)
   }
 

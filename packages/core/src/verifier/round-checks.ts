@@ -10,6 +10,7 @@ import { askedDigestOf } from '../ledger/asked-pieces.ts'
 import { boundOfProofs, digestOfProofs, PROOFS_SIZE_BYTES_MAX } from '../ledger/commands.ts'
 import { assignmentOf } from '../ledger/proof-rules.ts'
 import { roundEvidenceOf } from '../ledger/round-evidence.ts'
+import type { SignedDigest } from '../ledger/signed-digests.ts'
 import type { LedgerState, OpenRound } from '../ledger/state.ts'
 import { statementDigestOf } from '../ledger/statements.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
@@ -29,6 +30,8 @@ export interface RoundChecks {
   readonly dealIds: readonly number[]
   /** Those that nothing which counts has come from. */
   unanswered(): number[]
+  /** What to recover the signer of before `check`, so that many are recovered at once; undefined for what cannot count. */
+  signedBy(item: PushedProof): SignedDigest | undefined
   /** @returns what the proof is, and what to keep when it is the first that counts */
   check(item: PushedProof): { readonly checked: CheckedProof; readonly kept?: KeptTranscript }
   /** Takes a finding back that could not be kept. */
@@ -51,22 +54,43 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
   const dealIds = dealsAssignedTo(assignmentOf(state, open), verifier)
   const assigned = new Set(dealIds)
   const transcripts = new Map<number, Transcript>()
+  const pushes = new WeakMap<PushedProof, { readonly proofs: Uint8Array; readonly digest: Uint8Array }>()
   let closed = false
 
-  function check({ dealId, proofs, signature }: PushedProof): ReturnType<RoundChecks['check']> {
+  /** Why nothing about an item is worth a look. */
+  function refusalOf({ dealId, proofs }: PushedProof): string | undefined {
+    if (!assigned.has(dealId)) return 'the deal is not assigned to this verifier'
+    if (closed || state.open !== open || open.attestations.has(verifier)) return 'this verifier has attested already'
+    // Signed or not, what the verifier could not show on the ledger must not bind it.
+    if (boundOfProofs(proofs) > PROOFS_SIZE_BYTES_MAX) return 'no honest proof is as large as this'
+    return undefined
+  }
+
+  /** Digests of the proofs and of what the provider signs over them. */
+  function pushOf(item: PushedProof) {
+    const known = pushes.get(item)
+    if (known !== undefined) return known
+    const { dealId } = item
+    const { provider } = state.deals.get(dealId)!
+    const proofs = digestOfProofs(item.proofs)
+    const push = {
+      proofs,
+      digest: statementDigestOf(state)('ProofPush', { provider, verifier, dealId, round, proofs })
+    }
+    pushes.set(item, push)
+    return push
+  }
+
+  function check(item: PushedProof): ReturnType<RoundChecks['check']> {
+    const { dealId, proofs, signature } = item
     const notAsked = (reason: string) => ({ checked: { dealId, verdict: 'not asked', reason } }) as const
-    if (!assigned.has(dealId)) return notAsked('the deal is not assigned to this verifier')
-    if (closed || state.open !== open || open.attestations.has(verifier))
-      return notAsked('this verifier has attested already')
+    const refusal = refusalOf(item)
+    if (refusal !== undefined) return notAsked(refusal)
     const known = transcripts.get(dealId)
     if (known !== undefined) return { checked: findingOf(known) }
-    // Signed or not, what the verifier could not show on the ledger must not bind it.
-    if (boundOfProofs(proofs) > PROOFS_SIZE_BYTES_MAX) return notAsked('no honest proof is as large as this')
     const { provider } = state.deals.get(dealId)!
-    const digest = digestOfProofs(proofs)
-    const statement = { provider, verifier, dealId, round, proofs: digest }
-    if (signatures.recover(statementDigestOf(state)('ProofPush', statement), signature) !== provider)
-      return notAsked('the provider did not sign this')
+    const push = pushOf(item)
+    if (signatures.recover(push.digest, signature) !== provider) return notAsked('the provider did not sign this')
     const asked = roundEvidenceOf(state, round, dealId)!
     const fault = faultOfProofs(asked, proofs, nodeHasher)
     const transcript: Transcript = {
@@ -77,7 +101,7 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
       asked: askedIn(dealId),
       verdict: fault === undefined ? 'pass' : 'bad proof',
       reason: fault ?? '',
-      push: { proofs: digest, signature }
+      push: { proofs: push.proofs, signature }
     }
     transcripts.set(dealId, transcript)
     return { checked: findingOf(transcript), kept: { transcript, proofs } }
@@ -89,6 +113,10 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
 
   return {
     dealIds,
+    signedBy: item =>
+      refusalOf(item) !== undefined || transcripts.has(item.dealId)
+        ? undefined
+        : { digest: pushOf(item).digest, signature: item.signature },
     check,
     unanswered: () => dealIds.filter(dealId => !transcripts.has(dealId)),
     forget: dealId => transcripts.delete(dealId),

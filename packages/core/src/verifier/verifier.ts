@@ -15,6 +15,7 @@ import type { SignatureVerifier, Signer } from '../identity.ts'
 import { newestAskOf } from '../ledger/asks.ts'
 import type { CommandOf } from '../ledger/commands.ts'
 import type { Ledger, Receipt } from '../ledger/ledger.ts'
+import type { SignedDigest } from '../ledger/signed-digests.ts'
 import type { OpenRound } from '../ledger/state.ts'
 import { statementDigestOf } from '../ledger/statements.ts'
 import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
@@ -22,10 +23,11 @@ import type { PushedProof } from '../protocols/definitions.ts'
 import { batchDeals } from '../protocols/proof-batches.ts'
 import type { Answer } from '../protocols/protocol.ts'
 import { awaitRound, followRounds } from '../rounds/follow-rounds.ts'
-import { attestFromMs, selfProveFromMs } from '../rounds/schedule.ts'
+import { attestFromMs, roundOpensMs, selfProveFromMs } from '../rounds/schedule.ts'
 import { decodeVerdicts, encodeVerdicts, type Verdict } from '../rounds/verdicts.ts'
 import type { Address } from '../schema.ts'
 import { type AnswerEvent, createDemandAnswerer } from './answer-demands.ts'
+import { type DialLog, type DialRecord, outcomeOfAnswer, silence } from './dial-log.ts'
 import { type CheckedProof, createRoundChecks, type RoundChecks } from './round-checks.ts'
 import type { KeptTranscript, TranscriptStore } from './transcript-store.ts'
 
@@ -35,6 +37,8 @@ const ROUND_LAG_MS_MAX = 1_000
 export type VerifierEvent =
   | AnswerEvent
   | { readonly kind: 'checked'; readonly round: number; readonly checked: CheckedProof }
+  /** A provider that had not come was asked. */
+  | { readonly kind: 'dialled'; readonly dial: DialRecord }
   | {
       readonly kind: 'attested'
       readonly round: number
@@ -46,11 +50,17 @@ export interface VerifierOptions {
   readonly ledger: Ledger
   readonly signer: Signer
   readonly signatures: SignatureVerifier
+  /** Recovers the signers of a whole message at once, elsewhere; `signatures` knows them then. */
+  readonly prefetch?: (signed: readonly SignedDigest[]) => Promise<void>
+  /** Lets others run between two proofs of a message. */
+  readonly pause?: () => Promise<void>
   readonly nodeHasher: NodeHasher
   readonly clock: Clock
   readonly random: (sizeBytes: number) => Uint8Array
   /** This verifier's alone; outlives it and is not closed by it. */
   readonly transcripts: TranscriptStore
+  /** As the transcripts; without one, nothing is kept of whom this verifier asked in vain. */
+  readonly dials?: DialLog
   /** Asks a provider at its addresses on the ledger. */
   readonly ask: (
     addresses: readonly string[],
@@ -70,7 +80,7 @@ export interface Verifier extends AsyncDisposable {
 
 export function createVerifier(options: VerifierOptions): Verifier {
   const { ledger, signer, signatures, nodeHasher, clock, transcripts } = options
-  const { onEvent = () => undefined, onError = () => undefined } = options
+  const { dials, pause, onEvent = () => undefined, onError = () => undefined } = options
   const { state } = ledger
   let current: { readonly open: OpenRound; readonly checks: RoundChecks } | undefined
   let answered: (() => void) | undefined
@@ -89,12 +99,20 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (open === undefined || round !== state.round)
       return items.map(({ dealId }) => ({ dealId, verdict: 'not asked', reason: `round ${round} is not open here` }))
     const checks = checksOf(open, round)
-    const findings = items.map(item => checks.check(item))
-    const results = await Promise.all(
-      findings.map(({ checked, kept }) => (kept === undefined ? checked : keep(checks, checked, kept)))
-    )
+    await options.prefetch?.(items.flatMap(item => checks.signedBy(item) ?? []))
+    const results = await Promise.all(await checkAll(checks, items))
     for (const checked of results) onEvent({ kind: 'checked', round, checked })
     if (checks.unanswered().length === 0) answered?.()
+    return results
+  }
+
+  async function checkAll(checks: RoundChecks, items: readonly PushedProof[]) {
+    const results: (CheckedProof | Promise<CheckedProof>)[] = []
+    for (const item of items) {
+      const { checked, kept } = checks.check(item)
+      results.push(kept === undefined ? checked : keep(checks, checked, kept))
+      await pause?.()
+    }
     return results
   }
 
@@ -130,13 +148,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const deals = checksOf(open, round)
       .unanswered()
       .map(dealId => state.deals.get(dealId)!)
-    await Promise.all(
+    const tried = await Promise.all(
       [...Map.groupBy(deals, ({ provider }) => provider)].flatMap(([provider, owing]) =>
-        batchDeals(owing).map(async batch => {
-          await ask(open, provider, { round, dealIds: batch.map(({ id }) => id) }, signal)
-        })
+        batchDeals(owing).map(batch => ask(open, provider, { round, dealIds: batch.map(({ id }) => id) }, signal))
       )
     )
+    await dials?.add(tried).catch(onError)
   }
 
   /** One provider's trouble, such as an address that cannot be dialled, is kept from the others. */
@@ -145,12 +162,23 @@ export function createVerifier(options: VerifierOptions): Verifier {
     provider: Address,
     message: { round: number; dealIds: number[] },
     signal: AbortSignal
-  ): Promise<void> {
+  ): Promise<DialRecord> {
+    const addresses = [...(newestAskOf(state, provider)?.addresses ?? [])]
+    const fromMs = clock.now()
+    const noted = (outcome: DialRecord['outcome']): DialRecord => {
+      const dial = { ...message, provider, addresses, fromMs, untilMs: clock.now(), outcome }
+      onEvent({ kind: 'dialled', dial })
+      return dial
+    }
     try {
-      const answer = await options.ask(newestAskOf(state, provider)?.addresses ?? [], message, signal)
+      const answer = await options.ask(addresses, message, signal)
+      const dial = noted(outcomeOfAnswer(answer))
       if (answer.kind === 'answer' && state.open === open) await receive(message.round, answer.value.items)
+      return dial
     } catch (error) {
-      if (!signal.aborted) onError(error)
+      if (signal.aborted) return noted(silence('LATE', 'nothing came before this verifier had to attest'))
+      onError(error)
+      return noted(silence('FAILED', error instanceof Error ? error.message : String(error)))
     }
   }
 
@@ -187,6 +215,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
     })
   }
 
+  /** Before the self-proofs begin; a verifier that comes back later than that can still be heard while the round is open. */
+  function attestByMs(parameters: typeof state.parameters, round: number): number {
+    const selfProofsMs = selfProveFromMs(parameters, round)
+    return clock.now() < selfProofsMs ? selfProofsMs : roundOpensMs(parameters, round + 1)
+  }
+
   async function serveRound(round: number, signal: AbortSignal): Promise<void> {
     const { open, parameters } = state
     if (open === undefined || open.attestations.has(signer.address)) return
@@ -199,8 +233,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     }
     await awaitAnswers(checks, attestFromMs(parameters, round), signal)
     if (checks.unanswered().length > 0) {
-      // Those who are asked get half of what is left before the self-proofs; the attestation must not miss its own time.
-      const answerMs = Math.max(0, (selfProveFromMs(parameters, round) - clock.now()) / 2)
+      // Those who are asked get half of what is left; the attestation must not miss its own time.
+      const answerMs = (attestByMs(parameters, round) - clock.now()) / 2
       const deadline = new AbortController()
       const cut = () => deadline.abort(signal.reason)
       signal.addEventListener('abort', cut, { once: true })
@@ -217,7 +251,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   const rounds = followRounds(ledger, clock, serveRound, onError)
   const { random } = options
-  const answers = createDemandAnswerer({ ledger, signer, transcripts, clock, random, onEvent, onError })
+  const answers = createDemandAnswerer({ ledger, signer, transcripts, dials, clock, random, onEvent, onError })
   const stop = async () => {
     await Promise.all([rounds.stop(), answers.stop()])
   }

@@ -8,8 +8,9 @@ import type { Ledger } from '../../src/ledger/ledger.ts'
 import { assignmentOf } from '../../src/ledger/proof-rules.ts'
 import type { Deal } from '../../src/ledger/state.ts'
 import type { PushedProof } from '../../src/protocols/definitions.ts'
-import { verifiersOfDeal } from '../../src/rounds/assignment.ts'
-import { attestFromMs, roundOpensMs } from '../../src/rounds/schedule.ts'
+import { dealsAssignedTo, verifiersOfDeal } from '../../src/rounds/assignment.ts'
+import { attestFromMs, roundOpensMs, selfProveFromMs } from '../../src/rounds/schedule.ts'
+import { createMemoryDialLog } from '../../src/verifier/dial-log.ts'
 import { createMemoryTranscriptStore } from '../../src/verifier/transcript-store.ts'
 import type { MemoryPieces } from '../ledger/memory-pieces.ts'
 import { OTHER_PROVIDER, PROVIDER, resultOf, STRANGER, TestNetwork, VERIFIERS } from '../ledger/network-fixture.ts'
@@ -40,17 +41,20 @@ function assigned(): { verifiers: Signer[]; idle: Signer } {
 }
 
 /** A push as the provider would sign it for a verifier. */
-async function pushFor(verifier: Signer, changes: { signer?: Signer; round?: number } = {}): Promise<PushedProof> {
-  const { proofs } = await network.selfProof(deal, PROVIDER, pieces)
-  const { signer = PROVIDER, round = network.state.round } = changes
+async function pushFor(
+  verifier: Signer,
+  changes: { signer?: Signer; round?: number; dealId?: number } = {}
+): Promise<PushedProof> {
+  const { signer = PROVIDER, round = network.state.round, dealId = 1 } = changes
+  const { proofs } = await network.selfProof(network.state.deals.get(dealId)!, PROVIDER, pieces)
   const statement = {
     provider: PROVIDER.address,
     verifier: verifier.address,
-    dealId: 1,
+    dealId,
     round,
     proofs: digestOfProofs(proofs)
   }
-  return { dealId: 1, proofs, signature: signer.sign(network.digestOf('ProofPush', statement)) }
+  return { dealId, proofs, signature: signer.sign(network.digestOf('ProofPush', statement)) }
 }
 
 const attestations = () => peers.events.filter(event => event.kind === 'attested')
@@ -130,6 +134,30 @@ describe('what is pushed to a verifier', () => {
     expect(await verdictOf(2, { ...item, dealId: 2 })).toBe('not asked')
     expect(await peers.startVerifier(idle).receive(2, [await pushFor(idle)])).toMatchObject([{ verdict: 'not asked' }])
     expect(await verdictOf(2, item)).toBe('pass')
+  })
+
+  it('has its signers recovered at once, and lets others run between two proofs', async () => {
+    for (let deals = 1; deals < 4; deals += 1) await network.openDealWithPieces()
+    await network.openRound()
+    await network.openRound()
+    await using _ = peers
+    const { open } = network.state
+    const signer = VERIFIERS.find(
+      ({ address }) => dealsAssignedTo(assignmentOf(network.state, open!), address).length > 2
+    )!
+    const steps: string[] = []
+    const verifier = peers.startVerifier(signer, {
+      async prefetch(signed) {
+        steps.push(`recover ${signed.length}`)
+      },
+      async pause() {
+        steps.push('pause')
+      }
+    })
+    const dealIds = dealsAssignedTo(assignmentOf(network.state, open!), signer.address)
+    const items = await Promise.all(dealIds.map(dealId => pushFor(signer, { dealId })))
+    await verifier.receive(network.state.round, [...items, { ...items[0]!, dealId: 99 }])
+    expect(steps).toEqual([`recover ${dealIds.length}`, ...new Array(dealIds.length + 1).fill('pause')])
   })
 
   it('waits a little for a round that this ledger has not seen open', async () => {
@@ -247,6 +275,71 @@ describe('an attestation', () => {
     await network.clock.advanceTo(halfWay)
     expect(attestations()).toHaveLength(3)
     expect(peers.errors).toEqual([])
+  })
+
+  it('waits for a provider that stalls no longer than for one that answers, and says whom it asked in vain', async () => {
+    const other = await network.openDealWithPieces({ provider: OTHER_PROVIDER })
+    await network.openRound()
+    await using _ = peers
+    const noPush = { push: async () => ({ kind: 'no-answer', code: 'UNREACHABLE', reason: 'a firewall' }) as const }
+    peers.startProver(OTHER_PROVIDER, other.pieces, noPush)
+    const dials = createMemoryDialLog()
+    await network.openRound()
+    const { round } = network.state
+    const signer = VERIFIERS.find(
+      ({ address }) => dealsAssignedTo(assignmentOf(network.state, network.state.open!), address).length === 2
+    )!
+    peers.startVerifier(signer, {
+      dials,
+      ask: (addresses, { dealIds }, signal) =>
+        addresses[0]!.includes(PROVIDER.address)
+          ? new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+          : peers.ask(signer, addresses, round, dealIds, signal)
+    })
+    const fromMs = attestFromMs(network.parameters, round)
+    await network.clock.advanceTo(fromMs)
+    // The other one's answer is checked and kept while the first is waited for.
+    expect(peers.events).toContainEqual({ kind: 'checked', round, checked: { dealId: 2, verdict: 'pass', reason: '' } })
+    expect(attestations()).toEqual([])
+    await network.clock.advanceTo(roundOpensMs(network.parameters, round) + 0.625 * network.parameters.roundMs)
+    expect(attestations()).toMatchObject([
+      {
+        verdicts: [
+          { dealId: 1, verdict: 'no answer' },
+          { dealId: 2, verdict: 'pass' }
+        ]
+      }
+    ])
+    const late = {
+      round,
+      provider: PROVIDER.address,
+      dealIds: [1],
+      addresses: [`/memory/${PROVIDER.address}`],
+      fromMs,
+      untilMs: network.clock.now(),
+      outcome: { kind: 'no answer', code: 'LATE', reason: 'nothing came before this verifier had to attest' }
+    }
+    expect(await dials.read(round, 1)).toEqual([late])
+    expect(await dials.read(round, 2)).toMatchObject([{ untilMs: fromMs, outcome: { kind: 'answered', proofs: 1 } }])
+    expect(peers.events).toContainEqual({ kind: 'dialled', dial: late })
+    // Kept as long as somebody may ask about the round.
+    for (let passed = 0; passed <= network.parameters.proving.disputeRounds; passed += 1) await network.openRound()
+    await settled()
+    expect(await dials.read(round)).toHaveLength(2)
+    await network.openRound()
+    await settled()
+    expect(await dials.read(round)).toEqual([])
+  })
+
+  it('still comes from a verifier that is back when the self-proofs have begun', async () => {
+    await network.openRound()
+    await using _ = peers
+    const [signer] = assigned().verifiers
+    peers.startProver(PROVIDER, pieces, { push: async () => ({ kind: 'no-answer', code: 'CUT', reason: '' }) })
+    await network.clock.advanceTo(selfProveFromMs(network.parameters, 2) + 1)
+    peers.startVerifier(signer!)
+    await network.clock.advanceTo(network.clock.now() + 1)
+    expect(attestations()).toMatchObject([{ verdicts: [{ dealId: 1, verdict: 'pass' }] }])
   })
 
   it('does not lose one provider for the trouble with another', async () => {
