@@ -7,7 +7,7 @@
 import { decodePieceCid, type NodeHasher } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { machineClock } from '../clock.ts'
-import { checkBlock, encodeSectionPrefix, type FetchBlocks } from '../content/index.ts'
+import { BLOCK_SIZE_BYTES_MAX, checkBlock, encodeSectionPrefix, type FetchBlocks } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import { locateBlocks, PIECES_PER_LOOKUP_MAX } from '../protocols/definitions.ts'
 import { request } from '../protocols/engine.ts'
@@ -71,7 +71,8 @@ export async function* fetchBoundBlocks(
 
 /** Where the CARv1 section of a block stands whose data is said to lie at a place. */
 function sectionOf(cid: CID, { offset, length }: { readonly offset: number; readonly length: number }, piece: CID) {
-  const prefix = encodeSectionPrefix(cid, length).length
+  // No block is longer, whatever a provider says: what measures its section takes no such length.
+  const prefix = length > BLOCK_SIZE_BYTES_MAX ? Number.POSITIVE_INFINITY : encodeSectionPrefix(cid, length).length
   const decoded = decodePieceCid(piece.bytes)
   const isWithin = decoded.ok && offset >= prefix && offset + length <= decoded.commitment.rawSize
   if (!isWithin) throw notBound(`names a place for block ${cid} that does not lie in its piece`)

@@ -133,6 +133,7 @@ describe('blocks that are bound to their piece', () => {
       { place: ({ length }) => ({ offset: 2 ** 40, length }) },
       /does not lie in its piece/
     ],
+    ['names a block longer than any', { place: ({ offset }) => ({ offset, length: 2 ** 22 }) }, /does not lie in its piece/],
     [
       'names a place at its very beginning',
       { place: ({ length }) => ({ offset: 0, length }) },
