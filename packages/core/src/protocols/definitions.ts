@@ -62,7 +62,8 @@ export const ledgerSubmit = {
   requestSizeBytesMax: ENTRY_SIZE_BYTES_MAX,
   responseSizeBytesMax: 16 * KIB,
   timeoutMs: 15_000,
-  streamsInboundMax: 32
+  streamsInboundMax: 32,
+  traffic: 'ledger'
 } satisfies Protocol<unknown, unknown>
 
 export type SubmitAnswer = z.output<typeof ledgerSubmit.response>
@@ -80,7 +81,9 @@ export const ledgerEntries = {
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
   timeoutMs: ENTRIES_WAIT_MS_MAX + 10_000,
-  streamsInboundMax: 8
+  streamsInboundMax: 8,
+  traffic: 'ledger',
+  cost: 4
 } satisfies Protocol<unknown, unknown>
 
 const replicaSchema = z.strictObject({
@@ -103,7 +106,9 @@ export const ledgerReplicas = {
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
   timeoutMs: 10_000,
-  streamsInboundMax: 8
+  streamsInboundMax: 8,
+  traffic: 'ledger',
+  cost: 5
 } satisfies Protocol<unknown, unknown>
 
 /** The newest log head of a peer that holds the log, or the one of a number. Refused with `NO_SUCH_HEAD`. */
@@ -114,7 +119,8 @@ export const ledgerHead = {
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: KIB,
   timeoutMs: 10_000,
-  streamsInboundMax: 8
+  streamsInboundMax: 8,
+  traffic: 'ledger'
 } satisfies Protocol<unknown, unknown>
 
 const merklePathSchema = z.array(bytesOfLength(32)).max(CONSISTENCY_PATH_NODES_MAX)
@@ -139,7 +145,9 @@ export const ledgerProof = {
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: ENTRY_WIRE_SIZE_BYTES_MAX + 4 * KIB,
   timeoutMs: 10_000,
-  streamsInboundMax: 8
+  streamsInboundMax: 8,
+  traffic: 'ledger',
+  cost: 2
 } satisfies Protocol<unknown, unknown>
 
 /** Asks a provider to sign an order: to open a deal, or to take pieces that it already has on disk into one. */
@@ -161,7 +169,8 @@ export const proposeDeal = {
   requestSizeBytesMax: ENTRY_SIZE_BYTES_MAX,
   responseSizeBytesMax: KIB,
   timeoutMs: 15_000,
-  streamsInboundMax: 8
+  streamsInboundMax: 8,
+  cost: 5
 } satisfies Protocol<unknown, unknown>
 
 /**
@@ -194,6 +203,7 @@ export const readBlocks = {
   responseSizeBytesMax: 8 * KIB,
   timeoutMs: 15_000,
   streamsInboundMax: 16,
+  cost: 2,
   chunkSizeBytesMax: CHUNK_SIZE_BYTES_MAX,
   chunksInFlightMax: CHUNKS_IN_FLIGHT_MAX,
   idleTimeoutMs: 15_000
@@ -226,7 +236,8 @@ export const locateBlocks = {
   requestSizeBytesMax: 64 * KIB,
   responseSizeBytesMax: 64 * KIB,
   timeoutMs: 15_000,
-  streamsInboundMax: 16
+  streamsInboundMax: 16,
+  cost: 5
 } satisfies Protocol<unknown, unknown>
 
 /** Raw bytes in one proved range: the asker holds them all while it checks them. */
@@ -256,6 +267,7 @@ export const readRange = {
   responseSizeBytesMax: 8 * KIB,
   timeoutMs: 15_000,
   streamsInboundMax: 16,
+  cost: 2,
   chunkSizeBytesMax: CHUNK_SIZE_BYTES_MAX,
   chunksInFlightMax: CHUNKS_IN_FLIGHT_MAX,
   idleTimeoutMs: 15_000
@@ -313,7 +325,9 @@ export const pushProofs = {
   requestSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
   responseSizeBytesMax: 64 * KIB,
   timeoutMs: 15_000,
-  streamsInboundMax: 8
+  streamsInboundMax: 8,
+  traffic: 'proving',
+  cost: 2
 } satisfies Protocol<unknown, unknown>
 
 /** Asks a provider for proofs that it did not push. */
@@ -324,7 +338,9 @@ export const challenge = {
   requestSizeBytesMax: 8 * KIB,
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
   timeoutMs: 15_000,
-  streamsInboundMax: 8
+  streamsInboundMax: 8,
+  traffic: 'proving',
+  cost: 10
 } satisfies Protocol<unknown, unknown>
 
 /** Asks a verifier by what it attested a deal in a round: anyone may, and may refute what does not bear it out. */
@@ -340,7 +356,9 @@ export const readTranscript = {
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: ENTRY_SIZE_BYTES_MAX,
   timeoutMs: 10_000,
-  streamsInboundMax: 4
+  streamsInboundMax: 4,
+  traffic: 'proving',
+  cost: 5
 } satisfies Protocol<unknown, unknown>
 
 export type TranscriptAnswer = z.output<typeof readTranscript.response>
@@ -363,7 +381,9 @@ export const networkInfo = {
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: MESSAGE_SIZE_BYTES_MAX,
   timeoutMs: 10_000,
-  streamsInboundMax: 4
+  streamsInboundMax: 4,
+  traffic: 'membership',
+  cost: 2
 } satisfies Protocol<unknown, unknown>
 
 /**
@@ -384,5 +404,7 @@ export const dialBack = {
   requestSizeBytesMax: 4 * KIB,
   responseSizeBytesMax: KIB,
   timeoutMs: 15_000,
-  streamsInboundMax: 1
+  streamsInboundMax: 1,
+  traffic: 'membership',
+  cost: 100
 } satisfies Protocol<unknown, unknown>

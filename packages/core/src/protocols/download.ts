@@ -173,7 +173,7 @@ export async function serveDownload<Request, Response>(
   const unreadSizeBytesMax = requestFrameSizeBytesMax(protocol) + creditsSizeBytesMax()
   return await serveStreams(node, protocol, unreadSizeBytesMax, options, async served => {
     const { frames, deadline, context, failed } = served
-    const message = await receiveRequest(frames, protocol, options, deadline.signal)
+    const message = await receiveRequest(served, protocol, options)
     if (message === undefined) return
     const opened = message.ok ? await attempt(() => open(message.value, context), deadline, failed) : message
     const reply: Reply<Response> = opened.ok ? { ok: true, value: opened.value.header } : opened

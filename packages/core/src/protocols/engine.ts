@@ -7,6 +7,7 @@
  */
 import type { Libp2p, PeerId, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { CoreError } from '../error.ts'
 import type { Deadline } from './deadline.ts'
@@ -25,6 +26,7 @@ import type { Frames } from './frames.ts'
 import { openFrames } from './frames.ts'
 import type { Answer, NoAnswer, NoAnswerCode, Protocol, ProtocolTerms, Reply } from './protocol.ts'
 import { refuse } from './protocol.ts'
+import { type StreamAllowance, type TrafficLimiter, UNLIMITED } from './traffic-limiter.ts'
 
 /** A peer by its id, when its addresses are known to the node, or by its addresses. */
 export type PeerTarget = PeerId | Multiaddr | Multiaddr[]
@@ -40,6 +42,8 @@ export interface ServeOptions extends EnvelopeTerms {
   readonly onError?: (error: unknown, context: { readonly protocolId: string; readonly remotePeer: PeerId }) => void
   /** the machine's when not given */
   readonly clock?: Pick<Clock, 'sleep'>
+  /** what each peer may cost; without one, as much as it likes */
+  readonly limiter?: TrafficLimiter
 }
 
 export interface HandlerContext {
@@ -87,19 +91,15 @@ export async function serve<Request, Response>(
   options: ServeOptions
 ): Promise<AsyncDisposable> {
   const unreadSizeBytesMax = requestFrameSizeBytesMax(protocol)
-  return await serveStreams(
-    node,
-    protocol,
-    unreadSizeBytesMax,
-    options,
-    async ({ frames, deadline, context, failed }) => {
-      const message = await receiveRequest(frames, protocol, options, deadline.signal)
-      if (message === undefined) return
-      const reply = message.ok ? await attempt(() => handler(message.value, context), deadline, failed) : message
-      deadline.signal.throwIfAborted()
-      await frames.write([encodeReplySafely(protocol, protocol.response, options, reply, failed)], deadline.signal)
-    }
-  )
+  return await serveStreams(node, protocol, unreadSizeBytesMax, options, async served => {
+    const { frames, deadline, context, failed } = served
+    const message = await receiveRequest(served, protocol, options)
+    if (message === undefined) return
+    const reply = message.ok ? await attempt(() => handler(message.value, context), deadline, failed) : message
+    deadline.signal.throwIfAborted()
+    const bytes = encodeReplySafely(protocol, protocol.response, options, reply, failed)
+    await frames.write([payForAnswer(served, protocol, options, bytes)], deadline.signal)
+  })
 }
 
 type Requests<Request> = ProtocolTerms & Pick<Protocol<Request, unknown>, 'request'>
@@ -168,7 +168,7 @@ export async function openConversation<Request>(
   }
 }
 
-async function dial(
+export async function dial(
   node: Pick<Libp2p, 'dialProtocol'>,
   peer: PeerTarget,
   protocolId: string,
@@ -186,7 +186,7 @@ async function dial(
 }
 
 /** The reset of a stream must not wait for the code that holds it: that may be a handler which ignores its signal. */
-function resetOnAbort(frames: Frames, { signal }: Deadline): void {
+export function resetOnAbort(frames: Frames, { signal }: Deadline): void {
   if (signal.aborted) frames.abort(signal.reason)
   else signal.addEventListener('abort', () => frames.abort(signal.reason), { once: true })
 }
@@ -221,8 +221,9 @@ export function isWireError(error: unknown): error is CoreError {
   return error instanceof CoreError && NO_ANSWER_CODES.has(error.code)
 }
 
-/** One inbound stream, and where its own bugs go. */
+/** One inbound stream, what it may cost, and where its own bugs go. */
 export interface ServedConversation extends Conversation {
+  readonly allowance: StreamAllowance
   readonly context: HandlerContext
   readonly failed: (error: unknown) => void
 }
@@ -239,16 +240,22 @@ export async function serveStreams(
   talk: (conversation: ServedConversation) => Promise<void>
 ): Promise<AsyncDisposable> {
   const running = new Map<Deadline, Promise<void>>()
+  const { limiter = UNLIMITED } = options
 
-  async function answer(stream: Stream, remotePeer: PeerId, deadline: Deadline): Promise<void> {
-    const frames = openFrames(stream, unreadSizeBytesMax)
+  async function answer(
+    stream: Stream,
+    remotePeer: PeerId,
+    deadline: Deadline,
+    allowance: StreamAllowance
+  ): Promise<void> {
+    const frames = openFrames(stream, unreadSizeBytesMax, allowance)
     const gone = () => deadline.abort(new CoreError('STREAM_CUT', 'the stream is gone'))
     stream.addEventListener('close', gone)
     resetOnAbort(frames, deadline)
     const failed = (error: unknown) => options.onError?.(error, { protocolId: protocol.id, remotePeer })
     deadline.restart(protocol.timeoutMs)
     try {
-      await talk({ frames, deadline, failed, context: { remotePeer, signal: deadline.signal } })
+      await talk({ frames, deadline, allowance, failed, context: { remotePeer, signal: deadline.signal } })
       await closeConversation({ frames, deadline })
     } catch (error) {
       frames.abort(error)
@@ -256,6 +263,7 @@ export async function serveStreams(
     } finally {
       stream.removeEventListener('close', gone)
       deadline.release()
+      allowance.close()
       running.delete(deadline)
     }
   }
@@ -263,8 +271,13 @@ export async function serveStreams(
   await node.handle(
     protocol.id,
     (stream, connection) => {
+      const allowance = limiter.open(connection.remotePeer.toString(), protocol)
+      if (allowance === undefined) {
+        stream.abort(new CoreError('TOO_MANY_STREAMS', 'this peer, or all together, have too many streams'))
+        return
+      }
       const deadline = openDeadline({ clock: options.clock })
-      running.set(deadline, answer(stream, connection.remotePeer, deadline))
+      running.set(deadline, answer(stream, connection.remotePeer, deadline, allowance))
     },
     { maxInboundStreams: protocol.streamsInboundMax }
   )
@@ -279,16 +292,39 @@ export async function serveStreams(
   }
 }
 
-/** @returns the opened message, or the refusal that is due, or `undefined` when the asker left without asking */
+/**
+ * Reads the request and lets the peer pay for it.
+ *
+ * @returns the opened message, or the refusal that is due, or `undefined` when the asker left without asking
+ */
 export async function receiveRequest<Request>(
-  frames: Frames,
+  { frames, deadline, allowance }: Pick<ServedConversation, 'frames' | 'deadline' | 'allowance'>,
   protocol: Requests<Request>,
-  terms: EnvelopeTerms,
-  signal: AbortSignal
+  terms: EnvelopeTerms
 ): Promise<Reply<Request> | undefined> {
-  const bytes = await frames.read(requestFrameSizeBytesMax(protocol), signal)
-  return bytes === undefined ? undefined : decodeRequest(protocol, terms, bytes.subarray())
+  const bytes = await frames.read(requestFrameSizeBytesMax(protocol), deadline.signal)
+  if (bytes === undefined) return undefined
+  if (!allowance.hold(bytes.byteLength)) return NO_ROOM
+  const refusal = await allowance.pay(protocol.cost ?? 1, bytes.byteLength, deadline.signal)
+  return refusal ?? decodeRequest(protocol, terms, bytes.subarray())
 }
+
+/** An answer waits in memory for as long as its reader takes, and counts as traffic of who asked for it. */
+function payForAnswer(
+  { allowance }: ServedConversation,
+  protocol: ProtocolTerms,
+  terms: EnvelopeTerms,
+  bytes: Uint8Array
+): Uint8Array {
+  if (!allowance.hold(bytes.length)) return encodeReply(protocol, z.never(), terms, NO_ROOM)
+  allowance.charge(bytes.length)
+  return bytes
+}
+
+const NO_ROOM = refuse(
+  'BUSY',
+  'too much of what was sent to you or by you is waiting: read it, or come back in a while'
+)
 
 /** Encodes a reply; one that does not fit its protocol is our bug and becomes `INTERNAL`. */
 export function encodeReplySafely<Response>(

@@ -31,10 +31,19 @@ export interface Frames {
   abort(reason: unknown): void
 }
 
+/** Where unread bytes are counted; see `StreamAllowance`. */
+export interface FramesMemory {
+  hold(sizeBytes: number): boolean
+  release(sizeBytes: number): void
+}
+
+const UNCOUNTED: FramesMemory = { hold: () => true, release: () => undefined }
+
 /**
  * @param unreadSizeBytesMax - bytes that may wait here; a peer that sends more without having been asked to is cut off
+ * @param memory - a peer for whose bytes it has no room left is cut off too
  */
-export function openFrames(stream: Stream, unreadSizeBytesMax: number): Frames {
+export function openFrames(stream: Stream, unreadSizeBytesMax: number, memory: FramesMemory = UNCOUNTED): Frames {
   const unread = new Uint8ArrayList()
   let ended = stream.readableEnded
   let failure: CoreError | undefined
@@ -46,13 +55,24 @@ export function openFrames(stream: Stream, unreadSizeBytesMax: number): Frames {
     return failure
   }
 
+  const consume = (sizeBytes: number) => {
+    unread.consume(sizeBytes)
+    memory.release(sizeBytes)
+  }
+  const cutOff = (reason: string) => {
+    consume(unread.byteLength)
+    const error = fail('FRAME_INVALID', reason)
+    // An abort inside the dispatch of `message` would run before libp2p has finished with the event.
+    queueMicrotask(() => stream.abort(error))
+  }
+
   stream.addEventListener('message', event => {
     if (dropping || failure !== undefined) return
-    unread.append(event.data)
-    if (unread.byteLength > unreadSizeBytesMax + LENGTH_SIZE_BYTES_MAX) {
-      unread.consume(unread.byteLength)
-      // An abort inside the dispatch of `message` would run before libp2p has finished with the event.
-      queueMicrotask(() => stream.abort(fail('FRAME_INVALID', `more than ${unreadSizeBytesMax} bytes without credit`)))
+    if (!memory.hold(event.data.byteLength)) cutOff('no room for more bytes of this peer')
+    else {
+      unread.append(event.data)
+      if (unread.byteLength > unreadSizeBytesMax + LENGTH_SIZE_BYTES_MAX)
+        cutOff(`more than ${unreadSizeBytesMax} bytes without credit`)
     }
     wake()
   })
@@ -102,7 +122,7 @@ export function openFrames(stream: Stream, unreadSizeBytesMax: number): Frames {
       if (length === 'malformed') throw fail('FRAME_INVALID', 'the length of a frame is not a minimal varint')
       if (length > sizeBytesMax)
         throw fail('FRAME_INVALID', `a frame of ${length} bytes, at most ${sizeBytesMax} allowed`)
-      unread.consume(prefixSizeBytes)
+      consume(prefixSizeBytes)
       return length
     }
   }
@@ -134,7 +154,7 @@ export function openFrames(stream: Stream, unreadSizeBytesMax: number): Frames {
       if (length === undefined) return undefined
       if (!(await fill(length, signal))) throw fail('STREAM_CUT', `the stream ended inside a frame of ${length} bytes`)
       const frame = unread.sublist(0, length)
-      unread.consume(length)
+      consume(length)
       return frame
     },
 
@@ -162,7 +182,7 @@ export function openFrames(stream: Stream, unreadSizeBytesMax: number): Frames {
 
     async ended(signal) {
       dropping = true
-      unread.consume(unread.byteLength)
+      consume(unread.byteLength)
       while (!ended && failure === undefined) {
         signal.throwIfAborted()
         await change(signal)

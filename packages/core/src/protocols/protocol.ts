@@ -18,7 +18,14 @@ export interface ProtocolTerms {
   readonly timeoutMs: number
   /** on one connection; a peer that opens more gets them reset */
   readonly streamsInboundMax: number
+  /** whose pace it shares, see traffic-limiter.ts; `data` when left out */
+  readonly traffic?: TrafficClass
+  /** how many plain requests one of these costs its server; 1 when left out */
+  readonly cost?: number
 }
+
+/** Protocols of one class share a pace, so that a peer that is held back in one is not in the others. */
+export type TrafficClass = 'ledger' | 'proving' | 'data' | 'membership'
 
 /** Schemas may hold codecs: they decode from the wire to memory, and encode back. */
 export interface Protocol<Request, Response> extends ProtocolTerms {

@@ -95,7 +95,7 @@ export async function serveUpload<Request, Response>(
   const unreadSizeBytesMax = Math.max(requestFrameSizeBytesMax(protocol), chunksSizeBytesMax(protocol))
   return await serveStreams(node, protocol, unreadSizeBytesMax, options, async served => {
     const { frames, deadline, context, failed } = served
-    const message = await receiveRequest(frames, protocol, options, deadline.signal)
+    const message = await receiveRequest(served, protocol, options)
     if (message === undefined) return
     const accepted = message.ok ? await attempt(() => accept(message.value, context), deadline, failed) : message
     if (!accepted.ok) {

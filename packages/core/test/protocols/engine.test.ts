@@ -10,6 +10,7 @@ import { encodeLength } from '../../src/protocols/length.ts'
 import { ENVELOPE_SIZE_BYTES_MAX } from '../../src/protocols/limits.ts'
 import type { Protocol } from '../../src/protocols/protocol.ts'
 import { refuse } from '../../src/protocols/protocol.ts'
+import { createTrafficLimiter, TRAFFIC_TERMS } from '../../src/protocols/traffic-limiter.ts'
 import { amountSchema } from '../../src/schema.ts'
 import { countListeners, NETWORK_ID, openManualClock, openPair, usePair } from './network.ts'
 
@@ -340,5 +341,49 @@ describe('the caller’s signal', () => {
     await ask({ text: 'x' }, { signal: canceller.signal, clock })
     expect(listeners()).toBe(0)
     expect(clock.sleepers).toBe(0)
+  })
+})
+
+describe('with a limiter', () => {
+  const terms = { ...TRAFFIC_TERMS, streamsPerPeerMax: 2, heldBytesPerPeerMax: 3_000, heldBytesMax: 10_000 }
+
+  it('a peer gets no more streams than its share, whatever the protocol allows, and gets them back', async () => {
+    const limiter = createTrafficLimiter(terms)
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+    await serveEcho(async ({ text }) => opened.then(() => ({ ok: true, value: { text, amount: 0n } })), { limiter })
+    const slow = [ask({ text: 'one' }), ask({ text: 'two' })]
+    await expect.poll(() => limiter.usage.streams).toBe(2)
+    await expect(ask({ text: 'three' })).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
+    open()
+    for (const answer of await Promise.all(slow)) expect(answer.kind).toBe('answer')
+    await expect.poll(() => limiter.usage).toEqual({ streams: 0, heldBytes: 0 })
+    expect((await ask({ text: 'four' })).kind).toBe('answer')
+  })
+
+  it('a peer that asks too fast is told when to come back', async () => {
+    const limiter = createTrafficLimiter({ ...terms, requests: { burst: 1, perSecond: 0.001 }, paceMsMax: 0 })
+    await serveEcho(echo, { limiter })
+    expect((await ask({ text: 'one' })).kind).toBe('answer')
+    const paced = new AbortController()
+    const second = ask({ text: 'two' }, { signal: paced.signal })
+    await expect.poll(() => limiter.usage.streams).toBe(1)
+    await expect(ask({ text: 'three' })).resolves.toMatchObject({ kind: 'refused', code: 'BUSY' })
+    paced.abort(new Error('enough'))
+    await expect(second).rejects.toThrow('enough')
+  })
+
+  it('an answer for which there is no memory is refused, not sent', async () => {
+    const limiter = createTrafficLimiter(terms)
+    await serveEcho(async () => ({ ok: true, value: { text: 'x'.repeat(3_900), amount: 0n } }), { limiter })
+    await expect(ask({ text: 'hello' })).resolves.toMatchObject({ kind: 'refused', code: 'BUSY' })
+    await expect.poll(() => limiter.usage).toEqual({ streams: 0, heldBytes: 0 })
+  })
+
+  it('a request that nobody has room for is cut off while it comes', async () => {
+    const limiter = createTrafficLimiter({ ...terms, heldBytesPerPeerMax: 500 })
+    await serveEcho(echo, { limiter })
+    await expect(ask({ text: 'x'.repeat(2_000) })).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
+    await expect.poll(() => limiter.usage).toEqual({ streams: 0, heldBytes: 0 })
+    expect((await ask({ text: 'small' })).kind).toBe('answer')
   })
 })

@@ -1,0 +1,144 @@
+/**
+ * What one peer may cost the peer that serves it, over all of its connections and protocols.
+ *
+ * Three things can be used up, and each has its brake: streams (refused at once), work and messages (paced, and refused
+ * when too much is owed), memory (a share of each peer, a sum for all). Every class of protocols has its own pace, so
+ * that who reads too fast still gets its proofs through. The bytes of transfers are not counted here: their credit and
+ * the provider's own budget bound them, and a fast line is no offence.
+ */
+import type { Clock } from '../clock.ts'
+import { machineClock } from '../clock.ts'
+import { type ProtocolTerms, type Refusal, refuse, type TrafficClass } from './protocol.ts'
+import { createSharedBudget } from './shared-budget.ts'
+import { createTokenBuckets, type Rate } from './token-buckets.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export interface TrafficTerms {
+  /** Of one peer in one class: requests by their cost. */
+  readonly requests: Rate
+  /** Of one peer in one class: bytes of messages, in both directions. */
+  readonly messageBytes: Rate
+  /** Longest that an answer is held back for who asks too fast; beyond it the request is refused. */
+  readonly paceMsMax: number
+  /** Open at once, of one peer over all of its connections, and of all. */
+  readonly streamsPerPeerMax: number
+  readonly streamsMax: number
+  /** Held in memory: what came and was not taken yet, and answers that are not sent yet. */
+  readonly heldBytesPerPeerMax: number
+  readonly heldBytesMax: number
+  /** Peers whose pace is kept apart. */
+  readonly peersMax: number
+}
+
+/**
+ * A request with its stream costs about a millisecond of a home machine's one core: a peer in a hurry gets a quarter of
+ * it. A follower that catches up takes 62 answers of 512 entries a second.
+ */
+export const TRAFFIC_TERMS: TrafficTerms = {
+  requests: { burst: 2_500, perSecond: 250 },
+  messageBytes: { burst: 128 * MIB, perSecond: 32 * MIB },
+  paceMsMax: 5_000,
+  streamsPerPeerMax: 64,
+  streamsMax: 1_024,
+  heldBytesPerPeerMax: 32 * MIB,
+  heldBytesMax: 192 * MIB,
+  peersMax: 4_096
+}
+
+/** What one stream takes; `close` gives everything back. */
+export interface StreamAllowance {
+  /**
+   * Pays for a request that came. Waits when the peer was too fast.
+   *
+   * @param cost - as the protocol counts it
+   * @returns the refusal that is due, `BUSY`, when it would wait too long
+   * @throws the signal's reason
+   */
+  pay(cost: number, sizeBytes: number, signal: AbortSignal): Promise<Refusal | undefined>
+  /** Counts an answer that goes out; who asks again waits the longer for it. */
+  charge(sizeBytes: number): void
+  /** Takes memory; false when there is none left for this peer. */
+  hold(sizeBytes: number): boolean
+  release(sizeBytes: number): void
+  /** Idempotent. */
+  close(): void
+}
+
+export interface TrafficLimiter {
+  /** @param peer - its id; @returns undefined for a stream that is one too many, to be reset */
+  open(peer: string, protocol: ProtocolTerms): StreamAllowance | undefined
+  readonly usage: { readonly streams: number; readonly heldBytes: number }
+}
+
+/** For serving without limits: tests, and what has no strangers. */
+export const UNLIMITED: TrafficLimiter = {
+  open: () => ({
+    pay: async () => undefined,
+    charge: () => undefined,
+    hold: () => true,
+    release: () => undefined,
+    close: () => undefined
+  }),
+  usage: { streams: 0, heldBytes: 0 }
+}
+
+export function createTrafficLimiter(
+  terms: TrafficTerms = TRAFFIC_TERMS,
+  clock: Pick<Clock, 'now' | 'sleep'> = machineClock
+): TrafficLimiter {
+  const requests = createTokenBuckets(terms.requests, terms.peersMax, clock)
+  const bytes = createTokenBuckets(terms.messageBytes, terms.peersMax, clock)
+  const streams = createSharedBudget(terms.streamsMax, terms.streamsPerPeerMax)
+  const memory = createSharedBudget(terms.heldBytesMax, terms.heldBytesPerPeerMax)
+
+  async function pay(key: string, cost: number, sizeBytes: number, signal: AbortSignal): Promise<Refusal | undefined> {
+    const owedMs = Math.max(requests.waitMs(key), bytes.waitMs(key))
+    // Who is refused pays nothing more, or a peer that retries would never be let in again.
+    if (owedMs > terms.paceMsMax) {
+      const retryMs = Math.ceil(owedMs)
+      return refuse('BUSY', `you ask more than your share: come back in ${retryMs} ms`, { retryMs })
+    }
+    const waitMs = Math.max(requests.owe(key, cost), bytes.owe(key, sizeBytes))
+    if (waitMs > 0) await clock.sleep(waitMs, signal)
+    return undefined
+  }
+
+  return {
+    open(peer, { traffic = 'data' }) {
+      if (!streams.take(peer, 1)) return undefined
+      const key = `${traffic satisfies TrafficClass} ${peer}`
+      let heldBytes = 0
+      let isOpen = true
+      const release = (sizeBytes: number) => {
+        if (sizeBytes === 0) return
+        memory.giveBack(peer, sizeBytes)
+        heldBytes -= sizeBytes
+      }
+      return {
+        pay: (cost, sizeBytes, signal) => pay(key, cost, sizeBytes, signal),
+        charge: sizeBytes => {
+          bytes.owe(key, sizeBytes)
+        },
+        hold(sizeBytes) {
+          if (!isOpen || !memory.take(peer, sizeBytes)) return false
+          heldBytes += sizeBytes
+          return true
+        },
+        release(sizeBytes) {
+          release(Math.min(sizeBytes, heldBytes))
+        },
+        close() {
+          if (!isOpen) return
+          isOpen = false
+          release(heldBytes)
+          streams.giveBack(peer, 1)
+        }
+      }
+    },
+    get usage() {
+      return { streams: streams.taken, heldBytes: memory.taken }
+    }
+  }
+}
