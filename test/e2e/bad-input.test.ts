@@ -66,18 +66,6 @@ describe('the main job refuses', () => {
     await refuses(path, { exitCode: USAGE, code: 'PATH_MISSING', message: /nowhere" does not exist/ })
   })
 
-  test('an empty directory', async () => {
-    const path = join(directory, 'empty')
-    await mkdir(path)
-    await refuses(path, { exitCode: USAGE, code: 'NOTHING_TO_STORE', message: /not one byte of content/ })
-  })
-
-  test('an empty file', async () => {
-    const path = join(directory, 'empty')
-    await writeFile(path, '')
-    await refuses(path, { exitCode: USAGE, code: 'NOTHING_TO_STORE', message: /not one byte of content/ })
-  })
-
   test('a symbolic link that leads back to itself', async () => {
     const path = join(directory, 'loop')
     await symlink('loop', path)

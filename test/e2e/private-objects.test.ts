@@ -254,6 +254,28 @@ describe('a private object', { timeout: 120_000 }, () => {
     expect((await readdir(net.directory)).filter(name => name.includes('unwanted-copy'))).toEqual([])
   })
 
+  test('of nothing is an object too, and so is a public one', async () => {
+    const file = join(net.directory, 'empty-file')
+    const folder = join(net.directory, 'empty-folder')
+    await writeFile(file, '')
+    await mkdir(folder)
+    for (const [path, root] of [
+      // As Kubo names them.
+      [file, 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'],
+      [folder, 'bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354']
+    ] as const) {
+      for (const encrypt of [true, false]) {
+        const stored = await net.client.put(path, { replicas: 1, encrypt, list: false })
+        expect(stored.root.toString()).toBe(root)
+        const copy = `${path}-${encrypt}`
+        await net.client.get(stored.reference, copy)
+        expect(await compareTrees(path, copy)).toMatchObject({ equal: true, bytes: 0 })
+        expect((await net.client.status(stored.reference)).problems).toEqual([])
+        await net.client.remove(stored.reference)
+      }
+    }
+  })
+
   test('that is public can be bound to its pieces too', async () => {
     const { reference } = await net.client.put(join(tree, 'large.bin'), { replicas: 2, encrypt: false, list: false })
     const large = await readFile(join(tree, 'large.bin'))

@@ -30,7 +30,8 @@ export interface PackCarOptions extends Omit<LayOutCarOptions, 'trailerSizeOf'>,
  * are kept. `contentSizeBytes` counts the bytes that files hold in different blocks, `fileCount` is 0: a CAR does not say.
  *
  * @throws {CoreError} `CAR_INVALID` also for a CAR of no or several roots, and for one that lacks blocks of its DAG;
- * `MALFORMED_CONTENT` for a dag-pb block that is no UnixFS; `NOTHING_TO_STORE`
+ * `MALFORMED_CONTENT` for a dag-pb block that is no UnixFS; `NOTHING_TO_STORE` for
+ * one whose root is its own content
  */
 export async function packCar({ nodeHasher, createHasher, ...options }: PackCarOptions): Promise<PackedContent> {
   const hashed = hashPieces(options.openPiece, { nodeHasher, createHasher })
@@ -65,7 +66,7 @@ export async function layOutCar(options: LayOutCarOptions): Promise<LaidOutConte
     const root = onlyRoot(next.value, seen)
     const [missing] = awaited.values()
     if (missing !== undefined) throw invalid(`${awaited.size} blocks of its DAG are missing, ${missing} is one of them`)
-    if (contentSizeBytes === 0) throw new CoreError('NOTHING_TO_STORE', 'there is not one byte of content to store')
+    if (seen.size === 0) throw new CoreError('NOTHING_TO_STORE', 'this CAR holds no block that is to be stored')
     await packer.finish()
     return { root, pieces: packer.pieces, contentSizeBytes, fileCount: 0, blockCount: seen.size }
   } catch (cause) {

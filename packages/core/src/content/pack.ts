@@ -6,7 +6,6 @@
  */
 import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
-import { CoreError } from '../error.ts'
 import { iterateAbortably } from './abortable.ts'
 import { digestKey } from './digest-key.ts'
 import { type HashingOptions, hashPieces } from './hash-pieces.ts'
@@ -33,7 +32,7 @@ export interface PackProgress {
 export interface PackOptions extends HashingOptions {
   /** Depth first, sorted by the UTF-8 bytes of names; see `SourceOrder`. */
   readonly source: AsyncIterable<SourceEntry>
-  /** Called with 0, 1, 2, … when the first byte of that piece is ready; never for an object that is refused as empty. */
+  /** Called with 0, 1, 2, … when the first byte of that piece is ready. */
   readonly openPiece: OpenPiece
   /** Default `unixfs-v1-2025`. */
   readonly profile?: UnixfsProfile
@@ -69,7 +68,9 @@ export interface LayOutOptions extends Omit<PackOptions, keyof HashingOptions> {
  * When it rejects, for whatever reason, every opened sink has been discarded and the source closed. An abort rejects at
  * once with the signal's reason, whether it waits for the source or for a sink.
  *
- * @throws {CoreError} `NOTHING_TO_STORE` when the source holds not one byte of content; `UNSAFE_NAME`
+ * A source without entries is an empty directory.
+ *
+ * @throws {CoreError} `UNSAFE_NAME`
  * @throws {TypeError} when the source breaks its order
  * @throws {RangeError} for a piece size that cannot hold a block or is above the network's
  */
@@ -107,8 +108,6 @@ class Packing {
   readonly #packer: PiecePacker
   readonly #builder: UnixfsBuilder
   readonly #seen = new Set<string>()
-  /** Blocks of empty files and links that came before the first byte of content; `undefined` once that came. */
-  #early: Array<readonly [CID, Uint8Array]> | undefined = []
   /** The directories between the root and the current entry; a later entry never returns to one that was left. */
   readonly #open: OpenDirectory[] = [{ names: [], children: new Map() }]
   #rootNode: BuiltNode | undefined
@@ -129,11 +128,6 @@ class Packing {
       await this.#add(entry, names)
     }
     const root = this.#rootNode ?? (await this.#leaveAll())
-    if (this.#contentSizeBytes === 0) {
-      throw new CoreError('NOTHING_TO_STORE', 'there is not one byte of content to store', {
-        fileCount: this.#fileCount
-      })
-    }
     await this.#packer.finish()
     this.#report()
     return {
@@ -203,15 +197,6 @@ class Packing {
     const key = digestKey(cid)
     if (this.#seen.has(key)) return
     this.#seen.add(key)
-    if (this.#early !== undefined) {
-      if (this.#contentSizeBytes === 0) {
-        this.#early.push([cid, block])
-        return
-      }
-      const early = this.#early
-      this.#early = undefined
-      for (const [earlyCid, earlyBlock] of early) await this.#packer.put(earlyCid, earlyBlock)
-    }
     await this.#packer.put(cid, block)
   }
 

@@ -97,7 +97,7 @@ describe('packCar', () => {
       'nothing',
       async () => encodeCarHeader([CID.createV1(raw.code, identity.digest(new Uint8Array(0)))]),
       'NOTHING_TO_STORE',
-      /one byte/
+      /no block/
     ]
   ]
   it.each(refused)('refuses %s and discards what it wrote', async (_, makeCar, code, message) => {

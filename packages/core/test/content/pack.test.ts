@@ -11,12 +11,25 @@ import {
   PIECE_SIZE_BYTES_MIN,
   PIECE_SIZE_LIMIT_BYTES_MIN,
   PLACEHOLDER_ROOT,
+  readContent,
   type SourceEntry,
   type UnixfsProfile
 } from '../../src/content/index.ts'
-import { directory, file, MemoryPieces, packTree, sourceOf, symlink, text } from './memory-content.ts'
+import {
+  collect,
+  directory,
+  fetcherOf,
+  file,
+  MemoryPieces,
+  packTree,
+  sourceOf,
+  symlink,
+  text
+} from './memory-content.ts'
 
 const MIB = 1024 * 1024
+/** Kubo's, of CIDv1. */
+const EMPTY_DIRECTORY = 'bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354'
 
 /** Kubo's deterministic test data: the ChaCha20 keystream under the SHA-256 of the seed. */
 function keystream(size: number, seed: string): Uint8Array {
@@ -209,15 +222,24 @@ describe('packContent', () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(256 * 1024)
   })
 
-  it.each([
-    ['nothing at all', []],
-    ['an empty directory', [directory('')]],
-    ['an empty file', [file('')]],
-    ['empty files and links', [directory('d'), file('d/e'), symlink('l', 'd')]]
-  ])('refuses %s before it opens a piece', async (_, tree) => {
-    const pieces = new MemoryPieces()
-    await expect(packTree(tree, { openPiece: pieces.openPiece })).rejects.toMatchObject({ code: 'NOTHING_TO_STORE' })
-    expect(pieces.pieces).toEqual([])
+  it.each<[string, SourceEntry[], string]>([
+    ['nothing at all', [], EMPTY_DIRECTORY],
+    ['an empty directory', [directory('')], EMPTY_DIRECTORY],
+    ['an empty file', [file('')], 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku']
+  ])('packs %s as Kubo does, into a piece of the least size', async (_, tree, cid) => {
+    const { packed, pieces } = await packTree(tree)
+    expect(packed).toMatchObject({ contentSizeBytes: 0, blockCount: 1, pieces: [{ rawSize: PIECE_SIZE_BYTES_MIN }] })
+    expect(packed.root.toString()).toBe(cid)
+    const read = await collect(readContent({ root: packed.root, ...fetcherOf(pieces.blocks()) }))
+    const [entry] = tree
+    expect(read).toEqual([entry?.kind === 'file' ? { path: '', kind: 'file', content: '' } : directory('')])
+  })
+
+  it('packs empty files and links alone', async () => {
+    const tree = [directory('d'), file('d/e'), symlink('l', 'd')]
+    const { packed } = await packTree(tree)
+    expect(packed.root.toString()).toBe(await importerRoot(tree, 'unixfs-v1-2025'))
+    expect(packed).toMatchObject({ contentSizeBytes: 0, fileCount: 1 })
   })
 
   it.each([

@@ -65,6 +65,15 @@ describe('a private object', () => {
     expect(fixture.failures).toEqual([])
   })
 
+  it.each([
+    ['file', [file('')]],
+    ['directory', [directory('')]]
+  ])('of an empty %s reads back', async (kind, tree) => {
+    const fixture = await packPrivateTree(tree)
+    const read = await collect(readContent({ root: fixture.reference.root, fetchBlocks: fixture.fetchBlocks }))
+    expect(read).toMatchObject([{ path: '', kind }])
+  })
+
   it('is encrypted the same way again from the same secret, and otherwise from another one', async () => {
     const [first, again, other] = await Promise.all([
       packPrivateTree(LITTLE),
