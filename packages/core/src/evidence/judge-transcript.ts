@@ -10,7 +10,7 @@ import type { NodeHasher } from '@holdfast/proofs'
 import { equalBytes } from '@noble/curves/utils.js'
 import type { SignatureVerifier } from '../identity.ts'
 import { digestOfProofs, type PieceProof } from '../ledger/commands.ts'
-import { checkProofs, sameLeaves } from '../ledger/proof-rules.ts'
+import { checkEachProofs, sameLeaves } from '../ledger/proof-rules.ts'
 import type { StatementDigest } from '../ledger/statements.ts'
 import type { PieceChallenge } from '../rounds/challenge.ts'
 import type { Verdict } from '../rounds/verdicts.ts'
@@ -77,13 +77,28 @@ export function judgeTranscript(
 
 /** Why proofs are not what a round asked for; undefined when they are: the one check of verifiers and of their judges. */
 export function faultOfProofs(
-  { challenges, pieces }: Pick<AskedLeaves, 'challenges' | 'pieces'>,
+  asked: Pick<AskedLeaves, 'challenges' | 'pieces'>,
   proofs: readonly PieceProof[],
   nodeHasher: NodeHasher
 ): string | undefined {
-  return sameLeaves(challenges, proofs)
-    ? checkProofs(pieces, proofs, nodeHasher)
-    : 'these are not the leaves that were asked for'
+  return faultsOfProofs([{ asked, proofs }], nodeHasher)[0]
+}
+
+/** The same for many deals, whose proofs are hashed together. @returns one for each, same order */
+export function faultsOfProofs(
+  given: readonly {
+    readonly asked: Pick<AskedLeaves, 'challenges' | 'pieces'>
+    readonly proofs: readonly PieceProof[]
+  }[],
+  nodeHasher: NodeHasher
+): (string | undefined)[] {
+  const rightLeaves = given.map(({ asked, proofs }) => sameLeaves(asked.challenges, proofs))
+  const checkable = given.filter((_, index) => rightLeaves[index])
+  const faults = checkEachProofs(
+    checkable.map(({ asked: { pieces }, proofs }) => ({ pieces, proofs })),
+    nodeHasher
+  ).values()
+  return rightLeaves.map(isRight => (isRight ? faults.next().value : 'these are not the leaves that were asked for'))
 }
 
 function standsUnderRoot({ transcripts, index, size }: AttestedVerdict, { transcript, path }: ShownTranscript) {

@@ -1,5 +1,5 @@
 /** Rules about proofs: what verifiers attest, and what providers prove to the ledger itself. */
-import { decodePieceCid, type NodeHasher, verifyLeaves } from '@holdfast/proofs'
+import { decodePieceCid, type MultiProofClaim, type NodeHasher, verifyEachMultiProof } from '@holdfast/proofs'
 import { equalBytes } from '@noble/curves/utils.js'
 import { type Assignment, assignVerifiers, countAssignedTo, dealsAssignedTo, rankOf } from '../rounds/assignment.ts'
 import { firstOpeningToAnswer } from '../rounds/boundaries.ts'
@@ -126,15 +126,44 @@ export function checkProofs(
   proofs: readonly PieceProof[],
   nodeHasher: NodeHasher
 ): string | undefined {
-  for (const { pieceId, leafIndices, leaves, nodes } of proofs) {
-    const piece = findPiece(pieces, pieceId)
-    if (piece === undefined) return `there is no piece ${pieceId}`
-    const decoded = decodePieceCid(piece.cid)
-    if (!decoded.ok) return decoded.reason
-    const verdict = verifyLeaves({ commitment: decoded.commitment, leafIndices, proof: { leaves, nodes }, nodeHasher })
-    if (!verdict.ok) return `${verdict.reason} in piece ${pieceId}`
-  }
-  return undefined
+  return checkEachProofs([{ pieces, proofs }], nodeHasher)[0]
+}
+
+/** The same for many deals: all proofs climb together, so that a native hasher fills its lanes. */
+export function checkEachProofs(
+  deals: readonly {
+    readonly pieces: readonly Pick<DealPiece, 'id' | 'cid'>[]
+    readonly proofs: readonly PieceProof[]
+  }[],
+  nodeHasher: NodeHasher
+): (string | undefined)[] {
+  const claims: MultiProofClaim[] = []
+  /** Of each deal: a fault that shows without hashing, or where its proofs stand among the claims. */
+  const parts = deals.map(({ pieces, proofs }) => {
+    const from = claims.length
+    for (const { pieceId, leafIndices, leaves, nodes } of proofs) {
+      const commitment = commitmentOf(pieces, pieceId)
+      if (typeof commitment === 'string') return commitment
+      claims.push({ commitment, leafIndices, proof: { leaves, nodes } })
+    }
+    return { from, proofs }
+  })
+  const verdicts = verifyEachMultiProof({ claims, nodeHasher })
+  return parts.map(part => {
+    if (typeof part === 'string') return part
+    for (const [index, { pieceId }] of part.proofs.entries()) {
+      const verdict = verdicts[part.from + index]!
+      if (!verdict.ok) return `${verdict.reason} in piece ${pieceId}`
+    }
+    return undefined
+  })
+}
+
+function commitmentOf(pieces: readonly Pick<DealPiece, 'id' | 'cid'>[], pieceId: number) {
+  const piece = findPiece(pieces, pieceId)
+  if (piece === undefined) return `there is no piece ${pieceId}`
+  const decoded = decodePieceCid(piece.cid)
+  return decoded.ok ? decoded.commitment : decoded.reason
 }
 
 /** The piece of that number in a deal, if it is still known. */

@@ -8,10 +8,16 @@ import type { PieceChallenge } from '../rounds/challenge.ts'
 
 /** A provider's pieces, as the prover sees them. */
 export interface PieceReader {
+  /** @returns undefined when the piece is not here */
+  open(piece: CID): Promise<ReadablePiece | undefined>
+}
+
+/** A piece that is being read; disposed of by whoever opened it. */
+export interface ReadablePiece extends AsyncDisposable {
+  /** The cached middle layer. */
+  readonly layer: CachedLayer
   /** @returns raw bytes of the piece; fewer when it is shorter. Does not check them: that is what the proof is for */
-  read(piece: CID, offset: number, size: number): Promise<Uint8Array>
-  /** @returns the cached middle layer; undefined when the piece is not here */
-  layer(piece: CID): Promise<CachedLayer | undefined>
+  read(offset: number, size: number): Promise<Uint8Array>
 }
 
 /**
@@ -29,9 +35,9 @@ export async function proveChallenges(
   const proofs: PieceProof[] = []
   for (const { pieceId, leafIndices } of challenges) {
     const { cid, rawSize } = findPiece(pieces, pieceId)!
-    const layer = await reader.layer(cid)
-    if (layer === undefined) return undefined
-    const read = (offset: number, size: number) => reader.read(cid, offset, size)
+    await using piece = await reader.open(cid)
+    if (piece === undefined) return undefined
+    const { layer, read } = piece
     const proof = await proveLeaves({ read, commitment: { rawSize }, layer, nodeHasher, signal, leafIndices })
     proofs.push({ pieceId, leafIndices: [...leafIndices], ...proof })
   }

@@ -1,9 +1,10 @@
 /**
  * Keeps a provider's deals proved, round after round.
  *
- * From the opening of a round it pushes proofs to the verifiers that the beacon assigned. It proves to the ledger itself
- * what no quorum replaces (drawn openings, the docket) at once, and in the last part of the round what the verifiers
- * have not passed. Everything it needs stands in the ledger's state; it keeps none of its own.
+ * From the opening of a round it pushes proofs to the verifiers that the beacon assigned, as they are proved. When they are
+ * on their way, it clears dockets, a slice at a time. In the last part of the round it proves to the ledger itself what no
+ * quorum replaces (drawn openings) and what the verifiers have not passed. Everything it needs stands in the ledger's
+ * state; it keeps none of its own, and in memory no more than a few deals' proofs.
  */
 import type { NodeHasher } from '@holdfast/proofs'
 import { bytesToHex } from '@noble/hashes/utils.js'
@@ -19,19 +20,26 @@ import { statementDigestOf } from '../ledger/statements.ts'
 import { submitUntilAnswered } from '../ledger/submit-until-answered.ts'
 import { LEAVES_PER_ROUND_MAX } from '../network.ts'
 import type { PushedProof } from '../protocols/definitions.ts'
-import { batchDeals } from '../protocols/proof-batches.ts'
 import type { Answer } from '../protocols/protocol.ts'
 import { rankOf, verifiersOfDeal } from '../rounds/assignment.ts'
 import { docketChallenges } from '../rounds/docket.ts'
 import { followRounds } from '../rounds/follow-rounds.ts'
 import { frozenDealOf } from '../rounds/freeze.ts'
 import { mustBeOpened } from '../rounds/opening.ts'
-import { selfProveFromMs } from '../rounds/schedule.ts'
+import { attestFromMs, selfProveFromMs } from '../rounds/schedule.ts'
 import type { Address } from '../schema.ts'
 import { type PieceReader, proveChallenges } from './prove.ts'
+import { pushDeals } from './push-deals.ts'
+import { createSharedProofs } from './shared-proofs.ts'
+import { createTurns } from './turns.ts'
 
 /** Leaves of the docket in one entry: as many as a round may ask for, which fits. */
 export const DOCKET_SLICE_LEAVES_MAX = LEAVES_PER_ROUND_MAX
+
+/** Deals that are read and hashed at once: disk and core take turns, and a disk still has time for clients. */
+const PROOFS_AT_ONCE_MAX = 4
+/** Self-proofs that wait for the ledger at once. */
+const SELF_PROOFS_AT_ONCE_MAX = 8
 
 export type PushResult = { readonly dealId: number; readonly verdict: string; readonly reason: string }
 
@@ -83,6 +91,7 @@ export interface Prover extends AsyncDisposable {
 export function createProver(options: ProverOptions): Prover {
   const { ledger, signer, clock, nodeHasher, pieces, onEvent = () => undefined, onError = () => undefined } = options
   const { state } = ledger
+  const turns = createTurns(PROOFS_AT_ONCE_MAX)
 
   function ownDeals(open: OpenRound): Deal[] {
     return [...(state.dealsByProvider.get(signer.address) ?? [])]
@@ -106,32 +115,41 @@ export function createProver(options: ProverOptions): Prover {
     }
   }
 
+  /** What the round asks of a deal. */
+  function proveOpen(open: OpenRound, deal: Deal, signal: AbortSignal): Promise<PieceProof[] | undefined> {
+    signal.throwIfAborted()
+    return prove(deal, openChallengesOf(open, deal) ?? [], signal)
+  }
+
   function signPush(verifier: Address, round: number, dealId: number, proofs: PieceProof[]): PushedProof {
     const statement = { provider: signer.address, verifier, dealId, round, proofs: digestOfProofs(proofs) }
     return { dealId, proofs, signature: signer.sign(statementDigestOf(state)('ProofPush', statement)) }
   }
 
-  async function pushAll(
-    open: OpenRound,
-    round: number,
-    proofsByDeal: ReadonlyMap<number, PieceProof[]>,
-    signal: AbortSignal
-  ): Promise<void> {
-    const dealsByVerifier = new Map<Address, Deal[]>()
+  /** To every verifier at its own pace: one that is slow or silent delays nobody else. */
+  async function pushAll(open: OpenRound, round: number, signal: AbortSignal): Promise<void> {
     const assignment = assignmentOf(state, open)
-    for (const dealId of proofsByDeal.keys()) {
-      const deal = state.deals.get(dealId)!
-      for (const verifier of verifiersOfDeal(assignment, dealId))
-        dealsByVerifier.set(verifier, [...(dealsByVerifier.get(verifier) ?? []), deal])
-    }
-    await Promise.all(
-      [...dealsByVerifier].flatMap(([verifier, deals]) =>
-        batchDeals(deals).map(async batch => {
-          const items = batch.map(({ id }) => signPush(verifier, round, id, proofsByDeal.get(id)!))
-          await push(verifier, { round, items }, signal)
-        })
-      )
+    const dealsByVerifier = new Map<Address, number[]>()
+    for (const { id } of ownDeals(open))
+      for (const verifier of verifiersOfDeal(assignment, id)) {
+        const dealIds = dealsByVerifier.get(verifier)
+        if (dealIds === undefined) dealsByVerifier.set(verifier, [id])
+        else dealIds.push(id)
+      }
+    const proofsOf = createSharedProofs(
+      dealId => turns(() => proveOpen(open, state.deals.get(dealId)!, signal)),
+      dealId => verifiersOfDeal(assignment, dealId).length
     )
+    const pushing = Array.from(dealsByVerifier, ([verifier, dealIds]) =>
+      pushDeals({
+        dealIds,
+        proofsOf,
+        sign: (dealId, proofs) => signPush(verifier, round, dealId, proofs),
+        send: items => push(verifier, { round, items }, signal),
+        signal
+      })
+    )
+    await Promise.all(pushing)
   }
 
   /** One verifier's trouble, such as an address that cannot be dialled, is kept from the others. */
@@ -139,12 +157,14 @@ export function createProver(options: ProverOptions): Prover {
     verifier: Address,
     message: { round: number; items: PushedProof[] },
     signal: AbortSignal
-  ): Promise<void> {
+  ): Promise<boolean> {
     try {
       const answer = await options.push(state.verifiers.get(verifier)?.addresses ?? [], message, signal)
       onEvent({ kind: 'pushed', round: message.round, verifier, answer })
+      return answer.kind !== 'no-answer'
     } catch (error) {
       if (!signal.aborted) onError(error)
+      return false
     }
   }
 
@@ -196,44 +216,45 @@ export function createProver(options: ProverOptions): Prover {
   }
 
   async function serveRound(round: number, signal: AbortSignal): Promise<void> {
-    const owing = [...(state.dealsByProvider.get(signer.address) ?? [])]
-      .map(dealId => state.deals.get(dealId)!)
-      .filter(({ docket }) => docket.length > 0)
     const { open } = state
+    const pushing = open === undefined ? Promise.resolve() : pushAll(open, round, signal)
+    // Side by side: a verifier that takes a push and never answers must not hold up a proof to the ledger.
     await Promise.all([
-      ...owing.map(deal => clearDocket(deal, round, signal)),
-      open === undefined ? undefined : proveRound(open, round, signal)
+      pushing,
+      clearDockets(round, pushing, signal),
+      open === undefined ? undefined : proveInLastPhase(open, round, signal)
     ])
   }
 
-  async function proveRound(open: OpenRound, round: number, signal: AbortSignal): Promise<void> {
+  /** What is owed from before is no reason to be late with what is due now: it waits until the pushes are on their way. */
+  async function clearDockets(round: number, pushing: Promise<void>, signal: AbortSignal): Promise<void> {
+    const waiting = new AbortController()
+    const late = clock.sleep(attestFromMs(state.parameters, round) - clock.now(), waiting.signal).catch(() => undefined)
+    await Promise.race([pushing, late])
+    waiting.abort()
+    for (const dealId of [...(state.dealsByProvider.get(signer.address) ?? [])]) {
+      signal.throwIfAborted()
+      await clearDocket(state.deals.get(dealId)!, round, signal)
+    }
+  }
+
+  /** Drawn deals, which no quorum replaces, and those that the verifiers have not passed. */
+  async function proveInLastPhase(open: OpenRound, round: number, signal: AbortSignal): Promise<void> {
+    await clock.sleep(selfProveFromMs(state.parameters, round) - clock.now(), signal)
     const { openingOneIn } = state.parameters.proving
-    const proofsByDeal = new Map<number, PieceProof[]>()
-    for (const deal of ownDeals(open)) {
-      const proofs = await prove(deal, openChallengesOf(open, deal) ?? [], signal)
-      if (proofs !== undefined) proofsByDeal.set(deal.id, proofs)
-    }
-    const drawn = new Set(
-      ownDeals(open)
-        .filter(deal => mustBeOpened(open.seed, frozenDealOf(deal, open.opening), openingOneIn))
-        .map(({ id }) => id)
+    const isWanted = (deal: Deal) =>
+      !open.selfProved.has(deal.id) &&
+      (mustBeOpened(open.seed, frozenDealOf(deal, open.opening), openingOneIn) || !isPassed(open, deal.id))
+    const selfTurns = createTurns(SELF_PROOFS_AT_ONCE_MAX)
+    const proving = ownDeals(open).map(deal =>
+      selfTurns(async () => {
+        signal.throwIfAborted()
+        if (!isWanted(deal)) return
+        const proofs = await turns(() => proveOpen(open, deal, signal))
+        if (proofs !== undefined) await proveToLedger(deal, round, proofs, open.opening, signal)
+      })
     )
-    const toLedger = (wanted: (dealId: number) => boolean) =>
-      Promise.all(
-        [...proofsByDeal]
-          .filter(([dealId]) => wanted(dealId))
-          .map(([dealId, proofs]) => proveToLedger(state.deals.get(dealId)!, round, proofs, open.opening, signal))
-      )
-    async function proveWhatNobodyPassed(): Promise<void> {
-      await clock.sleep(selfProveFromMs(state.parameters, round) - clock.now(), signal)
-      await toLedger(dealId => !drawn.has(dealId) && !isPassed(open, dealId))
-    }
-    // Side by side: a verifier that takes a push and never answers must not hold up a proof to the ledger.
-    await Promise.all([
-      pushAll(open, round, proofsByDeal, signal),
-      toLedger(dealId => drawn.has(dealId)),
-      proveWhatNobodyPassed()
-    ])
+    await Promise.all(proving)
   }
 
   const rounds = followRounds(ledger, clock, serveRound, onError)
@@ -247,7 +268,7 @@ export function createProver(options: ProverOptions): Prover {
       const items: PushedProof[] = []
       for (const deal of ownDeals(open).filter(({ id }) => dealIds.includes(id))) {
         const isAssigned = verifiersOfDeal(assignmentOf(state, open), deal.id).includes(verifier)
-        const proofs = isAssigned ? await prove(deal, openChallengesOf(open, deal) ?? [], signal) : undefined
+        const proofs = isAssigned ? await turns(() => proveOpen(open, deal, signal)) : undefined
         if (proofs !== undefined) items.push(signPush(verifier, round, deal.id, proofs))
       }
       return items

@@ -3,13 +3,13 @@
  * it. Decides and remembers; keeps nothing on disk and talks to nobody.
  */
 import type { NodeHasher } from '@holdfast/proofs'
-import { faultOfProofs } from '../evidence/judge-transcript.ts'
+import { faultsOfProofs } from '../evidence/judge-transcript.ts'
 import type { Transcript } from '../evidence/transcript.ts'
 import type { SignatureVerifier } from '../identity.ts'
 import { askedDigestOf } from '../ledger/asked-pieces.ts'
 import { boundOfProofs, digestOfProofs, PROOFS_SIZE_BYTES_MAX } from '../ledger/commands.ts'
 import { assignmentOf } from '../ledger/proof-rules.ts'
-import { roundEvidenceOf } from '../ledger/round-evidence.ts'
+import { type DealRound, roundEvidenceOf } from '../ledger/round-evidence.ts'
 import type { SignedDigest } from '../ledger/signed-digests.ts'
 import type { LedgerState, OpenRound } from '../ledger/state.ts'
 import { statementDigestOf } from '../ledger/statements.ts'
@@ -25,6 +25,17 @@ export interface CheckedProof {
   readonly reason: string
 }
 
+export interface Finding {
+  readonly checked: CheckedProof
+  readonly kept?: KeptTranscript
+}
+
+/** What the provider signed and what was asked for: only the proofs themselves remain to be checked. */
+interface SignedPush {
+  readonly item: PushedProof
+  readonly asked: DealRound
+}
+
 export interface RoundChecks {
   /** The verifier's deals in the order of its verdicts. */
   readonly dealIds: readonly number[]
@@ -32,8 +43,12 @@ export interface RoundChecks {
   unanswered(): number[]
   /** What to recover the signer of before `check`, so that many are recovered at once; undefined for what cannot count. */
   signedBy(item: PushedProof): SignedDigest | undefined
-  /** @returns what the proof is, and what to keep when it is the first that counts */
-  check(item: PushedProof): { readonly checked: CheckedProof; readonly kept?: KeptTranscript }
+  /**
+   * The proofs of all items are hashed together.
+   *
+   * @returns for each, same order, what the proof is, and what to keep when it is the first that counts
+   */
+  check(items: readonly PushedProof[]): Finding[]
   /** Takes a finding back that could not be kept. */
   forget(dealId: number): void
   /** What is attested: from here on nothing counts any more. */
@@ -81,18 +96,25 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
     return push
   }
 
-  function check(item: PushedProof): ReturnType<RoundChecks['check']> {
-    const { dealId, proofs, signature } = item
-    const notAsked = (reason: string) => ({ checked: { dealId, verdict: 'not asked', reason } }) as const
+  /** @returns what an item is without a look at its proofs, or what is to be looked at */
+  function judgeItem(item: PushedProof): CheckedProof | SignedPush {
+    const { dealId, signature } = item
+    const notAsked = (reason: string): CheckedProof => ({ dealId, verdict: 'not asked', reason })
     const refusal = refusalOf(item)
     if (refusal !== undefined) return notAsked(refusal)
     const known = transcripts.get(dealId)
-    if (known !== undefined) return { checked: findingOf(known) }
+    if (known !== undefined) return findingOf(known)
     const { provider } = state.deals.get(dealId)!
-    const push = pushOf(item)
-    if (signatures.recover(push.digest, signature) !== provider) return notAsked('the provider did not sign this')
-    const asked = roundEvidenceOf(state, round, dealId)!
-    const fault = faultOfProofs(asked, proofs, nodeHasher)
+    if (signatures.recover(pushOf(item).digest, signature) !== provider)
+      return notAsked('the provider did not sign this')
+    return { item, asked: roundEvidenceOf(state, round, dealId)! }
+  }
+
+  /** The first proof of a deal counts, also within a message. */
+  function take({ item }: SignedPush, fault: string | undefined): Finding {
+    const { dealId, proofs, signature } = item
+    const known = transcripts.get(dealId)
+    if (known !== undefined) return { checked: findingOf(known) }
     const transcript: Transcript = {
       version: 1,
       round,
@@ -101,10 +123,20 @@ export function createRoundChecks(options: RoundChecksOptions): RoundChecks {
       asked: askedIn(dealId),
       verdict: fault === undefined ? 'pass' : 'bad proof',
       reason: fault ?? '',
-      push: { proofs: push.proofs, signature }
+      push: { proofs: pushOf(item).proofs, signature }
     }
     transcripts.set(dealId, transcript)
     return { checked: findingOf(transcript), kept: { transcript, proofs } }
+  }
+
+  function check(items: readonly PushedProof[]): Finding[] {
+    const judged = items.map(judgeItem)
+    const signed = judged.filter(one => 'item' in one)
+    const faults = faultsOfProofs(
+      signed.map(({ item, asked }) => ({ asked, proofs: item.proofs })),
+      nodeHasher
+    ).values()
+    return judged.map(one => ('item' in one ? take(one, faults.next().value) : { checked: one }))
   }
 
   function askedIn(dealId: number): Uint8Array {

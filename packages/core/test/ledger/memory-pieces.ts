@@ -5,7 +5,7 @@ import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create as createMultihash } from 'multiformats/hashes/digest'
-import type { PieceReader } from '../../src/provider/prove.ts'
+import type { PieceReader, ReadablePiece } from '../../src/provider/prove.ts'
 
 export interface TestPiece extends PieceDigest {
   readonly bytes: Uint8Array
@@ -48,11 +48,13 @@ export class MemoryPieces implements PieceReader {
     this.#pieces.delete(cid.toString())
   }
 
-  async read(cid: CID, offset: number, size: number): Promise<Uint8Array> {
-    return this.#pieces.get(cid.toString())!.bytes.slice(offset, offset + size)
-  }
-
-  async layer(cid: CID) {
-    return this.#pieces.get(cid.toString())?.layer
+  async open(cid: CID): Promise<ReadablePiece | undefined> {
+    const piece = this.#pieces.get(cid.toString())
+    if (piece === undefined) return undefined
+    return {
+      layer: piece.layer,
+      read: async (offset, size) => piece.bytes.slice(offset, offset + size),
+      [Symbol.asyncDispose]: async () => undefined
+    }
   }
 }

@@ -58,15 +58,18 @@ describe('a provider that is there', () => {
     expect(await resultOfNextClose()).toMatchObject({ outcome: { kind: 'proved', by: 'self-proof' }, fees: 0n })
   })
 
-  it('opens drawn deals on the ledger at once', async () => {
+  it('opens drawn deals on the ledger in the last part of the round, whatever the verifiers said', async () => {
     await setUp({ proving: { openingOneIn: 1 }, money: { collateralRounds: 2 } })
     await using _ = peers
     startVerifiers()
     peers.startProver(PROVIDER, pieces)
     await network.openRound()
+    await network.clock.advanceTo(selfProveFromMs(network.parameters, 2) - 1)
+    expect(network.state.open!.attestations.size).toBe(3)
+    expect(selfProofs()).toEqual([])
+    await network.clock.advanceTo(selfProveFromMs(network.parameters, 2))
     expect(selfProofs()).toHaveLength(1)
     expect((await resultOfNextClose()).outcome).toEqual({ kind: 'proved', by: 'self-proof' })
-    expect(selfProofs()).toHaveLength(2)
   })
 
   it('is asked by verifiers that it did not reach', async () => {
