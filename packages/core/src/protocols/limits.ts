@@ -29,3 +29,9 @@ export const CHUNKS_IN_FLIGHT_MAX = 3
 
 /** Where libp2p gives up on a stream; in-flight bytes must stay below. */
 export const STREAM_BUFFER_SIZE_BYTES = 4 * MIB
+
+/** Requests of one lasting stream that are not answered yet; their bytes together are no more than one largest message. */
+export const REQUESTS_IN_FLIGHT_MAX = 4
+
+/** How long a served stream that carries one request after another may carry none. */
+export const LASTING_STREAM_IDLE_MS = 60_000

@@ -1,0 +1,65 @@
+/**
+ * The answering half of streams that last: many requests on one stream, answered in their order.
+ *
+ * A peer that asks once and ends its half is served like any other, so that a protocol may change from one request a
+ * stream to many without a new version. A stream without requests is ended after {@link LASTING_STREAM_IDLE_MS}.
+ */
+import type { Libp2p } from '@libp2p/interface'
+import type { Handler, ServedConversation, ServeOptions } from './engine.ts'
+import { attempt, encodeReplySafely, serveStreams } from './engine.ts'
+import { decodeRequest, requestFrameSizeBytesMax } from './envelope.ts'
+import { LASTING_STREAM_IDLE_MS } from './limits.ts'
+import type { Protocol, Reply } from './protocol.ts'
+import { refuse } from './protocol.ts'
+
+/** Requests of one stream that are worked on at once: one that waits for a disk does not keep the next from a core. */
+const REQUESTS_RUNNING_MAX = 2
+
+const NO_ROOM = refuse('BUSY', 'too much of what you sent is waiting here: come back in a while')
+
+/** Answers a protocol until the returned service is disposed, which waits for the running handlers to end. */
+export async function serveRequests<Request, Response>(
+  node: Pick<Libp2p, 'handle' | 'unhandle'>,
+  protocol: Protocol<Request, Response>,
+  handler: Handler<Request, Response>,
+  options: ServeOptions
+): Promise<AsyncDisposable> {
+  const sizeBytesMax = requestFrameSizeBytesMax(protocol)
+
+  /** Decodes, pays and answers; what it held is given back when the answer has left. */
+  async function answer({ deadline, allowance, context, failed }: ServedConversation, bytes: Uint8Array) {
+    const isHeld = allowance.hold(bytes.length)
+    try {
+      const refusal = isHeld ? await allowance.pay(protocol.cost ?? 1, bytes.length, deadline.signal) : NO_ROOM
+      const message: Reply<Request> = refusal ?? decodeRequest(protocol, options, bytes)
+      const reply = message.ok ? await attempt(() => handler(message.value, context), deadline, failed) : message
+      deadline.signal.throwIfAborted()
+      return encodeReplySafely(protocol, protocol.response, options, reply, failed)
+    } finally {
+      if (isHeld) allowance.release(bytes.length)
+    }
+  }
+
+  return await serveStreams(node, protocol, sizeBytesMax, options, async served => {
+    const { frames, deadline } = served
+    const running: Promise<void>[] = []
+    let last: Promise<void> = Promise.resolve()
+    for (;;) {
+      const bytes = await frames.read(sizeBytesMax, deadline.signal)
+      if (bytes === undefined) return await last
+      deadline.restart(protocol.timeoutMs)
+      const answering = answer(served, bytes.subarray())
+      const written = last.then(async () => {
+        await frames.write([await answering], deadline.signal)
+        running.shift()
+        if (running.length === 0) deadline.restart(LASTING_STREAM_IDLE_MS)
+      })
+      running.push(written)
+      last = written
+      // Whoever waits for it hears of it; a stream that fails meanwhile ends the reading above.
+      answering.catch(() => undefined)
+      written.catch(deadline.abort)
+      if (running.length >= REQUESTS_RUNNING_MAX) await running[0]
+    }
+  })
+}
