@@ -1,3 +1,5 @@
+export * from './address-kind.ts'
+export * from './connection-gate.ts'
 export type { Download, DownloadSource, OpenDownload } from './download.ts'
 export { download, serveDownload } from './download.ts'
 export type { Handler, HandlerContext, PeerTarget, RequestOptions, ServeOptions } from './engine.ts'
