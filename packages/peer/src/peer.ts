@@ -4,19 +4,11 @@
  * Builds in written order: data directory, key, network, pieces, node, ledger, roles, local API. Closes them in reverse. Roles are
  * switched on by the config; each adds services to the same node and works on the same ledger.
  */
-import {
-  type Address,
-  type Clock,
-  createLateHeads,
-  createSigner,
-  type Ledger,
-  machineClock,
-  networkIdOf
-} from '@holdfast/core'
+import { type Address, type Clock, createLateHeads, type Ledger, machineClock, networkIdOf } from '@holdfast/core'
 import { loadConfig, type Role } from './config.ts'
 import { dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
 import { loadOrCreateKey } from './key-file.ts'
-import { wasmSignatureVerifier } from './ledger/wasm-signatures.ts'
+import { createWasmSigner, wasmSignatureVerifier } from './ledger/wasm-signatures.ts'
 import { expectNetworkFile, readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
 import { chooseNodeHasher } from './node-hasher.ts'
@@ -24,7 +16,7 @@ import { startApi } from './roles/api-role.ts'
 import { type PeerComponents, type PeerEvent, random } from './roles/components.ts'
 import { startFollowing, startHosting } from './roles/ledger-role.ts'
 import { startProvider } from './roles/provider-role.ts'
-import { startVerifier } from './roles/verifier-role.ts'
+import { startVerifier, type VerifierHandle } from './roles/verifier-role.ts'
 import { serveMembership } from './serve-membership.ts'
 import { createPieceBlockstore, openPeerStore } from './storage/index.ts'
 
@@ -46,6 +38,8 @@ export interface Peer extends AsyncDisposable {
   /** Where it listens, with its PeerId. */
   readonly addresses: readonly string[]
   readonly ledger: Ledger
+  /** What its verifier did; undefined for a peer that is none. */
+  readonly verifier: VerifierHandle | undefined
   /** Idempotent; resolves when nothing runs any more. */
   stop(): Promise<void>
 }
@@ -68,7 +62,7 @@ export async function startPeer({
   const directory = starting.use(await openDataDirectory(path))
   const config = await loadConfig(directory.configFile)
   const privateKey = (await loadOrCreateKey(directory.keyFile)).raw
-  const signer = createSigner(privateKey)
+  const signer = createWasmSigner(privateKey)
   const network = await readNetworkFile(directory.networkFile)
   let hasher: { readonly name: string; readonly reason?: string } = { name: 'portable' }
   const nodeHasher = await chooseNodeHasher((name, reason) => {
@@ -115,8 +109,8 @@ export async function startPeer({
     components.serveOptions
   )
   if (store !== undefined) await startProvider(starting, components, ledger, store)
-  if (config.roles.includes('verifier')) await startVerifier(starting, components, ledger)
-  await startApi(starting, components, { ledger, store, hasher })
+  const verifier = config.roles.includes('verifier') ? await startVerifier(starting, components, ledger) : undefined
+  await startApi(starting, components, { ledger, store, verifier, hasher })
   const life = starting.move()
   let stopping: Promise<void> | undefined
   const stop = () => {
@@ -128,6 +122,7 @@ export async function startPeer({
     roles: config.roles,
     addresses: node.addresses(),
     ledger,
+    verifier,
     stop,
     [Symbol.asyncDispose]: stop
   }

@@ -9,9 +9,10 @@ import { createApi } from '../http/api.ts'
 import { loadOrCreateToken, writeApiFile } from '../http/api-file.ts'
 import { listenForApi } from '../http/listen.ts'
 import { createPeerMetrics } from '../http/metrics.ts'
-import type { DaemonFacts, OwnAsk } from '../http/routes/daemon-facts.ts'
+import type { DaemonFacts, OwnAsk, VerifierFacts } from '../http/routes/daemon-facts.ts'
 import { donorRoutes } from '../http/routes/donor-routes.ts'
 import { statusRoutes } from '../http/routes/status-routes.ts'
+import { verifierRoutes } from '../http/routes/verifier-routes.ts'
 import { createCreditBook } from '../ledger/credit-book.ts'
 import { readOwnLog } from '../ledger/read-ledger.ts'
 import { explainBytes } from '../provider/explain-bytes.ts'
@@ -29,6 +30,8 @@ export interface ApiParts {
   readonly ledger: Ledger
   /** Undefined for a peer that is no provider. */
   readonly store: PeerStore | undefined
+  /** Undefined for a peer that is no verifier. */
+  readonly verifier: VerifierFacts | undefined
   readonly hasher: { readonly name: string; readonly reason?: string }
 }
 
@@ -37,7 +40,7 @@ export async function startApi(life: AsyncDisposableStack, components: PeerCompo
   const facts = daemonFacts(life, components, parts)
   const metrics = createPeerMetrics(facts)
   const app = createApi({
-    routes: [...statusRoutes(facts), ...donorRoutes(facts)],
+    routes: [...statusRoutes(facts), ...donorRoutes(facts), ...verifierRoutes(facts)],
     token: await loadOrCreateToken(directory.apiTokenFile),
     version: API_VERSION,
     metrics,
@@ -50,7 +53,7 @@ export async function startApi(life: AsyncDisposableStack, components: PeerCompo
 
 function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, parts: ApiParts): DaemonFacts {
   const { directory, config, signer, clock, node, signal } = components
-  const { ledger, store, hasher } = parts
+  const { ledger, store, verifier, hasher } = parts
   const { address } = signer
   const startedMs = clock.now()
   const credits = life.use(
@@ -84,6 +87,7 @@ function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, par
     address,
     ledger,
     credits,
+    verifier,
     bytes,
     ask,
     denied,

@@ -1,43 +1,69 @@
 /** The role of a verifier: takes pushed proofs, asks those who did not come, attests, and shows by what it attested. */
+
+import { setImmediate } from 'node:timers/promises'
 import {
   challenge,
   createVerifier,
+  type DialLog,
   type Ledger,
   pushProofs,
   readTranscript,
   serve,
+  serveRequests,
   showTranscript
 } from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
+import { createSignaturePool } from '../ledger/signature-pool.ts'
+import { createDialFiles } from '../verifier/dial-files.ts'
+import { createRoundBook, type RoundBook } from '../verifier/round-book.ts'
 import { createTranscriptStore } from '../verifier/transcript-store.ts'
 import { createRequester, type PeerComponents, random } from './components.ts'
 import { createStakeKeeper } from './keep-stake.ts'
+
+/** A verifier recovers one signature a proof: one thread keeps up with what its main thread can hash. */
+const SIGNATURE_THREADS = 1
+
+/** What screens ask of a running verifier. */
+export interface VerifierHandle {
+  readonly rounds: RoundBook
+  readonly dials: DialLog
+}
 
 export async function startVerifier(
   life: AsyncDisposableStack,
   components: PeerComponents,
   ledger: Ledger
-): Promise<void> {
+): Promise<VerifierHandle> {
   const { directory, config, signer, tools, clock, node, serveOptions, emit, signal } = components
   const transcripts = life.use(createTranscriptStore({ directory: directory.transcriptsDirectory }))
   await transcripts.start()
+  const dials = createDialFiles({ directory: directory.transcriptsDirectory })
+  const onError = (error: unknown) => emit({ kind: 'error', error })
+  const signatures = life.use(createSignaturePool({ threads: SIGNATURE_THREADS, onError }))
+  const rounds = life.use(createRoundBook(ledger, signer.address))
   const verifier = life.use(
     createVerifier({
       ledger,
       signer,
-      signatures: tools.signatures,
+      signatures: signatures.verifier,
+      prefetch: signatures.prefetch,
+      pause: setImmediate,
       nodeHasher: tools.nodeHasher,
       clock,
       random,
       transcripts,
+      dials,
       ask: createRequester(components, challenge),
-      onEvent: event => emit({ kind: 'verifier', event }),
-      onError: error => emit({ kind: 'error', error })
+      onEvent(event) {
+        rounds.note(event)
+        emit({ kind: 'verifier', event })
+      },
+      onError
     })
   )
   const services = life.use(new AsyncDisposableStack())
   services.use(
-    await serve(
+    await serveRequests(
       node.libp2p,
       pushProofs,
       async ({ round, items }) => ({ ok: true, value: { results: await verifier.receive(round, items) } }),
@@ -61,9 +87,10 @@ export async function startVerifier(
       stake: config.verifier.stake,
       addresses: () => announcedAddresses(node.addresses()),
       onEvent: event => emit({ kind: 'stake', event }),
-      onError: error => emit({ kind: 'error', error })
+      onError
     })
   )
   await stake.start()
   verifier.start()
+  return { rounds, dials }
 }

@@ -1,8 +1,9 @@
 /** What the routes ask of a running peer: narrow enough for tests to make one, wide enough for all screens. */
-import type { Address, Ledger } from '@holdfast/core'
+import type { Address, DialLog, Ledger } from '@holdfast/core'
 import type { Finding } from '../../doctor/finding.ts'
 import type { CreditBook } from '../../ledger/credit-book.ts'
 import type { ExplainedBytes } from '../../provider/explain-bytes.ts'
+import type { RoundBook } from '../../verifier/round-book.ts'
 import type { BytesByState, PeerView } from '../../views/donor-views.ts'
 
 export interface OwnAsk {
@@ -14,10 +15,17 @@ export interface OwnAsk {
   readonly inForce: boolean
 }
 
+export interface VerifierFacts {
+  readonly rounds: Pick<RoundBook, 'rounds'>
+  readonly dials: Pick<DialLog, 'read'>
+}
+
 export interface DaemonFacts {
   readonly address: Address
   readonly ledger: Ledger
   readonly credits: CreditBook
+  /** Undefined for a peer that is no verifier. */
+  readonly verifier: VerifierFacts | undefined
   peer(): Promise<PeerView>
   examine(signal: AbortSignal): Promise<readonly Finding[]>
   /** @throws {PeerError} `NO_STORE` for a peer that is no provider */

@@ -1,0 +1,100 @@
+/** What the operator of a verifier asks: what it did and earned, and whom it asked in vain. */
+import { addressSchema, amountSchema, dialRecordSchema, naturalSchema } from '@holdfast/core'
+import { z } from 'zod'
+import { PeerError } from '../../error.ts'
+import { viewVerifier } from '../../views/verifier-views.ts'
+import { defineRoute, type Route } from '../route.ts'
+import type { DaemonFacts, VerifierFacts } from './daemon-facts.ts'
+import { lastSchema } from './schemas.ts'
+
+const ROUNDS_USUAL = 24
+
+export const expectedSchema = z.object({
+  places: naturalSchema,
+  placesOfAll: naturalSchema,
+  operators: naturalSchema,
+  verifiersPerDeal: naturalSchema,
+  deals: naturalSchema,
+  dealsAssigned: z.number(),
+  perRound: amountSchema,
+  perDeal: amountSchema,
+  cost: z.object({ leaves: naturalSchema, proofBytes: naturalSchema, nodeHashes: naturalSchema }),
+  risk: z.object({ silence: amountSchema, refutation: amountSchema, openingsToRelease: naturalSchema })
+})
+
+const verifierSchema = z.object({
+  address: addressSchema,
+  network: z.string(),
+  stake: amountSchema,
+  places: naturalSchema,
+  leaving: z.array(z.object({ amount: amountSchema, releaseOpening: naturalSchema, releaseMs: naturalSchema })),
+  round: naturalSchema,
+  nextRoundMs: naturalSchema,
+  expected: expectedSchema,
+  fees: amountSchema,
+  rounds: z.array(
+    z.object({
+      round: naturalSchema,
+      assigned: naturalSchema,
+      passed: naturalSchema,
+      bad: naturalSchema,
+      noAnswer: naturalSchema,
+      dialled: naturalSchema,
+      attestedMs: naturalSchema.optional(),
+      refusal: z.string().optional(),
+      isClosed: z.boolean(),
+      fees: amountSchema,
+      penalty: amountSchema
+    })
+  )
+})
+
+export const verifierShape = {
+  method: 'GET',
+  path: '/v1/verifier',
+  summary: 'The stake of this verifier, what it can expect to earn, and what it did in its newest rounds.',
+  input: z.object({ rounds: lastSchema(ROUNDS_USUAL) }),
+  answer: verifierSchema
+} as const
+
+const dialsSchema = z.object({ dials: z.array(dialRecordSchema) })
+
+export const dialsShape = {
+  method: 'GET',
+  path: '/v1/verifier/dials/{round}',
+  summary: 'Whom this verifier had to ask in a round: when, at which addresses, and what came back.',
+  input: z.object({ round: z.coerce.number().int().min(0), deal: z.coerce.number().int().min(0).optional() }),
+  answer: dialsSchema
+} as const
+
+export function verifierRoutes(facts: DaemonFacts): Route[] {
+  const { ledger, address, credits } = facts
+
+  function verifier(): VerifierFacts {
+    if (facts.verifier !== undefined) return facts.verifier
+    throw new PeerError(
+      'NO_VERIFIER',
+      'This peer is no verifier: add "verifier" to the roles in its config, and restart it.'
+    )
+  }
+
+  return [
+    defineRoute({
+      ...verifierShape,
+      handle: async ({ rounds: last }, signal) => {
+        const { rounds } = verifier()
+        const { sums } = await credits.summary(signal)
+        const view = viewVerifier(ledger.state, address, { fees: sums.get('fee') ?? 0n, rounds: rounds.rounds(last) })
+        return z.encode(verifierSchema, {
+          ...view,
+          leaving: [...view.leaving],
+          rounds: [...view.rounds]
+        })
+      }
+    }),
+    defineRoute({
+      ...dialsShape,
+      handle: async ({ round, deal }) => ({ dials: [...(await verifier().dials.read(round, deal))] })
+    })
+  ] as unknown as Route[]
+}
