@@ -3,12 +3,11 @@ import type { PieceReader } from '@holdfast/core'
 import { PeerError } from '../error.ts'
 import type { PieceStore } from '../storage/index.ts'
 
-export function createStorePieceReader(store: Pick<PieceStore, 'read' | 'layer'>): PieceReader {
+export function createStorePieceReader(store: Pick<PieceStore, 'open'>): PieceReader {
   return {
-    read: (piece, offset, size) => store.read(piece, offset, size),
-    async layer(piece) {
+    async open(piece) {
       try {
-        return await store.layer(piece)
+        return await store.open(piece)
       } catch (error) {
         if (error instanceof PeerError && (error.code === 'PIECE_NOT_FOUND' || error.code === 'PIECE_MISSING'))
           return undefined

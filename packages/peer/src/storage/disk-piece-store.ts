@@ -4,6 +4,7 @@
  * Owns its directories and one Level database; the caller holds the data directory's lock. Changes to names and records
  * run one at a time, bytes of many pieces at once. See piece-store.ts for what it promises.
  */
+import type { ReadablePiece } from '@holdfast/core'
 import { type CachedLayer, PIECE_SIZE_BYTES_MAX, type PieceCommitment, parsePieceCid } from '@holdfast/proofs'
 import { CID } from 'multiformats/cid'
 import { PeerError, systemCodeOf } from '../error.ts'
@@ -21,6 +22,7 @@ import {
   layerFile,
   pieceFile,
   readAt,
+  readFully,
   storedSizeOf,
   writeSynced
 } from './piece-files.ts'
@@ -170,8 +172,28 @@ class DiskPieceStore implements PieceStore {
     }
   }
 
+  async open(cid: CID): Promise<ReadablePiece> {
+    const { record, rawSize } = await this.#expect(cid)
+    const layer = await this.#layerOf(cid, record, rawSize)
+    try {
+      const handle = await this.#files.open(this.#pieceFile(cid.toString(), record), 'r')
+      return {
+        layer,
+        read: (offset, size) =>
+          readFully(handle, offset, Buffer.allocUnsafeSlow(Math.max(0, Math.min(size, rawSize - offset)))),
+        [Symbol.asyncDispose]: () => handle.close()
+      }
+    } catch (error) {
+      throw readError(error, cid)
+    }
+  }
+
   async layer(cid: CID): Promise<CachedLayer> {
     const { record, rawSize } = await this.#expect(cid)
+    return await this.#layerOf(cid, record, rawSize)
+  }
+
+  async #layerOf(cid: CID, record: PieceRecord, rawSize: number): Promise<CachedLayer> {
     const path = layerFile(this.#directoryOf(record).paths, cid.toString())
     const bytes = await readAt(this.#files, path, 0, storedSizeOf(rawSize) - rawSize + 1).catch((error: unknown) => {
       if (systemCodeOf(error) === 'ENOENT') return Buffer.alloc(0)

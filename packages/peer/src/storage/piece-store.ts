@@ -10,6 +10,7 @@
  *   - blocks are found only of pieces that an order named as part of a public object.
  * Whether bytes are still what they were is checked where they are used: by the proof, range by range, block by block.
  */
+import type { ReadablePiece } from '@holdfast/core'
 import type { CachedLayer, NodeHasher, PieceCommitment } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import type { FileSystem } from './file-system.ts'
@@ -196,6 +197,12 @@ export interface PieceStore extends AsyncDisposable {
    * @throws {PeerError} `PIECE_NOT_FOUND`, `PIECE_MISSING` when its file is gone, `DISK_FAILED`
    */
   read(cid: CID, offset: number, size: number): Promise<Uint8Array>
+  /**
+   * Opens a piece for many reads, its layer with it; not checked either, so a proof made of it may be bad.
+   *
+   * @throws {PeerError} as {@link layer}
+   */
+  open(cid: CID): Promise<ReadablePiece>
   /**
    * The cached layer, made again from the piece when its file is missing or wrong.
    *

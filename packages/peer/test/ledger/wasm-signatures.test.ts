@@ -1,9 +1,9 @@
 import { fc, it as property } from '@fast-check/vitest'
-import { portableSignatureVerifier } from '@holdfast/core'
+import { createSigner, portableSignatureVerifier } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CLIENT, PROVIDER } from '../../../core/test/ledger/network-fixture.ts'
 import { createSignaturePool, type SignaturePool } from '../../src/ledger/signature-pool.ts'
-import { wasmSignatureVerifier } from '../../src/ledger/wasm-signatures.ts'
+import { createWasmSigner, wasmSignatureVerifier } from '../../src/ledger/wasm-signatures.ts'
 
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
 const FIELD = 2n ** 256n - 2n ** 32n - 977n
@@ -106,5 +106,17 @@ describe('a pool', () => {
     await prefetched
     await pool.prefetch([{ digest, signature }])
     expect(pool.verifier.recover(digest, signature)).toBe(CLIENT.address)
+  })
+})
+
+describe('bitcoin-core’s signer', () => {
+  const keys = fc
+    .uint8Array({ minLength: 32, maxLength: 32 })
+    .filter(bytes => bytes.some(byte => byte !== 0) && bytes[0] !== 0xff)
+
+  property.prop([keys, digests], { numRuns: 50 })('signs as noble’s does, byte for byte', (key, digest) => {
+    const [fast, portable] = [createWasmSigner(key), createSigner(key)]
+    expect(fast.address).toBe(portable.address)
+    expect(fast.sign(digest)).toEqual(portable.sign(digest))
   })
 })
