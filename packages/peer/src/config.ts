@@ -5,7 +5,7 @@
  * Knows shapes and ranges only; whether an address can be bound or a disk has the room, the peer finds out.
  */
 import { isAbsolute } from 'node:path'
-import { AMOUNT_MAX, QUICKNET_RELAYS } from '@holdfast/core'
+import { AMOUNT_MAX, type DemandPolicy, QUICKNET_RELAYS } from '@holdfast/core'
 import { isMultiaddr, multiaddr } from '@multiformats/multiaddr'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
@@ -44,6 +44,16 @@ export interface ApiConfig {
 export interface VerifierConfig {
   /** Credits that it stakes, in atto; undefined for one place. */
   readonly stake?: bigint
+  /** Share of other verifiers' verdicts that it looks at in a round, 0 to 1; undefined for the built-in one. */
+  readonly watchShare?: number
+  /** Whether it makes who shows no transcript answer on the ledger, against a bond; undefined for when that pays. */
+  readonly demandTranscripts?: DemandPolicy
+  /** Reads of public objects by which it measures providers, on average; 0 for none, undefined for the built-in rate. */
+  readonly readsPerHour?: number
+  /** Checks that a public object stands in the pieces that are paid for; likewise. */
+  readonly bindingChecksPerHour?: number
+  /** What both may take together; likewise. */
+  readonly readBytesPerHour?: number
 }
 
 export interface LedgerHostConfig {
@@ -74,6 +84,13 @@ export interface ProviderDirectory {
 
 /** About 2.5 credits for a TiB and month at rounds of an hour: what storage with proofs costs elsewhere. */
 const PRICE_PER_LEAF_ROUND_DEFAULT = 100_000n
+
+/** Enough for a p99 within a week or two; of the bytes of all providers together, 1.5 GB a day at most. */
+export const OBSERVER_RATES_DEFAULT = {
+  readsPerHour: 12,
+  bindingChecksPerHour: 6,
+  readBytesPerHour: 64 * 2 ** 20
+}
 
 export const DEFAULT_CONFIG: PeerConfig = {
   roles: ['provider'],
@@ -143,6 +160,16 @@ const relaySchema = z.url({
   error: 'expected the address of a relay, such as "https://api.drand.sh"'
 })
 
+const DEMAND_POLICIES = ['when it pays', 'always', 'never'] as const satisfies readonly DemandPolicy[]
+
+/** Looks at strangers: one a second is a measurement, more is an attack. */
+const LOOKS_PER_HOUR_MAX = 3_600
+const LOOKS_ERROR = `expected looks an hour from 0 to ${LOOKS_PER_HOUR_MAX}, such as 12`
+const rateSchema = z
+  .number({ error: LOOKS_ERROR })
+  .min(0, { error: LOOKS_ERROR })
+  .max(LOOKS_PER_HOUR_MAX, { error: LOOKS_ERROR })
+
 const configSchema = z.strictObject({
   roles: z
     .array(z.enum(ROLES))
@@ -151,7 +178,22 @@ const configSchema = z.strictObject({
   listen: z.array(listenSchema).default([...DEFAULT_CONFIG.listen]),
   logLevel: z.enum(LOG_LEVELS).default(DEFAULT_CONFIG.logLevel),
   api: z.strictObject({ listen: apiListenSchema.default(DEFAULT_CONFIG.api.listen) }).default(DEFAULT_CONFIG.api),
-  verifier: z.strictObject({ stake: amountSchema.optional() }).default(DEFAULT_CONFIG.verifier),
+  verifier: z
+    .strictObject({
+      stake: amountSchema.optional(),
+      watchShare: z
+        .number({ error: 'expected a share from 0 to 1, such as 0.05' })
+        .min(0, { error: 'expected a share from 0 to 1, such as 0.05' })
+        .max(1, { error: 'expected a share from 0 to 1, such as 0.05' })
+        .optional(),
+      demandTranscripts: z
+        .enum(DEMAND_POLICIES, { error: `expected ${DEMAND_POLICIES.map(quote).join(', ')}` })
+        .optional(),
+      readsPerHour: rateSchema.optional(),
+      bindingChecksPerHour: rateSchema.optional(),
+      readBytesPerHour: sizeSchema.optional()
+    })
+    .default(DEFAULT_CONFIG.verifier),
   ledgerHost: z
     .strictObject({
       beaconRelays: z
@@ -265,6 +307,22 @@ ${formatSizeKey('transferBytes', provider.transferBytes, '192MiB')}
 # Credits that it stakes, in attoFIL, as a string: one place for each whole unit of the network; without it, one place.
 ${stake}
 
+# Share of other verifiers' verdicts that it looks at in a round, and wins a part of their stake when one is a lie; 0 for none.
+${verifier.watchShare === undefined ? '# watchShare = 0.05' : `watchShare = ${verifier.watchShare}`}
+
+# Whether it makes a verifier that shows no transcript answer on the ledger: ${DEMAND_POLICIES.map(quote).join(', ')}.
+${verifier.demandTranscripts === undefined ? '# demandTranscripts = "when it pays"' : `demandTranscripts = ${quote(verifier.demandTranscripts)}`}
+
+# How often it reads a part of a public object, as any reader does and unannounced, to measure its provider: on average
+# so many times an hour, 0 for never. A provider sees the address that the read comes from, and nothing else of it.
+${formatRate('readsPerHour', verifier.readsPerHour, OBSERVER_RATES_DEFAULT.readsPerHour)}
+
+# How often it checks that a public object stands in the pieces that are paid for.
+${formatRate('bindingChecksPerHour', verifier.bindingChecksPerHour, OBSERVER_RATES_DEFAULT.bindingChecksPerHour)}
+
+# What reads and checks may take together.
+${formatSizeKey('readBytesPerHour', verifier.readBytesPerHour, '64MiB')}
+
 [ledgerHost]
 # Where a host asks for the rounds of the public beacon; every answer is verified.
 beaconRelays = [${ledgerHost.beaconRelays.map(quote).join(', ')}]
@@ -278,6 +336,10 @@ function formatDirectories({ directories = [] }: ProviderConfig): string {
     return `{ path = ${quote(path)}${limit} }`
   })
   return `directories = [${tables.join(', ')}]`
+}
+
+function formatRate(key: string, perHour: number | undefined, usual: number): string {
+  return perHour === undefined ? `# ${key} = ${usual}` : `${key} = ${perHour}`
 }
 
 function formatSizeKey(key: string, bytes: number | undefined, example: string): string {

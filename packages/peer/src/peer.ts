@@ -17,6 +17,7 @@ import { type PeerComponents, type PeerEvent, random } from './roles/components.
 import { startFollowing, startHosting } from './roles/ledger-role.ts'
 import { startProvider } from './roles/provider-role.ts'
 import { startVerifier, type VerifierHandle } from './roles/verifier-role.ts'
+import { startWatching } from './roles/watch-role.ts'
 import { serveMembership } from './serve-membership.ts'
 import { createPieceBlockstore, openPeerStore } from './storage/index.ts'
 
@@ -110,6 +111,7 @@ export async function startPeer({
   )
   if (store !== undefined) await startProvider(starting, components, ledger, store)
   const verifier = config.roles.includes('verifier') ? await startVerifier(starting, components, ledger) : undefined
+  startWatching(starting, components, ledger)
   await startApi(starting, components, { ledger, store, verifier, hasher })
   const life = starting.move()
   let stopping: Promise<void> | undefined

@@ -80,7 +80,14 @@ describe('writing', () => {
     listen: fc.array(fc.nat(65535).map(port => `/ip4/127.0.0.1/tcp/${port}`)),
     logLevel: fc.constantFrom(...LOG_LEVELS),
     api: fc.record({ listen: fc.constantFrom('127.0.0.1:0', '[::1]:4741', 'unix:/run/"holdfast".sock') }),
-    verifier: fc.record({ stake: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }) }, { requiredKeys: [] }),
+    verifier: fc.record(
+      {
+        stake: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }),
+        watchShare: fc.nat(1000).map(permille => permille / 1000),
+        demandTranscripts: fc.constantFrom('when it pays', 'always', 'never')
+      },
+      { requiredKeys: [] }
+    ),
     ledgerHost: fc.record({ beaconRelays: fc.array(fc.webUrl({ validSchemes: ['https'] }), { minLength: 1 }) }),
     provider: fc.record(
       {

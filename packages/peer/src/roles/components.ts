@@ -12,7 +12,8 @@ import {
   request,
   type ServeOptions,
   type Signer,
-  type VerifierEvent
+  type VerifierEvent,
+  type WatchEvent
 } from '@holdfast/core'
 import type { PeerConfig } from '../config.ts'
 import type { DataDirectory } from '../data-directory.ts'
@@ -32,6 +33,7 @@ export type PeerEvent =
   | { readonly kind: 'prover'; readonly event: ProverEvent }
   | { readonly kind: 'verifier'; readonly event: VerifierEvent }
   | { readonly kind: 'stake'; readonly event: StakeEvent }
+  | { readonly kind: 'watch'; readonly event: WatchEvent }
   /** Something failed that the peer goes on without. */
   | { readonly kind: 'error'; readonly error: unknown }
 
