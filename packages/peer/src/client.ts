@@ -45,7 +45,8 @@ import {
   type StoreOptions,
   statusOfObject,
   storeObject,
-  topUpObject
+  topUpObject,
+  verifiedObject
 } from '@holdfast/core'
 import { nodePieceCiphers } from './ciphers.ts'
 import { openClientState } from './client/client-state.ts'
@@ -91,7 +92,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const signer = createSigner(privateKey)
   const nodeHasher = await chooseNodeHasher()
   await using starting = new AsyncDisposableStack()
-  const node = starting.use(await createNode({ privateKey, listen: [] }))
+  const node = starting.use(await createNode({ privateKey, listen: [], network: () => network }))
   await node.start()
   const hashing = starting.use(createHashingThreads({ count: HASHING_THREADS_MAX }))
   starting.defer(() => state.save())
@@ -255,6 +256,11 @@ export async function createClient(options: ClientOptions): Promise<Client> {
       const { name: object } = resolve(name)
       const isOwn = findObjectDeals(followed.state, object, signer.address).length > 0
       return statusOfObject(followed.state, history, object, isOwn ? signer.address : undefined)
+    },
+    async verified(name) {
+      const { ledger: followed, verifications } = await follow()
+      isFollowing = true
+      return verifiedObject(followed.state, verifications, resolve(name).name, machineClock.now())
     },
     async list(wishes = {}) {
       const { list, unread } = await readStoredObjectList(await paying(), wishes.signal)

@@ -1,10 +1,11 @@
 /**
- * The peer's libp2p node: TCP, TLS or else Noise, yamux, identify, and nothing that finds or tells strangers by itself
+ * The peer's libp2p node: TCP and WebSockets, TLS or else Noise, yamux, identify, and nothing that finds or tells strangers by itself
  * (no bootstrap, DHT, mDNS, UPnP). With a blockstore it also serves its blocks to everybody who speaks bitswap.
  *
  * libp2p's own defaults let twelve silent sockets lock everybody out and a slow reader fill the memory; the values
  * below are bounds for a machine at home. What one stream may hold is bounded again by the protocols (core, limits.ts).
  */
+import type { NetworkDescription } from '@holdfast/core'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Libp2p, PeerId } from '@libp2p/interface'
@@ -13,8 +14,10 @@ import { yamux } from '@libp2p/yamux'
 import type { Blockstore } from 'interface-blockstore'
 import { createLibp2p } from 'libp2p'
 import { PeerError } from './error.ts'
+import { createConnectionGater } from './transport/connection-gater.ts'
 import { tcp } from './transport/tcp.ts'
 import { nativeTls } from './transport/tls-encrypter.ts'
+import { webSockets } from './transport/websockets.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -58,6 +61,8 @@ export interface NodeOptions {
   readonly listen: readonly string[]
   /** blocks that anybody may have */
   readonly blockstore?: Blockstore
+  /** the network it belongs to: bounds what is dialled; without one, as its operator says */
+  readonly network?: () => Pick<NetworkDescription, 'addresses'>
 }
 
 /** What the peer's protocols need of libp2p. */
@@ -89,7 +94,7 @@ export interface PeerNode extends AsyncDisposable {
 }
 
 /** Builds a node, stopped. */
-export async function createNode({ privateKey, listen, blockstore }: NodeOptions): Promise<PeerNode> {
+export async function createNode({ privateKey, listen, blockstore, network }: NodeOptions): Promise<PeerNode> {
   if (privateKey.length !== PRIVATE_KEY_SIZE_BYTES) {
     throw new RangeError(`a private key has ${PRIVATE_KEY_SIZE_BYTES} bytes, got ${privateKey.length}`)
   }
@@ -98,7 +103,15 @@ export async function createNode({ privateKey, listen, blockstore }: NodeOptions
     privateKey: privateKeyFromRaw(privateKey),
     nodeInfo: { name: 'holdfast', version: '1', userAgent: 'holdfast/1' },
     addresses: { listen: [...listen] },
-    transports: [tcp({ socketsMax: SOCKETS_MAX, backlog: BACKLOG, inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS })],
+    transports: [
+      tcp({ socketsMax: SOCKETS_MAX, backlog: BACKLOG, inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS }),
+      webSockets({
+        socketsMax: SOCKETS_MAX,
+        requestTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+        inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS
+      })
+    ],
+    connectionGater: createConnectionGater(network && (() => addressesOf(network()))),
     // Offered in this order; what the other side does not speak costs a round trip.
     connectionEncrypters: [nativeTls(), noise()],
     streamMuxers: [
@@ -154,6 +167,10 @@ export async function createNode({ privateKey, listen, blockstore }: NodeOptions
     stop,
     [Symbol.asyncDispose]: stop
   }
+}
+
+function addressesOf({ addresses: { host, bootstrap } }: Pick<NetworkDescription, 'addresses'>): readonly string[] {
+  return [...host, ...bootstrap]
 }
 
 /** Loaded on demand: Helia is by far the largest dependency, and only a provider needs it. */

@@ -4,7 +4,16 @@
  * Builds in written order: data directory, key, network, pieces, node, ledger, roles, local API. Closes them in reverse. Roles are
  * switched on by the config; each adds services to the same node and works on the same ledger.
  */
-import { type Address, type Clock, createLateHeads, type Ledger, machineClock, networkIdOf } from '@holdfast/core'
+import {
+  type Address,
+  type Clock,
+  createLateHeads,
+  createTrafficLimiter,
+  type Ledger,
+  machineClock,
+  networkIdOf,
+  TRAFFIC_TERMS
+} from '@holdfast/core'
 import { loadConfig, type Role } from './config.ts'
 import { dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
 import { loadOrCreateKey } from './key-file.ts'
@@ -65,6 +74,7 @@ export async function startPeer({
   const privateKey = (await loadOrCreateKey(directory.keyFile)).raw
   const signer = createWasmSigner(privateKey)
   const network = await readNetworkFile(directory.networkFile)
+  let described = network
   let hasher: { readonly name: string; readonly reason?: string } = { name: 'portable' }
   const nodeHasher = await chooseNodeHasher((name, reason) => {
     hasher = { name, ...(reason !== undefined && { reason }) }
@@ -82,7 +92,9 @@ export async function startPeer({
       })
     : undefined
   const blocks = store !== undefined && { blockstore: createPieceBlockstore(store.store) }
-  const node = starting.use(await createNode({ privateKey, listen: [...config.listen], ...blocks }))
+  const node = starting.use(
+    await createNode({ privateKey, listen: [...config.listen], network: () => described, ...blocks })
+  )
   await node.start()
   const heads = createLateHeads()
   const components: PeerComponents = {
@@ -94,7 +106,12 @@ export async function startPeer({
     tools: { signatures: wasmSignatureVerifier, nodeHasher },
     clock,
     node,
-    serveOptions: { networkId: networkIdOf(network.parameters), heads, onError },
+    serveOptions: {
+      networkId: networkIdOf(network.parameters),
+      heads,
+      onError,
+      limiter: createTrafficLimiter(TRAFFIC_TERMS, clock)
+    },
     heads,
     emit: onEvent,
     onFailure,
@@ -102,7 +119,7 @@ export async function startPeer({
   }
   const startLedger = config.roles.includes('ledger-host') ? startHosting : startFollowing
   const ledger = await startLedger(starting, components)
-  const described = await readNetworkFile(directory.networkFile) // a host has written where it is reached
+  described = await readNetworkFile(directory.networkFile) // a host has written where it is reached
   const membership = starting.use(new AsyncDisposableStack())
   await serveMembership(
     membership,

@@ -15,12 +15,12 @@ const PRIVATE = [
 const PUBLIC = ['/ip4/172.15.0.1/tcp/1', '/ip4/172.32.0.1/tcp/1', '/dns4/example.org/tcp/1', '/ip6/2001:db8::1/tcp/1']
 
 it('are those that reach furthest first, each kind in its order', () => {
-  expect(announcedAddresses([LOOPBACK, '/ip6/::1/tcp/1', PRIVATE[0]!, ...PUBLIC])).toEqual([
-    ...PUBLIC,
+  expect(announcedAddresses([LOOPBACK, '/ip6/::1/tcp/1', PRIVATE[0]!])).toEqual([
     PRIVATE[0],
     LOOPBACK,
     '/ip6/::1/tcp/1'
   ])
+  expect(announcedAddresses([LOOPBACK, PRIVATE[0]!, ...PUBLIC])).toEqual([...PUBLIC, PRIVATE[0]])
   expect(announcedAddresses([LOOPBACK])).toEqual([LOOPBACK])
   expect(announcedAddresses([])).toEqual([])
 })

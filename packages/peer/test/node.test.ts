@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { withBitswap } from '@helia/bitswap'
 import { withLibp2pLight } from '@helia/libp2p'
+import { CONNECTION_TERMS } from '@holdfast/core'
 import { identify } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
@@ -15,7 +16,7 @@ import { createHeliaLight } from 'helia'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { NodeOptions, PeerNode } from '../src/node.ts'
 import { createNode } from '../src/node.ts'
 
@@ -140,4 +141,91 @@ it('answers ten honest peers while two hundred sockets say nothing', async () =>
     const connection = await client.libp2p.dial(dialable(server), { signal: AbortSignal.timeout(10_000) })
     expect(connection.status).toBe('open')
   }
+})
+
+describe('over WebSockets', () => {
+  const WS = ['/ip4/127.0.0.1/tcp/0/ws']
+
+  it('a node is dialled, and says so in its addresses', async () => {
+    const server = await startNode({ listen: [...WS, '/ip4/127.0.0.1/tcp/0'] })
+    expect(
+      server
+        .addresses()
+        .map(address => /\/ws\//.test(address))
+        .toSorted()
+    ).toEqual([false, true])
+    const client = await startNode({ listen: [] })
+    const connection = await client.libp2p.dial(dialable(server).filter(address => address.toString().includes('/ws/')))
+    expect(connection.remoteAddr.toString()).toContain('/ws')
+    expect(connection.remotePeer.equals(server.peerId)).toBe(true)
+  })
+
+  it('a socket that says nothing, or half a request, is closed within the time of a handshake', async () => {
+    const server = await startNode({ listen: WS })
+    const port = Number(/tcp\/(\d+)/.exec(server.addresses()[0] ?? '')?.[1])
+    const sockets = ['', 'GET / HTTP/1.1\r\nHost: x\r\n'].map(said => {
+      const socket = connect({ host: '127.0.0.1', port })
+      socket.on('error', () => {})
+      socket.write(said)
+      return socket.resume()
+    })
+    await Promise.all(sockets.map(socket => once(socket, 'close')))
+  })
+
+  it('a message that declares a huge length closes its connection at once', async () => {
+    const server = await startNode({ listen: WS })
+    const port = Number(/tcp\/(\d+)/.exec(server.addresses()[0] ?? '')?.[1])
+    const socket = connect({ host: '127.0.0.1', port })
+    life.defer(() => void socket.destroy())
+    socket.write(
+      'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+    )
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answer.toString()).toContain('101 Switching Protocols')
+    // A binary frame, masked, of 64 MiB.
+    socket.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4]))
+    socket.resume()
+    await once(socket, 'close')
+  })
+})
+
+describe('a node of a network', () => {
+  const HOST = '/ip4/127.0.0.1/tcp/1'
+  const network = (host: string[]) => () => ({ addresses: { sequence: 0, host, bootstrap: [] } })
+
+  it('on loopback dials nobody outside of this machine', async () => {
+    const client = await startNode({ listen: [], network: network([HOST]) })
+    for (const address of ['/ip4/192.0.2.1/tcp/1', '/ip4/10.0.0.1/tcp/1', '/dns4/example.org/tcp/1/ws'])
+      await expect(client.libp2p.dial(multiaddr(address))).rejects.toMatchObject({ name: 'DialDeniedError' })
+  })
+
+  it('in the world dials nobody inside of it', async () => {
+    const server = await startNode()
+    const client = await startNode({ listen: [], network: network(['/ip4/192.0.2.1/tcp/1']) })
+    await expect(client.libp2p.dial(dialable(server))).rejects.toMatchObject({ name: 'DialDeniedError' })
+  })
+
+  it('follows the description when it changes', async () => {
+    let host: string[] = ['/ip4/192.0.2.1/tcp/1']
+    const server = await startNode()
+    const client = await startNode({ listen: [], network: () => network(host)() })
+    await expect(client.libp2p.dial(dialable(server))).rejects.toMatchObject({ name: 'DialDeniedError' })
+    host = [HOST]
+    expect((await client.libp2p.dial(dialable(server))).status).toBe('open')
+  })
+})
+
+it('takes so many connections of one peer, and no more', async () => {
+  const server = await startNode()
+  const privateKey = randomBytes(32)
+  const same = await Promise.all(
+    Array.from({ length: CONNECTION_TERMS.perPeerMax + 1 }, () => startNode({ privateKey, listen: [] }))
+  )
+  for (const client of same) await client.libp2p.dial(dialable(server)).catch(() => undefined)
+  const [one] = same
+  await expect.poll(() => server.libp2p.getConnections(one!.peerId).length).toBe(CONNECTION_TERMS.perPeerMax)
+  for (const connection of server.libp2p.getConnections(one!.peerId).slice(0, 1)) await connection.close()
+  await expect.poll(() => server.libp2p.getConnections(one!.peerId).length).toBe(CONNECTION_TERMS.perPeerMax - 1)
+  const again = await startNode({ privateKey, listen: [] })
+  expect((await again.libp2p.dial(dialable(server))).status).toBe('open')
 })
