@@ -10,7 +10,7 @@ import type { CID } from 'multiformats/cid'
 import { machineClock } from '../clock.ts'
 import { BLOCK_SIZE_BYTES_MAX, checkBlock, type FetchBlocks } from '../content/index.ts'
 import { CoreError } from '../error.ts'
-import { readBlocks } from '../protocols/definitions.ts'
+import { BLOCKS_PER_REQUEST_MAX, readBlocks } from '../protocols/definitions.ts'
 import { download } from '../protocols/download.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import type { Address } from '../schema.ts'
@@ -116,7 +116,7 @@ export function createFailover<Provider extends BlockProvider>(
       const provider = line.find(one => !failedNow.has(one))
       if (provider === undefined) break
       try {
-        for await (const block of fetchFrom(provider, remaining, signal)) {
+        for await (const block of fetchFrom(provider, remaining.slice(0, BLOCKS_PER_REQUEST_MAX), signal)) {
           remaining = remaining.slice(1)
           failedNow.clear()
           yield block

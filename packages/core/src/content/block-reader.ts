@@ -18,6 +18,12 @@ export const READ_AHEAD_BLOCKS = 32
 /** How many bytes of blocks are asked for at once and held, by what their parents claim. */
 export const READ_AHEAD_BYTES = 8 * 1024 * 1024
 
+/**
+ * The leaves of one file come at the reader's pace and are not held, so that more of them can be asked for at once, the
+ * more the further a reader has come: each request costs a round trip, and as much as moving a MiB.
+ */
+export const STREAMED_BLOCKS_MAX = 256
+
 /** Blocks from a source that is not trusted: paid for from the meter, then checked, then handed on. */
 export class BlockReader {
   readonly meter: ReadMeter
@@ -37,12 +43,12 @@ export class BlockReader {
    * `BLOCK_MISSING` when the source yields fewer blocks than were asked
    */
   async *fetch(cids: readonly CID[]): AsyncGenerator<Uint8Array> {
-    this.meter.spend('blocks', cids.length)
     for (const cid of cids) admitCid(cid)
     const wanted = cids.filter(cid => inlineBlock(cid) === undefined)
     const source = wanted.length === 0 ? undefined : this.#open(wanted)
     try {
       for (const cid of cids) {
+        this.meter.spend('blocks', 1)
         const bytes = inlineBlock(cid) ?? (await nextOf(source!, cid))
         this.meter.spend('bytes', bytes.length)
         if (this.#fetchBlocks.isChecked !== true) await admitBlock(cid, bytes)
@@ -66,13 +72,15 @@ export class BlockReader {
 /**
  * How many of `sizes` to ask for at once: at least one, and no more than the read-ahead has room for. A size may be
  * what somebody claims for a whole subtree; a block is never larger than the largest block.
+ *
+ * @param times - of the read-ahead, where what comes is not held
  */
-export function planBatch(sizes: Iterable<number>, heldBytes: number): number {
+export function planBatch(sizes: Iterable<number>, heldBytes: number, times = 1): number {
   let count = 0
   let bytes = heldBytes
   for (const size of sizes) {
     bytes += Math.min(size, BLOCK_SIZE_BYTES_MAX)
-    if (count > 0 && (count === READ_AHEAD_BLOCKS || bytes > READ_AHEAD_BYTES)) break
+    if (count > 0 && (count === times * READ_AHEAD_BLOCKS || bytes > times * READ_AHEAD_BYTES)) break
     count += 1
   }
   return count

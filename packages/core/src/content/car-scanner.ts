@@ -49,6 +49,8 @@ export interface CarSummary {
 }
 
 export interface CarScanner {
+  /** The block whose data is under way: its front has come whole, its end has not. */
+  readonly pending: CarBlockPosition | undefined
   /** Takes the next bytes, in chunks of any size. The first fault is final: later calls repeat it. */
   update(bytes: Uint8Array): CarVerdict
   /** Says that the CAR has ended; `truncated` in the middle of a header or section. */
@@ -57,8 +59,10 @@ export interface CarScanner {
 
 const OK: CarVerdict = { ok: true }
 
-/** What is kept of a section: its varint and CID. */
-const FRONT_SIZE_BYTES_MAX = VARINT_SIZE_BYTES_MAX + CID_SIZE_BYTES_MAX
+/**
+ * What is kept of a section: its varint and CID. So many bytes of data can have come before a block is `pending`.
+ */
+export const SECTION_FRONT_SIZE_BYTES_MAX = VARINT_SIZE_BYTES_MAX + CID_SIZE_BYTES_MAX
 
 /**
  * @param onBlock - called once a section is complete, in order. What it throws comes out of `update`
@@ -70,7 +74,7 @@ export function createCarScanner({ onBlock }: { readonly onBlock: (block: CarBlo
 class PushScanner implements CarScanner {
   readonly #onBlock: (block: CarBlockPosition) => void
   /** The front of the frame (header or section) at `#frameOffset`, as far as it came. */
-  #front = new Uint8Array(FRONT_SIZE_BYTES_MAX)
+  #front = new Uint8Array(SECTION_FRONT_SIZE_BYTES_MAX)
   #frontSize = 0
   #frameOffset = 0
   /** Data bytes of the current block that are still to come. */
@@ -82,6 +86,10 @@ class PushScanner implements CarScanner {
 
   constructor(onBlock: (block: CarBlockPosition) => void) {
     this.#onBlock = onBlock
+  }
+
+  get pending(): CarBlockPosition | undefined {
+    return this.#pending
   }
 
   update(bytes: Uint8Array): CarVerdict {
@@ -169,7 +177,7 @@ class PushScanner implements CarScanner {
     this.#roots = roots
     this.#frameOffset = this.#frontSize
     this.#frontSize = 0
-    this.#front = new Uint8Array(FRONT_SIZE_BYTES_MAX)
+    this.#front = new Uint8Array(SECTION_FRONT_SIZE_BYTES_MAX)
   }
 
   #parseSection(varintSize: number, bodySize: number): void {

@@ -1,5 +1,6 @@
 import type { CID } from 'multiformats/cid'
-import { type BlockReader, planBatch, READ_AHEAD_BLOCKS } from './block-reader.ts'
+import { type BlockReader, planBatch, READ_AHEAD_BYTES, STREAMED_BLOCKS_MAX } from './block-reader.ts'
+import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import { decodeNode, malformed } from './decode-node.ts'
 import type { FilePart, UnixfsNode } from './unixfs-node.ts'
 
@@ -91,6 +92,16 @@ function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Ar
   return data.subarray(within(from), within(to))
 }
 
+/** What claims to be more than a block has parts of its own. */
+function canBeLeaf({ sizeBytes }: FilePart): boolean {
+  return sizeBytes <= BigInt(BLOCK_SIZE_BYTES_MAX)
+}
+
+/** Of a part's block. */
+function leastSizeOf(part: FilePart): number {
+  return canBeLeaf(part) ? Number(part.sizeBytes) : 0
+}
+
 function decodePart({ cid, sizeBytes }: FilePart, bytes: Uint8Array): FileNode {
   const node = decodeNode(cid, bytes)
   if (node.kind !== 'file') throw malformed(cid, `a ${node.kind} inside a file`)
@@ -101,8 +112,9 @@ function decodePart({ cid, sizeBytes }: FilePart, bytes: Uint8Array): FileNode {
 }
 
 /**
- * Asks for the parts that come next in one batch. While leaves follow each other the batch streams; when one turns out
- * to have parts of its own, the rest of the batch is kept until those were read.
+ * Asks for the parts that come next in one batch. While leaves follow each other the batch streams, and each is twice the
+ * one before; when one turns out to have parts of its own, the rest of the batch is kept until those were read, as far as
+ * the read-ahead has room, and what has none is asked for again.
  */
 class ReadAhead {
   readonly #reader: BlockReader
@@ -110,6 +122,8 @@ class ReadAhead {
   /** Parts of the batch whose bytes have not come yet, next first. */
   #awaited: PendingPart[] = []
   #heldBytes = 0
+  /** Of the read-ahead, for the next batch of leaves. */
+  #times = 1
 
   constructor(reader: BlockReader) {
     this.#reader = reader
@@ -128,6 +142,7 @@ class ReadAhead {
   /** Receives what is still under way, because other parts come first now. */
   async settle(): Promise<void> {
     for (const part of this.#awaited) {
+      if (this.#heldBytes + leastSizeOf(part) > READ_AHEAD_BYTES) break
       part.bytes = await this.#receive(part.cid)
       this.#heldBytes += part.bytes.length
     }
@@ -143,15 +158,17 @@ class ReadAhead {
   async #ask(part: PendingPart, following: readonly PendingPart[]): Promise<void> {
     await this.close()
     const candidates = [part]
-    for (let i = following.length - 1; i >= 0 && candidates.length < READ_AHEAD_BLOCKS; i--) {
+    for (let i = following.length - 1; i >= 0 && candidates.length < STREAMED_BLOCKS_MAX; i--) {
       const next = following[i]!
-      if (next.bytes !== undefined) break
+      if (next.bytes !== undefined || canBeLeaf(next) !== canBeLeaf(part)) break
       candidates.push(next)
     }
     const count = planBatch(
       candidates.map(({ sizeBytes }) => Number(sizeBytes)),
-      this.#heldBytes
+      this.#heldBytes,
+      canBeLeaf(part) ? this.#times : 1
     )
+    if (canBeLeaf(part)) this.#times = Math.min(2 * this.#times, STREAMED_BLOCKS_MAX)
     this.#awaited = candidates.slice(0, count)
     this.#incoming = this.#reader.fetch(this.#awaited.map(({ cid }) => cid))
   }

@@ -105,7 +105,7 @@ describe('readContent', () => {
     const { fetchBlocks, batches } = fetcherOf(pieces.blocks())
     const [entry] = await collect(readContent({ root: packed.root, fetchBlocks }))
     expect(entry?.content).toBe(Buffer.from(bytes).toString('hex'))
-    expect(batches).toEqual([1, READ_AHEAD_BLOCKS, READ_AHEAD_BLOCKS, 16])
+    expect(batches).toEqual([1, READ_AHEAD_BLOCKS, 48])
   })
 
   it('reads a file of three levels in order', async () => {
