@@ -12,6 +12,7 @@
  * deny           content that this peer stores and serves for nobody, one CID a line
  * ledger/        segments of the log
  * transcripts/   what this verifier attested by, one file a round
+ * observations   what this verifier saw of providers by itself, one line each
  * api.json       where the local API listens while the daemon runs
  * api-token      what opens the local API, 0600
  * state/         Level: indexes and snapshots, all of which can be rebuilt; its lock is the directory's lock
@@ -41,6 +42,7 @@ export interface DataDirectoryPaths {
   readonly denyFile: string
   readonly ledgerDirectory: string
   readonly transcriptsDirectory: string
+  readonly observationsFile: string
   readonly stateDirectory: string
   readonly apiFile: string
   readonly apiTokenFile: string
@@ -66,6 +68,7 @@ export function dataDirectoryPaths(path: string): DataDirectoryPaths {
     denyFile: join(path, 'deny'),
     ledgerDirectory: join(path, 'ledger'),
     transcriptsDirectory: join(path, 'transcripts'),
+    observationsFile: join(path, 'observations'),
     stateDirectory: join(path, 'state'),
     apiFile: join(path, 'api.json'),
     apiTokenFile: join(path, 'api-token')

@@ -7,6 +7,7 @@ import type {
   NetworkDescription,
   ObjectReference,
   ObjectStatus,
+  ObjectVerified,
   Patience,
   RemovedFrom,
   StoredReplica,
@@ -106,6 +107,8 @@ export interface Client extends AsyncDisposable {
   get(name: ObjectName, options?: GetOptions & FileRange): AsyncIterable<Uint8Array>
   /** What stands, since when, for how long and at what price, and what to do about what is wrong. */
   status(name: ObjectName): Promise<ObjectStatus>
+  /** When each replica was last verified, by whom and how: anybody's, not only those that this account pays for. */
+  verified(name: ObjectName): Promise<ObjectVerified>
   /** All that this account has put, by its own list in the network; the key alone finds it. */
   list(options?: { readonly signal?: AbortSignal }): Promise<ObjectsOfAccount>
   /** Stops paying for an object and takes it off the list. Others may have kept what they read. */

@@ -4,17 +4,20 @@ import {
   createLateHeads,
   createNetworkSources,
   createProofHistory,
+  createVerificationHistory,
   type HostConnection,
   type Ledger,
   type LedgerTools,
   machineClock,
   type NetworkParameters,
-  type ProofHistory
+  type ProofHistory,
+  type VerificationHistory
 } from '@holdfast/core'
 
 export interface FollowedLedger {
   readonly ledger: Ledger
   readonly history: ProofHistory
+  readonly verifications: Pick<VerificationHistory, 'of'>
 }
 
 export interface FollowOptions {
@@ -42,9 +45,11 @@ export function followLazily(life: AsyncDisposableStack, options: FollowOptions)
     heads.attach(follower.heads)
     life.use(follower)
     const history = life.use(createProofHistory(follower))
+    const verifications = createVerificationHistory()
+    life.defer(follower.subscribe(applied => verifications.note(applied, follower.state)))
     try {
       await follower.start(signal)
-      return { ledger: follower, history }
+      return { ledger: follower, history, verifications }
     } catch (error) {
       following = undefined
       await follower.stop()

@@ -1,6 +1,7 @@
 /** Prometheus metrics of a peer. Amounts are credits, sizes bytes; both lose what a floating-point number cannot hold. */
 import { accountOf, formatCredits, resultsIn } from '@holdfast/core'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { createProviderMetrics } from './provider-metrics.ts'
 import type { DaemonFacts } from './routes/daemon-facts.ts'
 
 /** @returns what `/metrics` answers with */
@@ -38,6 +39,8 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
       earned.inc(inCredits(result.paid + result.withheld + result.reward))
     }
   })
+  const { verifier } = facts
+  const setProviders = verifier && createProviderMetrics(registry, ledger.state, verifier.observations)
   return async () => {
     const peer = await facts.peer()
     round.set(peer.round)
@@ -45,6 +48,7 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
     deals.set(peer.deals.running)
     owing.set(peer.deals.owing)
     for (const [state, size] of Object.entries(peer.bytes ?? {})) bytes.set({ state }, size)
+    setProviders?.()
     return { text: await registry.metrics(), contentType: registry.contentType }
   }
 }

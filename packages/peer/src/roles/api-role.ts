@@ -11,10 +11,12 @@ import { listenForApi } from '../http/listen.ts'
 import { createPeerMetrics } from '../http/metrics.ts'
 import type { DaemonFacts, OwnAsk, VerifierFacts } from '../http/routes/daemon-facts.ts'
 import { donorRoutes } from '../http/routes/donor-routes.ts'
+import { reportRoutes } from '../http/routes/report-routes.ts'
 import { statusRoutes } from '../http/routes/status-routes.ts'
 import { verifierRoutes } from '../http/routes/verifier-routes.ts'
 import { createCreditBook } from '../ledger/credit-book.ts'
 import { readOwnLog } from '../ledger/read-ledger.ts'
+import { readVerifications } from '../ledger/verifications.ts'
 import { explainBytes } from '../provider/explain-bytes.ts'
 import { addDenied, readDenied, removeDenied } from '../storage/edit-deny-file.ts'
 import type { PeerStore } from '../storage/index.ts'
@@ -40,7 +42,7 @@ export async function startApi(life: AsyncDisposableStack, components: PeerCompo
   const facts = daemonFacts(life, components, parts)
   const metrics = createPeerMetrics(facts)
   const app = createApi({
-    routes: [...statusRoutes(facts), ...donorRoutes(facts), ...verifierRoutes(facts)],
+    routes: [...statusRoutes(facts), ...donorRoutes(facts), ...verifierRoutes(facts), ...reportRoutes(facts)],
     token: await loadOrCreateToken(directory.apiTokenFile),
     version: API_VERSION,
     metrics,
@@ -56,13 +58,10 @@ function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, par
   const { ledger, store, verifier, hasher } = parts
   const { address } = signer
   const startedMs = clock.now()
-  const credits = life.use(
-    createCreditBook({
-      ledger,
-      account: address,
-      readPast: (onEntry, during) => readOwnLog(directory.path, { onEntry, ...(during && { signal: during }) })
-    })
-  )
+  const readPast: Parameters<typeof createCreditBook>[0]['readPast'] = (onEntry, during) =>
+    readOwnLog(directory.path, { onEntry, ...(during && { signal: during }) })
+  const credits = life.use(createCreditBook({ ledger, account: address, readPast }))
+  const verifications = life.use(readVerifications(ledger, readPast))
 
   async function bytes() {
     if (store === undefined) throw new PeerError('NO_STORE', 'This peer is no provider: it keeps no pieces.')
@@ -87,6 +86,8 @@ function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, par
     address,
     ledger,
     credits,
+    nowMs: () => clock.now(),
+    verifications: during => verifications.history(during),
     verifier,
     bytes,
     ask,

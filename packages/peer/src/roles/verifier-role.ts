@@ -15,6 +15,7 @@ import {
 import { announcedAddresses } from '../announced-addresses.ts'
 import { createSignaturePool } from '../ledger/signature-pool.ts'
 import { createDialFiles } from '../verifier/dial-files.ts'
+import { type Observations, startObserving } from '../verifier/observe.ts'
 import { createRoundBook, type RoundBook } from '../verifier/round-book.ts'
 import { createTranscriptStore } from '../verifier/transcript-store.ts'
 import { createRequester, type PeerComponents, random } from './components.ts'
@@ -27,6 +28,8 @@ const SIGNATURE_THREADS = 1
 export interface VerifierHandle {
   readonly rounds: RoundBook
   readonly dials: DialLog
+  /** What it saw of providers by itself. */
+  readonly observations: Observations['book']
 }
 
 export async function startVerifier(
@@ -41,6 +44,7 @@ export async function startVerifier(
   const onError = (error: unknown) => emit({ kind: 'error', error })
   const signatures = life.use(createSignaturePool({ threads: SIGNATURE_THREADS, onError }))
   const rounds = life.use(createRoundBook(ledger, signer.address))
+  const observations = await startObserving(life, components, ledger)
   const verifier = life.use(
     createVerifier({
       ledger,
@@ -56,6 +60,7 @@ export async function startVerifier(
       ask: createRequester(components, challenge),
       onEvent(event) {
         rounds.note(event)
+        observations.note(event)
         emit({ kind: 'verifier', event })
       },
       onError
@@ -86,11 +91,11 @@ export async function startVerifier(
       signal,
       stake: config.verifier.stake,
       addresses: () => announcedAddresses(node.addresses()),
-      onEvent: event => emit({ kind: 'stake', event }),
+      onEvent: event => emit({ kind: 'stake', address: signer.address, event }),
       onError
     })
   )
   await stake.start()
   verifier.start()
-  return { rounds, dials }
+  return { rounds, dials, observations: observations.book }
 }

@@ -1,5 +1,5 @@
 /** What the routes ask of a running peer: narrow enough for tests to make one, wide enough for all screens. */
-import type { Address, DialLog, Ledger } from '@holdfast/core'
+import type { Address, DialLog, Ledger, ObservationBook, VerificationHistory } from '@holdfast/core'
 import type { Finding } from '../../doctor/finding.ts'
 import type { CreditBook } from '../../ledger/credit-book.ts'
 import type { ExplainedBytes } from '../../provider/explain-bytes.ts'
@@ -18,14 +18,19 @@ export interface OwnAsk {
 export interface VerifierFacts {
   readonly rounds: Pick<RoundBook, 'rounds'>
   readonly dials: Pick<DialLog, 'read'>
+  readonly observations: Pick<ObservationBook, 'list' | 'providers'>
 }
 
 export interface DaemonFacts {
   readonly address: Address
   readonly ledger: Ledger
   readonly credits: CreditBook
+  /** Milliseconds of Unix time. */
+  nowMs(): number
   /** Undefined for a peer that is no verifier. */
   readonly verifier: VerifierFacts | undefined
+  /** How each deal was last verified; the first call reads the log. */
+  verifications(signal?: AbortSignal): Promise<Pick<VerificationHistory, 'of'>>
   peer(): Promise<PeerView>
   examine(signal: AbortSignal): Promise<readonly Finding[]>
   /** @throws {PeerError} `NO_STORE` for a peer that is no provider */

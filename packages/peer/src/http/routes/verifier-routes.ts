@@ -29,6 +29,7 @@ const verifierSchema = z.object({
   places: naturalSchema,
   leaving: z.array(z.object({ amount: amountSchema, releaseOpening: naturalSchema, releaseMs: naturalSchema })),
   round: naturalSchema,
+  roundMs: naturalSchema,
   nextRoundMs: naturalSchema,
   expected: expectedSchema,
   fees: amountSchema,
