@@ -1,6 +1,7 @@
 /** Runs a peer in the foreground until it is told to stop: what `start` and `network create` end in. */
 import type { ProverEvent } from '@holdfast/core'
 import { type Peer, type PeerEvent, startPeer } from '../peer.ts'
+import { describeStake } from '../roles/keep-stake.ts'
 import { createRoundLines } from '../views/round-lines.ts'
 import { aborted } from './interrupt.ts'
 import { escapeForTerminal, formatJson, printJsonEvent } from './output.ts'
@@ -12,10 +13,18 @@ export interface DaemonOptions {
   readonly stopWithParent: boolean
 }
 
+/** What a daemon shows while it runs. */
+export interface DaemonScreen {
+  event(event: PeerEvent): void
+  /** All of its roles work. */
+  ready(peer: Peer): void
+}
+
 /** Resolves when the peer has stopped. @throws what made it stop by itself */
 export async function runDaemon(
   { directory, json, stopWithParent }: DaemonOptions,
-  signal: AbortSignal
+  signal: AbortSignal,
+  screen: DaemonScreen = peerScreen(directory, json)
 ): Promise<void> {
   const orphaned = new AbortController()
   const end = AbortSignal.any([signal, orphaned.signal])
@@ -26,16 +35,26 @@ export async function runDaemon(
     await using peer = await startPeer({
       directory,
       signal: end,
-      onEvent: event => (json ? printEvent(event) : printLine(event)),
+      onEvent: screen.event,
       onFailure: failed.reject
     })
-    printReady(peer, directory, json)
-    if (!json) printRounds(peer)
+    screen.ready(peer)
     await Promise.race([aborted(end), failed.promise])
   } catch (error) {
     if (error !== end.reason) throw error
   } finally {
     process.stdin.destroy()
+  }
+}
+
+/** Events as they come, and one line for each closed round that concerns this peer. */
+export function peerScreen(directory: string, json: boolean): DaemonScreen {
+  return {
+    event: event => (json ? printEvent(event) : printLine(event)),
+    ready(peer) {
+      printReady(peer, directory, json)
+      if (!json) printRounds(peer)
+    }
   }
 }
 
@@ -73,6 +92,7 @@ function printLine(event: PeerEvent): void {
     )
   if (event.kind === 'prover')
     for (const warning of proverWarnings(event.event)) process.stderr.write(`holdfast: ${escapeForTerminal(warning)}\n`)
+  if (event.kind === 'stake') process.stdout.write(`holdfast: ${describeStake(event.address, event.event)}\n`)
   if (event.kind === 'store' || event.kind === 'log')
     process.stdout.write(`holdfast: ${event.kind} ${formatJson(event.event)}\n`)
 }

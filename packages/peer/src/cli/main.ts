@@ -17,10 +17,13 @@ import { quoteCommand } from './quote-command.ts'
 import { checkReceiptCommand, receiptCommand } from './receipt-commands.ts'
 import { referenceCommand } from './reference-command.ts'
 import { removeCommand } from './remove-command.ts'
+import { reportsCommand } from './reports-command.ts'
 import { startCommand } from './start-command.ts'
 import { statusCommand } from './status-command.ts'
 import { storeCommand } from './store-command.ts'
 import { topUpCommand } from './top-up-command.ts'
+import { verifiedCommand } from './verified-command.ts'
+import { verifyCommand } from './verify-command.ts'
 
 /** A command was given something that it cannot work with; nothing was done. */
 const EXIT_USAGE = 2
@@ -46,6 +49,8 @@ const USAGE_CODES = new Set([
   'DIRECTORY_NOT_EMPTY',
   'DIRECTORY_MISSING',
   'NETWORK_DIFFERS',
+  'NOT_A_VERIFIER',
+  'STAKE_TOO_SMALL',
   'NETWORK_UNREACHABLE',
   'ALREADY_SET_UP',
   'NOT_ENOUGH_ROOM',
@@ -72,6 +77,7 @@ const program = new Command('holdfast')
 for (const command of [
   devnetCommand,
   startCommand,
+  verifyCommand,
   putCommand,
   getCommand,
   quoteCommand,
@@ -86,7 +92,9 @@ for (const command of [
   networkCommand,
   keyCommand,
   receiptCommand,
-  checkReceiptCommand
+  checkReceiptCommand,
+  reportsCommand,
+  verifiedCommand
 ])
   program.addCommand(command(signal).exitOverride())
 for (const command of donorCommands(signal)) program.addCommand(command.exitOverride())

@@ -67,6 +67,12 @@ export async function readLedger(place: LedgerPlace, options: ReadLedgerOptions 
   return { network, state }
 }
 
+/** Reads a network's ledger from its host, or from followers of it, and resolves once all of the past is applied. */
+export async function readLedgerOf(network: NetworkDescription, options: ReadLedgerOptions = {}): Promise<LedgerState> {
+  const tools = { signatures: wasmSignatureVerifier, nodeHasher: await chooseNodeHasher() }
+  return await readFromNetwork(network, tools, options)
+}
+
 /**
  * Reads the log of a data directory from its first entry to its last, whether or not its daemon runs.
  *

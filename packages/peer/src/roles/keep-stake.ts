@@ -5,7 +5,7 @@
  * A verifier without the credits runs all the same and says what is missing: it may be a provider too, and the credits may
  * come. Nothing is ever unstaked here.
  */
-import { type Address, accountOf, type LedgerEvent, type LedgerState } from '@holdfast/core'
+import { type Address, accountOf, formatCredits, type LedgerEvent, type LedgerState } from '@holdfast/core'
 import { PeerError } from '../error.ts'
 import { formatAmount } from '../units.ts'
 import { type AnnounceComponents, announceStake, sameAddresses } from './announce.ts'
@@ -47,10 +47,15 @@ export function planStake(state: LedgerState, address: Address, { wanted, addres
   return gap > 0n ? { kind: 'creditsMissing', wanted, stake, free, missing: gap - free } : { kind: 'stands' }
 }
 
-/** What to do about missing credits, for people. */
-export function describeMissing(address: Address, { wanted, stake, free, missing }: MissingCredits): string {
-  const has = `${formatAmount(stake)} credits are staked and ${formatAmount(free)} free`
-  return `this verifier is to stake ${formatAmount(wanted)} credits; ${has}. It stakes when ${formatAmount(missing)} more arrive: send them with \`holdfast credits send ${address} ${formatAmount(missing)}\`, or lower verifier.stake in its config.`
+/** What has become of a verifier's stake, and what to do where credits are missing, for people. */
+export function describeStake(address: Address, event: StakeEvent): string {
+  if (event.kind === 'staked')
+    return event.amount === 0n
+      ? 'the ledger has the new addresses of this verifier'
+      : `staked ${formatAmount(event.amount)} credits, ${formatAmount(event.stake)} in all; they count from the second round on`
+  const { wanted, stake, free, missing } = event
+  const has = `${formatAmount(stake)} are staked and ${formatAmount(free)} free`
+  return `this verifier is to stake ${formatAmount(wanted)} credits: ${has}. It stakes when ${formatAmount(missing)} more arrive: send them with \`holdfast credits send ${address} ${formatCredits(missing)} …\`, or lower verifier.stake in its config`
 }
 
 export interface StakeKeeperOptions extends AnnounceComponents {

@@ -24,6 +24,7 @@ export interface VerifierView {
   readonly places: number
   readonly leaving: readonly LeavingView[]
   readonly round: number
+  readonly roundMs: number
   readonly nextRoundMs: number
   /** At the stake as it is. */
   readonly expected: ExpectedIncome
@@ -46,6 +47,7 @@ export function viewVerifier(
     places: unitsIn(stake, state.parameters.money.stakeUnit),
     leaving: viewLeaving(state, address),
     round: state.round,
+    roundMs: state.parameters.roundMs,
     nextRoundMs: roundOpensMs(state.parameters, state.round + 1),
     expected: expectIncome(state, { verifier: address, stake }),
     fees,

@@ -2,7 +2,7 @@ import type { Ledger } from '@holdfast/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { CLIENT, STRANGER, TestNetwork, VERIFIERS } from '../../../core/test/ledger/network-fixture.ts'
 import { announceUnstake } from '../../src/roles/announce.ts'
-import { createStakeKeeper, describeMissing, type StakeEvent } from '../../src/roles/keep-stake.ts'
+import { createStakeKeeper, describeStake, type StakeEvent } from '../../src/roles/keep-stake.ts'
 
 const VERIFIER = VERIFIERS[0]!
 const HERE = '/ip4/127.0.0.1/tcp/1'
@@ -84,7 +84,7 @@ describe('a stake', () => {
     await one.start()
     const missing = { kind: 'creditsMissing', wanted: 2n * unit, stake: 0n, free: 0n, missing: 2n * unit } as const
     expect(events).toEqual([missing])
-    expect(describeMissing(STRANGER.address, missing)).toContain(`holdfast credits send ${STRANGER.address} 20.000000`)
+    expect(describeStake(STRANGER.address, missing)).toContain(`holdfast credits send ${STRANGER.address} 20 `)
     await network.openRound()
     expect(events).toHaveLength(1)
     await network.ledger.submit(network.transfer(CLIENT, STRANGER, unit))

@@ -1,0 +1,30 @@
+/** One line that is written over while it changes, under lines that stay. Without a terminal only those that stay are printed. */
+import { escapeForTerminal } from './output.ts'
+
+export interface StatusLine {
+  /** Shows a text in place of the last one. */
+  show(text: string): void
+  /** Prints a line that stays. */
+  print(text: string): void
+}
+
+const CLEAR_LINE = '\r\u001b[2K'
+
+/** @param stream - where it is shown */
+export function createStatusLine(
+  stream: Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number }
+): StatusLine {
+  let shown = ''
+  return {
+    show(text) {
+      if (stream.isTTY !== true) return
+      // A line that wraps could not be written over.
+      shown = escapeForTerminal(text).slice(0, Math.max(0, (stream.columns ?? 80) - 1))
+      stream.write(`${CLEAR_LINE}${shown}`)
+    },
+    print(text) {
+      const clear = shown === '' ? '' : CLEAR_LINE
+      stream.write(`${clear}${text}\n${shown}`)
+    }
+  }
+}

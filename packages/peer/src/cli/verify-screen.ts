@@ -1,0 +1,70 @@
+/** What `holdfast verify` shows while it runs: its figures, one line that follows the round, and one for each that is over. */
+import { roundOpensMs } from '@holdfast/core'
+import type { Peer } from '../peer.ts'
+import { describeStake } from '../roles/keep-stake.ts'
+import { formatAmount } from '../units.ts'
+import type { CheckingCost } from '../verifier/measure-checking.ts'
+import { quoteVerifier } from '../verifier/quote-verifier.ts'
+import { describeRound, incomeFacts } from '../views/verifier-screens.ts'
+import { type DaemonScreen, peerScreen } from './daemon.ts'
+import { escapeForTerminal, printJsonEvent } from './output.ts'
+import { createStatusLine } from './status-line.ts'
+import { formatFacts } from './table.ts'
+
+export function verifyScreen(directory: string, checking: CheckingCost): DaemonScreen {
+  const line = createStatusLine(process.stdout)
+  return {
+    event(event) {
+      if (event.kind === 'error')
+        line.print(
+          `holdfast: ${escapeForTerminal(event.error instanceof Error ? event.error.message : String(event.error))}`
+        )
+      if (event.kind === 'stake') line.print(`holdfast: ${describeStake(event.address, event.event)}`)
+    },
+    ready(peer) {
+      const { address, addresses } = peer
+      line.print(`holdfast: verifier ${address} runs on ${directory}`)
+      for (const one of addresses) line.print(`  listening on ${one}`)
+      line.print(formatFacts(incomeFacts(quoteOf(peer, checking))).trimEnd())
+      line.print(`Ctrl-C stops it. \`holdfast verify status --directory ${directory}\` says more.`)
+      follow(peer, line)
+    }
+  }
+}
+
+/** The same for programs: the events of every daemon, the figures, and each round when it is over. */
+export function verifyEvents(directory: string, checking: CheckingCost): DaemonScreen {
+  const screen = peerScreen(directory, true)
+  return {
+    event: screen.event,
+    ready(peer) {
+      screen.ready(peer)
+      printJsonEvent('income', { ...quoteOf(peer, checking) })
+      const told = new Set<number>()
+      peer.verifier?.rounds.subscribe(round => {
+        if (!round.isClosed || told.has(round.round)) return
+        told.add(round.round)
+        printJsonEvent('round', { ...round })
+      })
+    }
+  }
+}
+
+function follow({ ledger, verifier }: Peer, line: ReturnType<typeof createStatusLine>): void {
+  const { parameters } = ledger.state
+  let newestClosed = 0
+  let earned = 0n
+  verifier?.rounds.subscribe(round => {
+    const text = describeRound(round, roundOpensMs(parameters, round.round))
+    if (!round.isClosed) return line.show(`${text}; ${formatAmount(earned)} earned since the start`)
+    if (round.round <= newestClosed) return
+    newestClosed = round.round
+    earned += round.fees
+    line.print(text)
+  })
+}
+
+function quoteOf({ ledger: { state }, address }: Peer, checking: CheckingCost) {
+  const stake = state.verifiers.get(address)?.stake ?? 0n
+  return quoteVerifier(state, { verifier: address, stake }, checking)
+}
