@@ -42,24 +42,31 @@ export async function serveRequests<Request, Response>(
 
   return await serveStreams(node, protocol, sizeBytesMax, options, async served => {
     const { frames, deadline } = served
-    const running: Promise<void>[] = []
+    const running = new Set<Promise<Uint8Array>>()
     let last: Promise<void> = Promise.resolve()
-    for (;;) {
-      const bytes = await frames.read(sizeBytesMax, deadline.signal)
-      if (bytes === undefined) return await last
-      deadline.restart(protocol.timeoutMs)
-      const answering = answer(served, bytes.subarray())
-      const written = last.then(async () => {
-        await frames.write([await answering], deadline.signal)
-        running.shift()
-        if (running.length === 0) deadline.restart(LASTING_STREAM_IDLE_MS)
-      })
-      running.push(written)
-      last = written
-      // Whoever waits for it hears of it; a stream that fails meanwhile ends the reading above.
-      answering.catch(() => undefined)
-      written.catch(deadline.abort)
-      if (running.length >= REQUESTS_RUNNING_MAX) await running[0]
+
+    async function writeInTurn(before: Promise<void>, answering: Promise<Uint8Array>): Promise<void> {
+      await before
+      await frames.write([await answering], deadline.signal)
+      running.delete(answering)
+      if (running.size === 0) deadline.restart(LASTING_STREAM_IDLE_MS)
+    }
+
+    try {
+      for (;;) {
+        const bytes = await frames.read(sizeBytesMax, deadline.signal)
+        if (bytes === undefined) return await last
+        deadline.restart(protocol.timeoutMs)
+        const answering = answer(served, bytes.subarray())
+        running.add(answering)
+        const before = last
+        last = writeInTurn(before, answering)
+        last.catch(deadline.abort)
+        // With two at work, the next is read when the first of them is answered.
+        if (running.size >= REQUESTS_RUNNING_MAX) await before
+      }
+    } finally {
+      await Promise.allSettled(running)
     }
   })
 }
