@@ -2,8 +2,9 @@
 import { type HandlerContext, type Reply, refuse } from '@holdfast/core'
 import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
-import type { PieceStore } from '../storage/index.ts'
+import { type BlockPosition, type PieceStore, PLACES_TRIED_MAX } from '../storage/index.ts'
 import type { ProviderComponents } from './components.ts'
+import { type PlacedBlock, streamBlocks } from './stream-blocks.ts'
 import { returning } from './transfer-budget.ts'
 
 interface OpenedBlocks {
@@ -16,21 +17,20 @@ export async function openBlocks(
   cids: readonly CID[],
   { remotePeer, signal }: HandlerContext
 ): Promise<Reply<OpenedBlocks>> {
-  const sizesBytes: number[] = []
+  const placed: PlacedBlock[] = []
   for (const cid of cids) {
-    const sizeBytes = await sizeOfBlock(store, blocks, cid)
-    if (sizeBytes === undefined) return refuse('BLOCK_MISSING', `I do not have block ${cid}`)
-    sizesBytes.push(sizeBytes)
+    const block = await placeBlock(store, blocks, cid)
+    if (block === undefined) return refuse('BLOCK_MISSING', `I do not have block ${cid}`)
+    placed.push(block)
   }
+  const sizesBytes = placed.map(({ sizeBytes }) => sizeBytes)
   const taken = budget.take(
     remotePeer.toString(),
     sizesBytes.reduce((sum, size) => sum + size, 0)
   )
   if (!taken.ok) return taken
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    for (const cid of cids) yield* await toChunks(blocks.get(cid))
-  }
-  return { ok: true, value: { header: { sizesBytes }, chunks: returning(chunks(), taken.giveBack, signal) } }
+  const chunks = returning(streamBlocks(store, placed), taken.giveBack, signal)
+  return { ok: true, value: { header: { sizesBytes }, chunks } }
 }
 
 /**
@@ -39,14 +39,25 @@ export async function openBlocks(
  *
  * @returns undefined for a block that is not here
  */
-async function sizeOfBlock(
+async function placeBlock(
   store: Pick<PieceStore, 'findBlocks'>,
   blocks: Pick<Blockstore, 'get'>,
   cid: CID
-): Promise<number | undefined> {
-  const claims = new Set<number>()
-  for await (const { length } of store.findBlocks(cid)) claims.add(length)
-  if (claims.size < 2) return [...claims][0]
+): Promise<PlacedBlock | undefined> {
+  const positions: BlockPosition[] = []
+  for await (const position of store.findBlocks(cid)) {
+    positions.push(position)
+    if (positions.length === PLACES_TRIED_MAX) break
+  }
+  const [first] = positions
+  if (first === undefined) return undefined
+  if (positions.every(({ length }) => length === first.length)) return { cid, sizeBytes: first.length, positions }
+  const sizeBytes = await sizeOfBlock(blocks, cid)
+  if (sizeBytes === undefined) return undefined
+  return { cid, sizeBytes, positions: positions.filter(({ length }) => length === sizeBytes) }
+}
+
+async function sizeOfBlock(blocks: Pick<Blockstore, 'get'>, cid: CID): Promise<number | undefined> {
   try {
     let sizeBytes = 0
     for await (const chunk of await toChunks(blocks.get(cid))) sizeBytes += chunk.length

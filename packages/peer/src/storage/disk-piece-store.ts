@@ -44,6 +44,7 @@ import {
   type FileUsage,
   FLOOR_DEFAULT,
   LEASE_MS_DEFAULT,
+  type PieceBytes,
   type PieceStore,
   type PieceStoreEvent,
   type PieceStoreOptions,
@@ -185,6 +186,17 @@ class DiskPieceStore implements PieceStore {
       }
     } catch (error) {
       throw readError(error, cid)
+    }
+  }
+
+  async openBytes(cid: CID): Promise<PieceBytes> {
+    const { record } = await this.#expect(cid)
+    const handle = await this.#files.open(this.#pieceFile(cid.toString(), record), 'r').catch((error: unknown) => {
+      throw readError(error, cid)
+    })
+    return {
+      readInto: async (bytes, offset) => (await readFully(handle, offset, bytes)).length,
+      [Symbol.asyncDispose]: () => handle.close()
     }
   }
 

@@ -13,7 +13,7 @@ import { PeerError, systemCodeOf } from '../error.ts'
 import type { BlockPosition, PieceStore } from './piece-store.ts'
 
 /** Pieces that are tried for one block: whoever stores many CARs that lie about a block must not make each read of it long. */
-const PLACES_TRIED_MAX = 8
+export const PLACES_TRIED_MAX = 8
 
 /** What a reader may pass along. */
 interface ReadOptions {

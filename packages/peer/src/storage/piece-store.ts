@@ -176,6 +176,12 @@ export interface BlockPosition {
   readonly length: number
 }
 
+/** The open file of a piece: it stays readable after the piece was removed. */
+export interface PieceBytes extends AsyncDisposable {
+  /** Fills a buffer from an offset of the piece on. @returns how many bytes the file had for it */
+  readInto(bytes: Buffer, offset: number): Promise<number>
+}
+
 export interface PieceStore extends AsyncDisposable {
   /**
    * Makes files and index agree: sweeps what a crash left, indexes pieces that the index lacks by hashing them again, and
@@ -203,6 +209,12 @@ export interface PieceStore extends AsyncDisposable {
    * @throws {PeerError} as {@link layer}
    */
   open(cid: CID): Promise<ReadablePiece>
+  /**
+   * Opens the file of a piece alone, for one that reads much of it; not checked against anything.
+   *
+   * @throws {PeerError} as {@link read}
+   */
+  openBytes(cid: CID): Promise<PieceBytes>
   /**
    * The cached layer, made again from the piece when its file is missing or wrong.
    *
