@@ -1,4 +1,8 @@
-/** A file as a hypercore of 64 KiB blocks, replicated over TCP to a second one on disk: checked, but not fsynced. */
+/**
+ * A file as a hypercore of 64 KiB blocks, replicated over TCP under Noise to a second one on disk: checked, but not synced.
+ * Timed from the handshake to the last block. Both ends use up 4.7 to 5.3 CPU-seconds for 256 MiB, a transfer 1.9 to 2.3:
+ * on two cores that are busy with nothing else, both are bound by these.
+ */
 import { open } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:net'

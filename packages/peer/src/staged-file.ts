@@ -1,6 +1,6 @@
 /** A file in which one piece waits until every replica of it stands. */
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import type { PieceSink } from '@holdfast/core'
+import { type PieceSink, STAGED_CHUNKS_KEPT } from '@holdfast/core'
 import { PeerError, systemCodeOf } from './error.ts'
 
 /** Chunks in which pieces are read again: one chunk of the wire. */
@@ -62,12 +62,18 @@ async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): P
   }
 }
 
-/** The bytes of a staged piece from an offset on, in chunks of 1 MiB that are the caller's. */
+/**
+ * The bytes of a staged piece from an offset on, in chunks of 1 MiB that are the caller's for as long as `Staging` says:
+ * to collect a GiB of chunks took more time than to send them.
+ */
 export async function* readStagedFile(path: string, offset: number): AsyncGenerator<Uint8Array> {
   await using file = await open(path, 'r')
+  const yielded: Uint8Array[] = []
   for (let position = offset; ; ) {
-    const { bytesRead, buffer } = await file.read(new Uint8Array(READ_SIZE_BYTES), 0, READ_SIZE_BYTES, position)
+    const free = yielded.length === STAGED_CHUNKS_KEPT ? yielded.shift()! : new Uint8Array(READ_SIZE_BYTES)
+    const { bytesRead, buffer } = await file.read(free, 0, READ_SIZE_BYTES, position)
     if (bytesRead === 0) return
+    yielded.push(buffer)
     yield buffer.subarray(0, bytesRead)
     position += bytesRead
   }

@@ -6,6 +6,7 @@
  *     2 end     total size, uint64 BE       sender → receiver: there is no more, and this is what you must have
  *     3 answer  envelope                    the server's last word: the answer to an upload, or a refusal midway
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { CoreError } from '../error.ts'
 import type { Frames } from './frames.ts'
 import type { BulkTerms } from './protocol.ts'
@@ -50,18 +51,20 @@ export function encodeBulkFrame(frame: BulkFrame): Uint8Array[] {
  * Reads one frame of a transfer.
  *
  * @param payloadSizeBytesMax - the larger of what chunks and answers may have
+ * @param gather - lays out a chunk's bytes in one piece
  * @returns the frame, its bytes in one piece, or `undefined` when the other side has ended its half
  * @throws {CoreError} `FRAME_INVALID` when it is none
  */
 export async function readBulkFrame(
   frames: Frames,
   payloadSizeBytesMax: number,
-  signal: AbortSignal
+  signal: AbortSignal,
+  gather = (bytes: Uint8ArrayList) => bytes.subarray()
 ): Promise<BulkFrame | undefined> {
   const frame = await frames.read(Math.max(payloadSizeBytesMax + 1, END_SIZE_BYTES), signal)
   if (frame === undefined) return undefined
   const tag = frame.byteLength > 0 ? frame.get(0) : undefined
-  if (tag === CHUNK) return { kind: 'chunk', bytes: frame.subarray(1) }
+  if (tag === CHUNK) return { kind: 'chunk', bytes: gather(frame.sublist(1)) }
   if (tag === ANSWER) return { kind: 'answer', bytes: frame.subarray(1) }
   if (tag === CREDIT && frame.byteLength === 1) return { kind: 'credit' }
   if (tag === END && frame.byteLength === END_SIZE_BYTES) {

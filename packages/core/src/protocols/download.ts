@@ -90,7 +90,7 @@ function chunksOf(
   options: RequestOptions
 ): AsyncIterableIterator<Uint8Array> {
   const { frames, deadline } = conversation
-  const receiver = openReceiver(conversation, terms, 0, answerFrameSizeBytesMax(terms))
+  const receiver = openReceiver(conversation, terms, { offset: 0, answerSizeBytesMax: answerFrameSizeBytesMax(terms) })
   let owesCredit = false
   let over = false
 

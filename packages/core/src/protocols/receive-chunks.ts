@@ -4,6 +4,7 @@
  * Checks what only the receiver can: chunks no larger than agreed and full but for the last, so that nobody holds a
  * stream with drops, and an explicit end with the right total, because a killed sender looks like a clean end.
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { CoreError } from '../error.ts'
 import type { BulkFrame } from './bulk-frames.ts'
 import { encodeBulkFrame, readBulkFrame } from './bulk-frames.ts'
@@ -19,15 +20,19 @@ export interface Receiver {
   acknowledge(): Promise<void>
 }
 
-/**
- * @param offset - where in the whole the first chunk lies
- * @param answerSizeBytesMax - of an answer the sender may give midway, 0 when it has none to give
- */
+export interface Receiving {
+  /** Where in the whole the first chunk lies. */
+  readonly offset: number
+  /** Of an answer the sender may give midway, 0 when it has none to give. */
+  readonly answerSizeBytesMax: number
+  /** Lays out a chunk in one piece; default in memory of its own. */
+  readonly gather?: (bytes: Uint8ArrayList) => Uint8Array
+}
+
 export function openReceiver(
   { frames, deadline }: Conversation,
   terms: BulkTerms,
-  offset: number,
-  answerSizeBytesMax: number
+  { offset, answerSizeBytesMax, gather }: Receiving
 ): Receiver {
   const payloadSizeBytesMax = Math.max(terms.chunkSizeBytesMax, answerSizeBytesMax)
   let totalBytes = offset
@@ -54,7 +59,7 @@ export function openReceiver(
     },
     async next() {
       deadline.restart(terms.idleTimeoutMs)
-      const frame = await readBulkFrame(frames, payloadSizeBytesMax, deadline.signal)
+      const frame = await readBulkFrame(frames, payloadSizeBytesMax, deadline.signal, gather)
       deadline.rest()
       check(frame)
       return frame

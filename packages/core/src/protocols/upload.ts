@@ -19,6 +19,7 @@ import { answerFrameSizeBytesMax, decodeAnswer, noAnswer, requestFrameSizeBytesM
 import type { Answer, BulkProtocol, BulkTerms, Refusal, Reply } from './protocol.ts'
 import { openReceiver } from './receive-chunks.ts'
 import { sendChunks } from './send-chunks.ts'
+import { borrowChunks } from './spare-chunks.ts'
 
 const beginSchema = z.object({ offset: naturalSchema })
 
@@ -72,7 +73,10 @@ export async function upload<Request, Response>(
 export interface UploadSink<Response> {
   /** bytes already held; the client goes on from here */
   readonly offset: number
-  /** Resolves when the bytes are taken, which is what lets the client send more; a refusal ends the upload. */
+  /**
+   * Resolves when the bytes are taken, which is what lets the client send more; a refusal ends the upload. The chunk's
+   * memory is filled again afterwards.
+   */
   write(chunk: Uint8Array): Promise<Refusal | undefined> | Promise<void>
   /** @param totalBytes - size of the whole, `offset` included */
   finish(totalBytes: number): Promise<Reply<Response>>
@@ -139,12 +143,14 @@ async function receiveInto(
   terms: BulkTerms,
   sink: UploadSink<unknown>
 ): Promise<Reply<number>> {
-  const receiver = openReceiver(served, terms, sink.offset, 0)
+  const chunks = borrowChunks(terms.chunkSizeBytesMax)
+  const receiver = openReceiver(served, terms, { offset: sink.offset, answerSizeBytesMax: 0, gather: chunks.gather })
   for (;;) {
     const frame = await receiver.next()
     if (frame.kind === 'end') return { ok: true, value: frame.totalBytes }
     if (frame.kind === 'answer') throw new CoreError('FRAME_INVALID', 'an uploading client has no answers to give')
     const refusal = await sink.write(frame.bytes)
+    chunks.giveBack(frame.bytes)
     if (typeof refusal === 'object') return refusal
     await receiver.acknowledge()
   }

@@ -71,7 +71,7 @@ export class MemorySink implements UploadSink<Sized> {
     this.calls.push('write')
     const refusal = await this.onWrite(chunk)
     if (refusal !== undefined) return refusal
-    this.received.push(chunk)
+    this.received.push(chunk.slice())
     this.receivedBytes += chunk.length
     return undefined
   }

@@ -1,15 +1,12 @@
 /**
  * Says of a piece whose bytes stream by whether it is a CAR whose blocks are what their CIDs say.
  *
- * Keeps the bytes of the block that is under way and nothing else, whatever the CAR announces. Blocks under SHA-256 are
- * hashed here, where a worker does it; one under another hash is only compared when it is read.
+ * Blocks under SHA-256 are hashed as they come, where a worker does it; one under another hash is only compared when it is
+ * read. Keeps the front of a section and nothing else, whatever the CAR announces.
  */
 import { createHash } from 'node:crypto'
-import { BLOCK_SIZE_BYTES_MAX, cidFault, createCarScanner } from '@holdfast/core'
+import { type CarBlockPosition, cidFault, createCarScanner, SECTION_FRONT_SIZE_BYTES_MAX } from '@holdfast/core'
 import { sha256 } from 'multiformats/hashes/sha2'
-
-/** A block that is under way, with its section's front. */
-const TAIL_SIZE_BYTES_MAX = BLOCK_SIZE_BYTES_MAX + 1024
 
 export interface CarFacts {
   /** Whether the piece is one whole CARv1 and no block in it was found to be another than its CID says. */
@@ -19,7 +16,7 @@ export interface CarFacts {
 }
 
 export interface BlockCollector {
-  /** Reads the bytes before it returns and keeps none of them but a copy of what no block has ended yet. */
+  /** Reads the bytes before it returns and keeps none of them but a copy of the last few. */
   update(bytes: Uint8Array): void
   finish(): CarFacts
 }
@@ -27,41 +24,37 @@ export interface BlockCollector {
 export function createBlockCollector(): BlockCollector {
   let isCar = true
   let blockCount = 0
-  /** Copied bytes of the block under way, from `tailOffset` on. */
+  /** The last bytes before the chunk: a block's first ones may be among them. */
   let tail = Buffer.alloc(0)
-  let tailOffset = 0
   let chunk: Uint8Array = tail
   let chunkOffset = 0
-  let ended = 0
+  /** Of the block under way, over all of it that came before the chunk; undefined when that is known from the tail. */
+  let hash: ReturnType<typeof createHash> | undefined
 
   const scanner = createCarScanner({
-    onBlock({ cid, offset, length, sectionOffset, sectionLength }) {
-      ended = sectionOffset + sectionLength
-      if (cidFault(cid) !== undefined) return
+    onBlock(block) {
+      if (cidFault(block.cid) !== undefined) return
       blockCount += 1
-      if (cid.multihash.code !== sha256.code) return
-      if (!digestOf(offset, length).equals(cid.multihash.digest)) isCar = false
+      if (!isHashed(block)) return
+      const digest = hashTo(block, block.offset + block.length).digest()
+      hash = undefined
+      if (!digest.equals(block.cid.multihash.digest)) isCar = false
     }
   })
 
-  function digestOf(offset: number, length: number): Buffer {
-    const digest = createHash('sha256')
-    if (offset < chunkOffset) digest.update(tail.subarray(offset - tailOffset, offset - tailOffset + length))
-    const start = Math.max(0, offset - chunkOffset)
-    return digest.update(chunk.subarray(start, offset - chunkOffset + length)).digest()
+  function hashTo({ offset }: CarBlockPosition, end: number): ReturnType<typeof createHash> {
+    const begun = hash ?? createHash('sha256')
+    if (hash === undefined && offset < chunkOffset) begun.update(tail.subarray(offset - chunkOffset))
+    return begun.update(chunk.subarray(Math.max(0, offset - chunkOffset), end - chunkOffset))
   }
 
-  /** What must wait for more bytes: everything behind the last whole section. */
-  function keepTail(): void {
+  function endChunk(): void {
     const end = chunkOffset + chunk.length
-    if (ended >= chunkOffset) {
-      tail = Buffer.from(chunk.subarray(ended - chunkOffset))
-      tailOffset = Math.min(ended, end)
-    } else {
-      tail = Buffer.concat([tail, chunk])
-    }
+    const { pending } = scanner
+    if (pending !== undefined && isHashed(pending)) hash = hashTo(pending, end)
+    const last = chunk.subarray(-SECTION_FRONT_SIZE_BYTES_MAX)
+    tail = Buffer.concat([tail, last]).subarray(-SECTION_FRONT_SIZE_BYTES_MAX)
     chunkOffset = end
-    if (tail.length > TAIL_SIZE_BYTES_MAX) isCar = false
   }
 
   return {
@@ -69,8 +62,7 @@ export function createBlockCollector(): BlockCollector {
       if (!isCar) return
       chunk = bytes
       isCar = scanner.update(bytes).ok && isCar
-      if (isCar) keepTail()
-      else tail = Buffer.alloc(0)
+      if (isCar) endChunk()
       chunk = tail
     },
     finish() {
@@ -78,4 +70,8 @@ export function createBlockCollector(): BlockCollector {
       return { isCar: isWhole, blockCount: isWhole ? blockCount : 0 }
     }
   }
+}
+
+function isHashed({ cid }: CarBlockPosition): boolean {
+  return cidFault(cid) === undefined && cid.multihash.code === sha256.code
 }

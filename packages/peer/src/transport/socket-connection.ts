@@ -4,6 +4,7 @@ import type { AbortOptions, Logger } from '@libp2p/interface'
 import { AbstractMultiaddrConnection, ipPortToMultiaddr } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { writeAll } from './write-all.ts'
 
 /** For the other side's end after ours; libp2p allows its closing as long. */
 const LINGER_MS_MAX = 1_000
@@ -108,15 +109,6 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   override sendResume(): void {
     if (this.#outer === undefined) this.#socket.resume()
   }
-}
-
-/** Hands everything to the socket in one step: a TLS record and a packet carry more than one part. */
-export function writeAll(socket: Socket, data: Uint8ArrayList) {
-  let canSendMore = true
-  socket.cork()
-  for (const part of data) canSendMore = socket.write(part)
-  socket.uncork()
-  return { sentBytes: data.byteLength, canSendMore }
 }
 
 function remoteOf(socket: Socket): Multiaddr {

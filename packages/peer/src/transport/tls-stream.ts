@@ -2,7 +2,8 @@ import type { TLSSocket } from 'node:tls'
 import type { AbortOptions } from '@libp2p/interface'
 import { AbstractMessageStream } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { type SocketConnection, writeAll } from './socket-connection.ts'
+import type { SocketConnection } from './socket-connection.ts'
+import { writeAll } from './write-all.ts'
 
 /** The decrypted side of a connection whose handshake is done. Lives and dies with the connection below. */
 export class TlsStream extends AbstractMessageStream {

@@ -18,7 +18,7 @@ async function carFacts(car: Uint8Array, chunkSizeBytes: number) {
 }
 
 describe('a CAR that comes in', () => {
-  it.each([1, 7, 1000, 64 * KIB, 10_000_000])(
+  it.each([1, 7, 150, 1000, 64 * KIB, 10_000_000])(
     'is checked block by block in chunks of %i bytes',
     async chunkSizeBytes => {
       const blocks = [0, 1, 500, 40_000, 3].map((size, seed) => randomBytes(seed, size))
