@@ -5,7 +5,7 @@
  * Knows shapes and ranges only; whether an address can be bound or a disk has the room, the peer finds out.
  */
 import { isAbsolute } from 'node:path'
-import { AMOUNT_MAX, type DemandPolicy, QUICKNET_RELAYS } from '@holdfast/core'
+import { ADDRESSES_PER_PEER_MAX, AMOUNT_MAX, type DemandPolicy, QUICKNET_RELAYS } from '@holdfast/core'
 import { isMultiaddr, multiaddr } from '@multiformats/multiaddr'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
@@ -29,6 +29,8 @@ export interface PeerConfig {
   readonly roles: readonly Role[]
   /** Multiaddrs to listen on; none for a peer that only dials out. */
   readonly listen: readonly string[]
+  /** Multiaddrs to tell others instead of those it listens on; undefined for those. */
+  readonly announce?: readonly string[]
   readonly logLevel: LogLevel
   readonly api: ApiConfig
   readonly provider: ProviderConfig
@@ -142,6 +144,11 @@ const listenSchema = z
   .string()
   .refine(isListenAddress, { error: 'expected a multiaddr such as "/ip4/0.0.0.0/tcp/4740"' })
 
+const announceSchema = z.string().refine(isDialledAddress, {
+  error:
+    'expected an address that others can dial, such as "/ip4/203.0.113.7/tcp/4740" or "/dns4/example.org/tcp/443/wss"'
+})
+
 const regionSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, {
   error: 'expected up to 32 lower-case letters, digits and hyphens, such as "eu-west"'
 })
@@ -176,6 +183,11 @@ const configSchema = z.strictObject({
     .min(1, { error: 'expected at least one role' })
     .default([...DEFAULT_CONFIG.roles]),
   listen: z.array(listenSchema).default([...DEFAULT_CONFIG.listen]),
+  announce: z
+    .array(announceSchema)
+    .min(1, { error: 'expected at least one address; take the line out to announce those it listens on' })
+    .max(ADDRESSES_PER_PEER_MAX, { error: `expected at most ${ADDRESSES_PER_PEER_MAX} addresses` })
+    .optional(),
   logLevel: z.enum(LOG_LEVELS).default(DEFAULT_CONFIG.logLevel),
   api: z.strictObject({ listen: apiListenSchema.default(DEFAULT_CONFIG.api.listen) }).default(DEFAULT_CONFIG.api),
   verifier: z
@@ -266,7 +278,16 @@ export async function writeDefaultConfig(
 }
 
 /** @returns commented TOML that {@link parseConfig} reads back to an equal config */
-export function formatConfig({ roles, listen, logLevel, api, provider, verifier, ledgerHost }: PeerConfig): string {
+export function formatConfig({
+  roles,
+  listen,
+  announce,
+  logLevel,
+  api,
+  provider,
+  verifier,
+  ledgerHost
+}: PeerConfig): string {
   const region = provider.region === undefined ? '# region = "eu-west"' : `region = ${quote(provider.region)}`
   const stake = verifier.stake === undefined ? `# stake = "100${'0'.repeat(18)}"` : `stake = "${verifier.stake}"`
   return `# Holdfast: what this peer does. Restart it after a change.
@@ -274,8 +295,11 @@ export function formatConfig({ roles, listen, logLevel, api, provider, verifier,
 # What it does for the network, one or more of ${ROLES.map(quote).join(', ')}.
 roles = [${roles.map(quote).join(', ')}]
 
-# Addresses to listen on. [] for a peer that only dials out.
+# Addresses to listen on. [] for a peer that only dials out. Browsers come by WebSockets: add "/ip4/0.0.0.0/tcp/4741/ws".
 listen = [${listen.map(quote).join(', ')}]
+
+# Addresses that others are told, when they are not those above: behind a router that forwards a port, or a web server.
+${announce === undefined ? '# announce = ["/ip4/203.0.113.7/tcp/4740"]' : `announce = [${announce.map(quote).join(', ')}]`}
 
 # How much it says: ${LOG_LEVELS.map(quote).join(', ')}.
 logLevel = ${quote(logLevel)}
@@ -356,6 +380,16 @@ function isListenAddress(text: string): boolean {
   } catch {
     return false
   }
+}
+
+/** An address with a port that a stranger could dial: not of a wildcard, and not a port that is still to be chosen. */
+function isDialledAddress(text: string): boolean {
+  if (!isListenAddress(text)) return false
+  return (
+    /^\/(ip[46]|dns[46]?)\//.test(text) &&
+    !/^\/ip(4\/0\.0\.0\.0|6\/::)\//.test(text) &&
+    /\/tcp\/[1-9]\d*(\/|$)/.test(text)
+  )
 }
 
 /**

@@ -59,6 +59,8 @@ export interface NodeOptions {
   readonly privateKey: Uint8Array
   /** multiaddrs; port 0 takes a free one, no address makes a node that only dials */
   readonly listen: readonly string[]
+  /** multiaddrs to tell others in place of those it listens on */
+  readonly announce?: readonly string[]
   /** blocks that anybody may have */
   readonly blockstore?: Blockstore
   /** the network it belongs to: bounds what is dialled; without one, as its operator says */
@@ -81,7 +83,7 @@ export type NodeTransport = Pick<
 export interface PeerNode extends AsyncDisposable {
   readonly peerId: PeerId
   readonly libp2p: NodeTransport
-  /** where it listens, each with the PeerId; empty while stopped */
+  /** where it is reached, each with the PeerId: where it listens, or what it announces; empty while stopped */
   addresses(): string[]
   /**
    * Idempotent.
@@ -94,7 +96,13 @@ export interface PeerNode extends AsyncDisposable {
 }
 
 /** Builds a node, stopped. */
-export async function createNode({ privateKey, listen, blockstore, network }: NodeOptions): Promise<PeerNode> {
+export async function createNode({
+  privateKey,
+  listen,
+  announce,
+  blockstore,
+  network
+}: NodeOptions): Promise<PeerNode> {
   if (privateKey.length !== PRIVATE_KEY_SIZE_BYTES) {
     throw new RangeError(`a private key has ${PRIVATE_KEY_SIZE_BYTES} bytes, got ${privateKey.length}`)
   }
@@ -102,7 +110,7 @@ export async function createNode({ privateKey, listen, blockstore, network }: No
     start: false,
     privateKey: privateKeyFromRaw(privateKey),
     nodeInfo: { name: 'holdfast', version: '1', userAgent: 'holdfast/1' },
-    addresses: { listen: [...listen] },
+    addresses: { listen: [...listen], ...(announce !== undefined && { announce: [...announce] }) },
     transports: [
       tcp({ socketsMax: SOCKETS_MAX, backlog: BACKLOG, inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS }),
       webSockets({
@@ -153,7 +161,7 @@ export async function createNode({ privateKey, listen, blockstore, network }: No
   return {
     peerId: libp2p.peerId,
     libp2p,
-    addresses: () => libp2p.getMultiaddrs().map(String),
+    addresses: () => (libp2p.status === 'started' ? libp2p.getMultiaddrs().map(String) : []),
     start: () =>
       after(async () => {
         if (libp2p.status === 'started') return

@@ -45,7 +45,7 @@ export interface PeerOptions {
 export interface Peer extends AsyncDisposable {
   readonly address: Address
   readonly roles: readonly Role[]
-  /** Where it listens, with its PeerId. */
+  /** Where it is reached, with its PeerId. */
   readonly addresses: readonly string[]
   readonly ledger: Ledger
   /** What its verifier did; undefined for a peer that is none. */
@@ -92,9 +92,7 @@ export async function startPeer({
       })
     : undefined
   const blocks = store !== undefined && { blockstore: createPieceBlockstore(store.store) }
-  const node = starting.use(
-    await createNode({ privateKey, listen: [...config.listen], network: () => described, ...blocks })
-  )
+  const node = starting.use(await createNode({ ...config, privateKey, network: () => described, ...blocks }))
   await node.start()
   const heads = createLateHeads()
   const components: PeerComponents = {

@@ -42,6 +42,12 @@ describe('reading', () => {
     ['roles = ["miner"]', 'roles', 1],
     ['listen = ["localhost:80"]', 'listen', 1],
     ['listen = "/ip4/0.0.0.0/tcp/1"', 'listen', 1],
+    ['announce = []', 'announce', 1],
+    ['listen = []\nannounce = ["example.org:4740"]', 'announce', 2],
+    ['announce = ["/ip4/0.0.0.0/tcp/4740"]', 'announce', 1],
+    ['announce = ["/ip4/203.0.113.7/tcp/0"]', 'announce', 1],
+    ['announce = ["/ip4/203.0.113.7"]', 'announce', 1],
+    [`announce = [${'"/ip4/203.0.113.7/tcp/1", '.repeat(9)}]`, 'announce', 1],
     ['logLevel = "loud"', 'logLevel', 1],
     ['provider = 3', 'provider', 1]
   ])('refuses %j and names %s in line %i', (text, key, line) => {
@@ -99,7 +105,16 @@ describe('writing', () => {
     )
   })
 
-  property.prop([configs])('gives back any config', config => {
+  const announced = fc.option(
+    fc.array(fc.constantFrom('/ip4/203.0.113.7/tcp/4740', '/dns4/a.example/tcp/443/tls/ws'), {
+      minLength: 1,
+      maxLength: 8
+    }),
+    { nil: undefined }
+  )
+
+  property.prop([configs, announced])('gives back any config', (rest, announce) => {
+    const config = { ...rest, ...(announce !== undefined && { announce }) }
     expect(parseConfig(formatConfig(config), 'config.toml')).toEqual(config)
   })
 })

@@ -229,3 +229,11 @@ it('takes so many connections of one peer, and no more', async () => {
   const again = await startNode({ privateKey, listen: [] })
   expect((await again.libp2p.dial(dialable(server))).status).toBe('open')
 })
+
+it('tells others the addresses that its operator announces', async () => {
+  const announce = ['/ip4/203.0.113.7/tcp/4740', '/dns4/example.org/tcp/443/tls/ws']
+  const node = await startNode({ announce })
+  expect(node.addresses()).toEqual(announce.map(address => `${address}/p2p/${node.peerId}`))
+  await node.stop()
+  expect(node.addresses()).toEqual([])
+})

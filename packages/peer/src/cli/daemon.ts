@@ -1,6 +1,7 @@
 /** Runs a peer in the foreground until it is told to stop: what `start` and `network create` end in. */
-import type { ProverEvent } from '@holdfast/core'
+import { formatCredits, type ProverEvent } from '@holdfast/core'
 import { type Peer, type PeerEvent, startPeer } from '../peer.ts'
+import { describeAnnounce } from '../roles/announce.ts'
 import { describeStake } from '../roles/keep-stake.ts'
 import { createRoundLines } from '../views/round-lines.ts'
 import { aborted } from './interrupt.ts'
@@ -92,7 +93,14 @@ function printLine(event: PeerEvent): void {
     )
   if (event.kind === 'prover')
     for (const warning of proverWarnings(event.event)) process.stderr.write(`holdfast: ${escapeForTerminal(warning)}\n`)
+  if (event.kind === 'announce') process.stderr.write(`holdfast: ${escapeForTerminal(describeAnnounce(event.event))}\n`)
   if (event.kind === 'stake') process.stdout.write(`holdfast: ${describeStake(event.address, event.event)}\n`)
+  if (event.kind === 'fork')
+    process.stderr.write(`holdfast: the ledger’s host has signed two histories; the proof is in ${event.file}\n`)
+  if (event.kind === 'watch' && event.event.kind === 'won')
+    process.stdout.write(
+      `holdfast: ${event.event.verifier} attested deal ${event.event.dealId} in round ${event.event.round} without having seen it (${event.event.reason}); its stake pays you ${formatCredits(event.event.reward)} credits\n`
+    )
   if (event.kind === 'store' || event.kind === 'log')
     process.stdout.write(`holdfast: ${event.kind} ${formatJson(event.event)}\n`)
 }

@@ -134,8 +134,8 @@ async function examineAlone(directory: string, signal: AbortSignal): Promise<Fin
     hasher,
     usedBytes: await measureDirectories(directory),
     reserveBytes: FLOOR_DEFAULT.bytes,
-    async openNode(privateKey, { listen }) {
-      const node = await createNode({ privateKey, listen: [...listen] })
+    async openNode(privateKey, { listen, announce }) {
+      const node = await createNode({ privateKey, listen, ...(announce !== undefined && { announce }) })
       await node.start()
       return node
     },

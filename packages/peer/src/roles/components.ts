@@ -1,9 +1,11 @@
 /** What every role of a peer is built from, and what roles report. */
 import { randomBytes } from 'node:crypto'
 import {
+  type Address,
   type Answer,
   type Clock,
   type createLateHeads,
+  createRequestStreams,
   type LedgerTools,
   type NetworkDescription,
   type Protocol,
@@ -21,6 +23,7 @@ import type { SegmentLogEvent } from '../ledger/segment-log.ts'
 import type { SnapshotEvent } from '../ledger/snapshot-keeper.ts'
 import type { PeerNode } from '../node.ts'
 import type { PieceStoreEvent } from '../storage/index.ts'
+import type { AnnounceEvent } from './announce.ts'
 import type { StakeEvent } from './keep-stake.ts'
 
 /** What the ledger's files report. */
@@ -32,8 +35,11 @@ export type PeerEvent =
   | { readonly kind: 'store'; readonly event: PieceStoreEvent }
   | { readonly kind: 'prover'; readonly event: ProverEvent }
   | { readonly kind: 'verifier'; readonly event: VerifierEvent }
-  | { readonly kind: 'stake'; readonly event: StakeEvent }
+  | { readonly kind: 'stake'; readonly address: Address; readonly event: StakeEvent }
+  | { readonly kind: 'announce'; readonly event: AnnounceEvent }
   | { readonly kind: 'watch'; readonly event: WatchEvent }
+  /** The ledger's host has signed two histories; the file proves it to anybody. */
+  | { readonly kind: 'fork'; readonly file: string }
   /** Something failed that the peer goes on without. */
   | { readonly kind: 'error'; readonly error: unknown }
 
@@ -72,4 +78,17 @@ export function createRequester<Request, Response>(
       signal,
       ...(heads !== undefined && { heads })
     })
+}
+
+/** The same over one stream a peer that stays open, for protocols whose requests come in numbers and may come twice. */
+export function createStreamRequester<Request, Response>(
+  life: AsyncDisposableStack,
+  { node, serveOptions }: Pick<PeerComponents, 'node' | 'serveOptions'>,
+  protocol: Protocol<Request, Response>
+): (addresses: readonly string[], message: Request, signal: AbortSignal) => Promise<Answer<Response>> {
+  const { networkId, heads } = serveOptions
+  const streams = life.use(
+    createRequestStreams(node.libp2p, protocol, { networkId, ...(heads !== undefined && { heads }) })
+  )
+  return (addresses, message, signal) => streams.request(parsePeerAddresses(addresses), message, signal)
 }

@@ -9,7 +9,7 @@ import { serveProvider } from '../provider/serve-provider.ts'
 import { createTransferBudget } from '../provider/transfer-budget.ts'
 import { createPieceBlockstore, type PeerStore } from '../storage/index.ts'
 import { announceAsk } from './announce.ts'
-import { createRequester, type PeerComponents, random } from './components.ts'
+import { createStreamRequester, type PeerComponents, random } from './components.ts'
 
 /** How soon a line in the deny file counts, and a reserve that was given up is held again. */
 const REFRESH_MS = 2_000
@@ -34,7 +34,7 @@ export async function startProvider(
       nodeHasher: tools.nodeHasher,
       clock,
       random,
-      push: createRequester(components, pushProofs),
+      push: createStreamRequester(life, components, pushProofs),
       onEvent: event => emit({ kind: 'prover', event }),
       onError
     })
@@ -72,7 +72,7 @@ export async function startProvider(
   )
   prover.start()
   await announceAsk(
-    { ledger, signer, random, signal },
+    { ledger, signer, random, signal, clock, onAnnounce: event => emit({ kind: 'announce', event }) },
     {
       addresses: announcedAddresses(node.addresses()),
       region: config.provider.region ?? '',

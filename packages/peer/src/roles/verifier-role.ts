@@ -91,6 +91,8 @@ export async function startVerifier(
       signal,
       stake: config.verifier.stake,
       addresses: () => announcedAddresses(node.addresses()),
+      clock,
+      onAnnounce: event => emit({ kind: 'announce', event }),
       onEvent: event => emit({ kind: 'stake', address: signer.address, event }),
       onError
     })
