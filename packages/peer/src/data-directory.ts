@@ -12,6 +12,7 @@
  * deny           content that this peer stores and serves for nobody, one CID a line
  * ledger/        segments of the log
  * transcripts/   what this verifier attested by, one file a round
+ * forks/         proofs that the ledger's host keeps two histories, one file each
  * observations   what this verifier saw of providers by itself, one line each
  * api.json       where the local API listens while the daemon runs
  * api-token      what opens the local API, 0600
@@ -42,6 +43,7 @@ export interface DataDirectoryPaths {
   readonly denyFile: string
   readonly ledgerDirectory: string
   readonly transcriptsDirectory: string
+  readonly forksDirectory: string
   readonly observationsFile: string
   readonly stateDirectory: string
   readonly apiFile: string
@@ -68,6 +70,7 @@ export function dataDirectoryPaths(path: string): DataDirectoryPaths {
     denyFile: join(path, 'deny'),
     ledgerDirectory: join(path, 'ledger'),
     transcriptsDirectory: join(path, 'transcripts'),
+    forksDirectory: join(path, 'forks'),
     observationsFile: join(path, 'observations'),
     stateDirectory: join(path, 'state'),
     apiFile: join(path, 'api.json'),

@@ -1,5 +1,6 @@
 /** `holdfast ledger check-fork`: whether a file proves that a network's host keeps two histories. For anybody. */
 import { readFile, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import {
   type Contradiction,
   FORK_PROOF_SIZE_BYTES_MAX,
@@ -13,7 +14,7 @@ import { readNetworkFile } from '../network-file.ts'
 import { printJsonEvent } from './output.ts'
 
 interface CheckForkOptions {
-  readonly network: string
+  readonly network?: string
   readonly json: boolean
 }
 
@@ -31,13 +32,19 @@ export function checkForkCommand(): Command {
   return new Command('check-fork')
     .description('Check a proof that the host of a network keeps two histories; needs no log and no connection.')
     .argument('<file>', 'the proof, in bytes or in hex')
-    .requiredOption('--network <path>', 'the description of the network')
+    .option(
+      '--network <path>',
+      'the description of the network; without it, that of the data directory in which the proof is'
+    )
     .option('--json', 'print one event a line', false)
     .action(checkFork)
     .exitOverride()
 }
 
-async function checkFork(file: string, { network, json }: CheckForkOptions): Promise<void> {
+async function checkFork(
+  file: string,
+  { network = join(dirname(resolve(file)), '..', 'network.json'), json }: CheckForkOptions
+): Promise<void> {
   const { parameters } = await readNetworkFile(network)
   const verdict = verifyForkProof(await readProof(file), {
     networkId: networkIdOf(parameters),

@@ -20,6 +20,7 @@ import { loadConfig, type PeerConfig } from '../config.ts'
 import { type DataDirectoryPaths, dataDirectoryPaths } from '../data-directory.ts'
 import { systemCodeOf } from '../error.ts'
 import { loadKey } from '../key-file.ts'
+import { findForkProofs } from '../ledger/fork-proofs.ts'
 import { readNetworkFile } from '../network-file.ts'
 import type { PeerNode } from '../node.ts'
 import { type FileSystem, machineFileSystem } from '../storage/file-system.ts'
@@ -59,6 +60,7 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
     readNetworkFile(paths.networkFile)
   )
   say(network.finding)
+  say(await examineHistory(paths, network.value, files))
   say(
     config.value === undefined
       ? skipped('disk', 'The config is broken.')
@@ -95,6 +97,23 @@ async function attempt<T>(
       )
     }
   }
+}
+
+/** Whether this peer has met two histories of the ledger: it stopped then, and the proof says whose fault it is. */
+async function examineHistory(
+  { forksDirectory }: DataDirectoryPaths,
+  network: NetworkDescription | undefined,
+  files: FileSystem
+): Promise<Finding> {
+  if (network === undefined) return skipped('history', 'There is no network.')
+  const [proof] = await findForkProofs(forksDirectory, network, files)
+  return proof === undefined
+    ? ok('history', 'Nobody has shown this peer two histories of the ledger.')
+    : problem(
+        'history',
+        `The host ${network.parameters.host} has signed two histories of the ledger; ${proof} proves it.`,
+        'Trust no balance here until the members agree which history goes on. Show them the proof (`holdfast ledger check-fork` checks it); delete it when that is settled.'
+      )
 }
 
 async function examineDisk(

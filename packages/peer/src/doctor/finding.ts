@@ -4,6 +4,7 @@ export const CHECKS = [
   'key',
   'config',
   'network',
+  'history',
   'disk',
   'hasher',
   'ports',

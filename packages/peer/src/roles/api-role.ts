@@ -15,6 +15,7 @@ import { reportRoutes } from '../http/routes/report-routes.ts'
 import { statusRoutes } from '../http/routes/status-routes.ts'
 import { verifierRoutes } from '../http/routes/verifier-routes.ts'
 import { createCreditBook } from '../ledger/credit-book.ts'
+import { findForkProofs } from '../ledger/fork-proofs.ts'
 import { readOwnLog } from '../ledger/read-ledger.ts'
 import { readVerifications } from '../ledger/verifications.ts'
 import { explainBytes } from '../provider/explain-bytes.ts'
@@ -99,7 +100,8 @@ function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, par
         listening: node.addresses(),
         startedMs,
         nowMs: clock.now(),
-        bytes: store === undefined ? undefined : (await bytes()).bytes
+        bytes: store === undefined ? undefined : (await bytes()).bytes,
+        forkProofs: await findForkProofs(directory.forksDirectory, components.network)
       })
     },
     examine: during =>

@@ -11,6 +11,7 @@ import {
 import { announcedAddresses } from '../announced-addresses.ts'
 import { PeerError } from '../error.ts'
 import { createDurableFollower } from '../ledger/durable-follower.ts'
+import { createForkKeeper } from '../ledger/fork-proofs.ts'
 import { createHostBeacon, createLedgerHost } from '../ledger/host.ts'
 import { openLedgerFiles } from '../ledger/ledger-files.ts'
 import { serveLedger } from '../ledger/serve-ledger.ts'
@@ -20,7 +21,7 @@ import type { LogEvent, PeerComponents } from './components.ts'
 
 /** @throws {PeerError} `NOT_THE_HOST` when the peer's key is not that of the network's host */
 export async function startHosting(life: AsyncDisposableStack, components: PeerComponents): Promise<Ledger> {
-  const { directory, network, signer, tools, clock, node, serveOptions, heads, emit, onFailure } = components
+  const { directory, network, signer, tools, clock, node, serveOptions, heads, emit } = components
   const { parameters } = network
   const beacon = beaconOf(components)
   if (parameters.host !== signer.address || beacon === undefined) {
@@ -33,6 +34,7 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
       }
     )
   }
+  const forks = keepForks(life, components)
   const files = life.use(await openLedgerFiles({ ...ledgerPlacesIn(directory), owner: 'host', onEvent: emitLog(emit) }))
   const signatures = life.use(createSignaturePool({ onError: error => emit({ kind: 'error', error }) }))
   const host = life.use(
@@ -46,11 +48,11 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
       signer,
       witnesses: during => askWitnesses(components, during),
       onSnapshot: emitLog(emit),
-      onFailure,
+      onFailure: forks.fail,
       onBeaconSilent: error => emit({ kind: 'error', error })
     })
   )
-  await host.start()
+  await host.start().catch(forks.rethrow)
   heads.attach(host.headExchange)
   const services = life.use(new AsyncDisposableStack())
   await serveLedger(services, node.libp2p, host, serveOptions)
@@ -75,7 +77,8 @@ function beaconOf({ network, privateKey, config }: PeerComponents): Beacon | und
 
 /** Resolves when it has caught up with the host; waits for a host that does not answer until the signal aborts. */
 export async function startFollowing(life: AsyncDisposableStack, components: PeerComponents): Promise<Ledger> {
-  const { directory, network, signer, tools, clock, node, serveOptions, heads, emit, onFailure, signal } = components
+  const { directory, network, signer, tools, clock, node, serveOptions, heads, emit, signal } = components
+  const forks = keepForks(life, components)
   const files = life.use(
     await openLedgerFiles({ ...ledgerPlacesIn(directory), owner: 'follower', onEvent: emitLog(emit) })
   )
@@ -90,16 +93,33 @@ export async function startFollowing(life: AsyncDisposableStack, components: Pee
       clock,
       signer,
       onSnapshot: emitLog(emit),
-      onDamage: onFailure,
+      onDamage: forks.fail,
       onUnreachable: error => emit({ kind: 'error', error }),
       ...(signal !== undefined && { signal })
     })
   )
   heads.attach(follower.heads)
-  await follower.start(signal)
+  await follower.start(signal).catch(forks.rethrow)
   const services = life.use(new AsyncDisposableStack())
   await serveLedger(services, node.libp2p, follower.served, serveOptions)
   return follower
+}
+
+/** Puts proofs of a forked history on the disk before the peer ends over it. */
+function keepForks(life: AsyncDisposableStack, { directory, emit, onFailure }: PeerComponents) {
+  const keeper = life.use(
+    createForkKeeper({
+      directory: directory.forksDirectory,
+      onFork: file => emit({ kind: 'fork', file }),
+      onError: error => emit({ kind: 'error', error })
+    })
+  )
+  return {
+    fail: (error: unknown) => void keeper.keep(error).then(onFailure),
+    async rethrow(error: unknown): Promise<never> {
+      throw await keeper.keep(error)
+    }
+  }
 }
 
 /** Longest that a host's start waits for peers that may know more of its own log than it does. */

@@ -145,6 +145,8 @@ export interface PeerFacts {
   readonly startedMs: number
   readonly nowMs: number
   readonly bytes: BytesByState | undefined
+  /** Files that prove that the ledger's host keeps two histories. */
+  readonly forkProofs?: readonly string[]
 }
 
 export function viewPeer(state: LedgerState, facts: PeerFacts): PeerView {
@@ -171,9 +173,15 @@ export function viewPeer(state: LedgerState, facts: PeerFacts): PeerView {
   }
 }
 
-function problemsOf(state: LedgerState, { address, roles, nowMs, bytes }: PeerFacts, deals: readonly Deal[]): string[] {
+function problemsOf(
+  state: LedgerState,
+  { address, roles, nowMs, bytes, forkProofs = [] }: PeerFacts,
+  deals: readonly Deal[]
+): string[] {
   const { parameters } = state
-  const problems: string[] = []
+  const problems: string[] = forkProofs.map(
+    file => `the ledger’s host has signed two histories: ${file} proves it; see \`holdfast doctor\``
+  )
   const lateMs = nowMs - roundOpensMs(parameters, state.round + 1)
   if (lateMs > parameters.roundMs)
     problems.push('the ledger’s rounds stand still: see `holdfast doctor`; nobody is paid or faulted until they go on')

@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
-import { createSigner, describeNetwork, machineClock, networkIdOf } from '@holdfast/core'
+import {
+  createSigner,
+  describeNetwork,
+  forkProofOf,
+  headAfter,
+  machineClock,
+  networkIdOf,
+  signHead
+} from '@holdfast/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { PARAMETERS } from '../../../core/test/ledger/network-fixture.ts'
 import { DEFAULT_CONFIG, writeDefaultConfig } from '../../src/config.ts'
@@ -8,6 +16,7 @@ import { dataDirectoryPaths } from '../../src/data-directory.ts'
 import { type ExamineOptions, examine } from '../../src/doctor/examine.ts'
 import { CHECKS, type CheckName } from '../../src/doctor/finding.ts'
 import { loadOrCreateKey } from '../../src/key-file.ts'
+import { keepForkProof } from '../../src/ledger/fork-proofs.ts'
 import { writeNetworkFile } from '../../src/network-file.ts'
 import { createNode, type PeerNode } from '../../src/node.ts'
 import { serveMembership } from '../../src/serve-membership.ts'
@@ -125,6 +134,18 @@ describe('finds, when it is broken,', () => {
     const network = describeNetwork(NETWORK_PARAMETERS, { sequence: 0, host: [], bootstrap: [] }, HOST)
     await writeNetworkFile(paths.networkFile, { ...network, addresses: { ...network.addresses, sequence: 1 } })
     expect((await statusOf(path, 'network')).status).toBe('problem')
+  })
+
+  it('a host that keeps two histories, by the proof that was kept', async () => {
+    const { path, paths } = await openWorld()
+    const heads = [1, 2].map(timeMs => {
+      const facts = { networkId: networkIdOf(NETWORK_PARAMETERS), size: 1, root: new Uint8Array(32), timeMs }
+      return signHead(headAfter(undefined, facts), HOST)
+    })
+    const file = await keepForkProof(paths.forksDirectory, forkProofOf(heads[0]!, heads[1]!)!)
+    const finding = await statusOf(path, 'history')
+    expect(finding).toMatchObject({ status: 'problem', advice: expect.stringContaining('check-fork') })
+    expect(finding.message).toContain(file)
   })
 
   it('a disk that cannot be written', async () => {
