@@ -18,7 +18,7 @@ const USAGE = `npm run bench -- [SUITE…] [--quick] [--json] [--row NAME]…
 Suites: ${suites.map(suite => suite.name).join(', ')}; without one, all run. Ratios above 1 are better than the peer.
   --quick  smaller sizes, to see that all works
   --json   one object a line for each row and peer
-  --row    only this row; may be given several times
+  --row    only this row and its parts (NAME, NAME-…); may be given several times
 `
 
 const { values, positionals } = parseArgs({
@@ -67,7 +67,7 @@ if (!values.json) {
 for (const suite of suites) {
   if (positionals.length > 0 && !positionals.includes(suite.name)) continue
   for await (const row of suite.rows({ quick: values.quick, rows: values.row })) {
-    if (values.row.length > 0 && !values.row.includes(row.row)) continue
+    if (values.row.length > 0 && !values.row.some(name => `${row.row}-`.startsWith(`${name}-`))) continue
     process.stdout.write(`${values.json ? JSON.stringify(row) : formatRow(row)}\n`)
   }
 }

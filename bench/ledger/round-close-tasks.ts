@@ -1,16 +1,19 @@
 /** A host closes a round with many deals while it takes transfers at a steady rate. */
 import {
+  beaconRoundOf,
   createLedgerMachine,
   createLogTree,
   decodeEntry,
   decodeState,
+  type EntryBody,
   encodeState,
   hashState,
   headAfter,
   type LedgerState,
   type LedgerTools,
   roundOpensMs,
-  signHead
+  signHead,
+  verifyBeaconSignature
 } from '@holdfast/core'
 import { chooseNodeHasher, type LedgerHost, wasmSignatureVerifier } from '@holdfast/peer'
 import type { Task } from '../data/measured-process.ts'
@@ -25,14 +28,13 @@ export interface RoundClosing {
   /** From the time of the next round until every deal is settled. */
   readonly seconds: number
   readonly cpuSeconds: number
-  readonly longestApplyMs: number
   /** Of transfers before the close, and during it. */
   readonly p99BeforeMs: number
   readonly p99DuringMs: number
   readonly transfersDuring: number
 }
 
-interface Preparation {
+export interface Preparation {
   readonly network: NetworkOptions
   readonly folder: string
   readonly deals: number
@@ -41,25 +43,23 @@ interface Preparation {
   readonly calmMs: number
 }
 
+/** The ledger is written by one process and closed in another, whose memory is then a host's alone. */
 export const roundClose: Task = async () => {
-  let preparation: Preparation | undefined
-  let network: BenchNetwork | undefined
-  let requests: Uint8Array[] = []
   const tools = { signatures: wasmSignatureVerifier, nodeHasher: await chooseNodeHasher() }
   return {
-    async prepare(given: Preparation) {
-      preparation = given
-      network = createBenchNetwork(given.network)
-      const signatures = await signTransfers(given.network, 0, given.transfers)
-      requests = Array.from({ length: given.transfers }, (_, index) =>
-        encodeSubmit(network!, transferAt(network!, index, signatureAt(signatures, index)))
-      )
-      await writeLedger(network, given.folder, await createManyDeals(network, given.deals, tools))
+    async write({ network: options, folder, deals }: Preparation) {
+      const network = createBenchNetwork(options)
+      await writeLedger(network, folder, await createManyDeals(network, deals, tools))
     },
-    async run(): Promise<RoundClosing> {
-      const closing = await closeRound(network!, preparation!, requests)
-      return { ...closing, longestApplyMs: await longestApply(network!, preparation!.folder, tools) }
-    }
+    async run(preparation: Preparation): Promise<RoundClosing> {
+      const network = createBenchNetwork(preparation.network)
+      const signatures = await signTransfers(preparation.network, 0, preparation.transfers)
+      const requests = Array.from({ length: preparation.transfers }, (_, index) =>
+        encodeSubmit(network, transferAt(network, index, signatureAt(signatures, index)))
+      )
+      return await closeRound(network, preparation, requests)
+    },
+    longestApply: ({ network, folder }: Preparation) => longestApply(createBenchNetwork(network), folder, tools)
   }
 }
 
@@ -83,7 +83,7 @@ async function closeRound(
   network: BenchNetwork,
   { folder, transfersPerSecond, calmMs }: Preparation,
   requests: readonly Uint8Array[]
-): Promise<Omit<RoundClosing, 'longestApplyMs'>> {
+): Promise<RoundClosing> {
   const clock = createBenchClock(roundOpensMs(network.parameters, 2) + 1_000)
   await using opened = await openBenchHost(network, folder, clock)
   const { host } = opened
@@ -169,9 +169,17 @@ async function longestApply(network: BenchNetwork, folder: string, tools: Ledger
   let longestMs = 0
   for await (const { payload } of log.read({ from: first.sequence })) {
     const entry = decodeEntry(payload)!
+    checkBeacon(network, entry.body)
     const before = performance.now()
     if (!machine.applyEntry(entry).ok) throw new Error(`expected entry ${entry.sequence} to be applied`)
     longestMs = Math.max(longestMs, performance.now() - before)
   }
   return longestMs
+}
+
+/** As a host has it checked on another thread before it applies the entry. */
+function checkBeacon({ parameters }: BenchNetwork, body: EntryBody): void {
+  if (body.kind !== 'openRound') return
+  const publicKey = Buffer.from(parameters.beacon.publicKey, 'hex')
+  verifyBeaconSignature(publicKey, beaconRoundOf(parameters, body.round), body.beaconSignature)
 }

@@ -39,23 +39,31 @@ function messageOf(beaconRound: number) {
 const verified = new Set<string>()
 const VERIFIED_MAX = 256
 
+function claimOf(publicKey: Uint8Array, beaconRound: number, signature: Uint8Array): string {
+  return `${bytesToHex(publicKey)}/${beaconRound}/${bytesToHex(signature)}`
+}
+
 /** Says whether the signature is the one that the key makes for this round; never throws on foreign bytes. */
 export function verifyBeaconSignature(publicKey: Uint8Array, beaconRound: number, signature: Uint8Array): boolean {
   if (signature.length !== BEACON_SIGNATURE_SIZE_BYTES || publicKey.length !== BEACON_PUBLIC_KEY_SIZE_BYTES)
     return false
-  const claim = `${bytesToHex(publicKey)}/${beaconRound}/${bytesToHex(signature)}`
-  if (verified.has(claim)) return true
+  if (verified.has(claimOf(publicKey, beaconRound, signature))) return true
   try {
     if (!scheme.verify(signature, messageOf(beaconRound), publicKey)) return false
   } catch {
     return false // not a point of the curve
   }
+  rememberBeaconSignature(publicKey, beaconRound, signature)
+  return true
+}
+
+/** Spares this thread a check that `verifyBeaconSignature` has passed on another thread of the same program. */
+export function rememberBeaconSignature(publicKey: Uint8Array, beaconRound: number, signature: Uint8Array): void {
   for (const oldest of verified) {
     if (verified.size < VERIFIED_MAX) break
     verified.delete(oldest)
   }
-  verified.add(claim)
-  return true
+  verified.add(claimOf(publicKey, beaconRound, signature))
 }
 
 /** The randomness of a round, 32 bytes: SHA-256 of its signature. Every draw of the round derives from it. */

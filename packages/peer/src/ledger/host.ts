@@ -38,6 +38,7 @@ import {
 } from '@holdfast/core'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
+import { hexToBytes } from '@noble/hashes/utils.js'
 import { PeerError } from '../error.ts'
 import { createGroupWriter, type GroupWriter } from './group-writer.ts'
 import type { LedgerFiles } from './ledger-files.ts'
@@ -292,7 +293,10 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
   async function openRound(round: number, signal: AbortSignal): Promise<EntryBody | undefined> {
     try {
       await expectBeaconTime(signal)
-      const beaconSignature = await beacon.signatureOf(beaconRoundOf(parameters, round), { signal })
+      const beaconRound = beaconRoundOf(parameters, round)
+      const beaconSignature = await beacon.signatureOf(beaconRound, { signal })
+      // Before it takes its place in the queue: commands would wait behind it for tens of milliseconds.
+      await signatures?.prefetchBeacon(hexToBytes(parameters.beacon.publicKey), beaconRound, beaconSignature)
       return { kind: 'openRound', round, beaconSignature }
     } catch (error) {
       if (!(error instanceof CoreError && error.code === 'BEACON_UNAVAILABLE')) throw error

@@ -5,9 +5,16 @@
  * nothing. Its answers are those of `wasmSignatureVerifier`, which are those of core's portable one.
  */
 import type { Worker } from 'node:worker_threads'
-import type { Address, SignatureVerifier, SignedDigest } from '@holdfast/core'
+import { type Address, rememberBeaconSignature, type SignatureVerifier, type SignedDigest } from '@holdfast/core'
 import { startThread } from '../worker-thread.ts'
-import { fitsRecord, packRecords, type SignatureAnswer, type SignatureBatch } from './signature-records.ts'
+import {
+  type BeaconAnswer,
+  type BeaconQuestion,
+  fitsRecord,
+  packRecords,
+  type SignatureAnswer,
+  type SignatureBatch
+} from './signature-records.ts'
 import { wasmSignatureVerifier } from './wasm-signatures.ts'
 
 /** Two keep up with what one main thread can apply. */
@@ -20,6 +27,8 @@ export interface SignaturePool extends AsyncDisposable {
   readonly verifier: SignatureVerifier
   /** Resolves when the verifier knows these, by the same signature objects, which nobody writes to; never rejects. */
   prefetch(signed: readonly SignedDigest[]): Promise<void>
+  /** Resolves when `verifyBeaconSignature` knows this one, if it is good; never rejects. */
+  prefetchBeacon(publicKey: Uint8Array, beaconRound: number, signature: Uint8Array): Promise<void>
 }
 
 /** Batches that a thread has: the one it works on, and the next. */
@@ -28,6 +37,7 @@ const BATCHES_PER_THREAD = 2
 interface Thread {
   readonly worker: Worker
   readonly waiting: Map<number, readonly Wanted[]>
+  readonly beacons: Map<number, (isGood: boolean) => void>
 }
 
 interface Wanted extends SignedDigest {
@@ -50,8 +60,11 @@ export function createSignaturePool({
   let nextId = 0
 
   function begin(): Thread {
-    const thread: Thread = { worker: startThread('signature-thread', import.meta.url), waiting: new Map() }
-    thread.worker.on('message', ({ id, signers }: SignatureAnswer) => {
+    const worker = startThread('signature-thread', import.meta.url)
+    const thread: Thread = { worker, waiting: new Map(), beacons: new Map() }
+    thread.worker.on('message', (answer: SignatureAnswer | BeaconAnswer) => {
+      if ('isGood' in answer) return thread.beacons.get(answer.id)?.(answer.isGood)
+      const { id, signers } = answer
       const batch = thread.waiting.get(id) ?? []
       thread.waiting.delete(id)
       sendWaiting()
@@ -68,14 +81,25 @@ export function createSignaturePool({
     threads.delete(thread)
     for (const batch of thread.waiting.values()) for (const { resolve } of batch) resolve()
     thread.waiting.clear()
+    for (const resolve of thread.beacons.values()) resolve(false)
+    thread.beacons.clear()
     if (threads.size === 0) for (const { resolve } of queue.splice(0)) resolve()
+  }
+
+  /** A beacon takes as long as hundreds of signatures: batches go to the other threads meanwhile. */
+  function loadOf({ waiting, beacons }: Thread): number {
+    return waiting.size + beacons.size * BATCHES_PER_THREAD
+  }
+
+  function leastBusy(): Thread | undefined {
+    return [...threads].sort((a, b) => loadOf(a) - loadOf(b))[0]
   }
 
   /** Batches grow by themselves while all threads are busy. */
   function sendWaiting(): void {
     while (queue.length > 0) {
-      const thread = [...threads].sort((a, b) => a.waiting.size - b.waiting.size)[0]
-      if (thread === undefined || thread.waiting.size >= BATCHES_PER_THREAD) return
+      const thread = leastBusy()
+      if (thread === undefined || loadOf(thread) >= BATCHES_PER_THREAD) return
       const batch = queue.splice(0, BATCH_MAX)
       const id = nextId++
       thread.waiting.set(id, batch)
@@ -101,6 +125,17 @@ export function createSignaturePool({
       // Whoever asks in the same turn shares the messages.
       if (queue.length === answered.length) queueMicrotask(sendWaiting)
       await Promise.all(answered)
+    },
+    async prefetchBeacon(publicKey, beaconRound, signature) {
+      const thread = leastBusy()
+      if (isClosed || thread === undefined) return
+      const id = nextId++
+      const asked = new Promise<boolean>(resolve => thread.beacons.set(id, resolve))
+      thread.worker.postMessage({ id, publicKey, beaconRound, signature } satisfies BeaconQuestion)
+      const isGood = await asked
+      thread.beacons.delete(id)
+      sendWaiting()
+      if (isGood) rememberBeaconSignature(publicKey, beaconRound, signature)
     },
     async [Symbol.asyncDispose]() {
       isClosed = true

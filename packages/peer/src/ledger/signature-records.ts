@@ -13,6 +13,19 @@ export interface SignatureAnswer {
   readonly signers: readonly (Address | undefined)[]
 }
 
+/** What a thread is sent between the batches: a beacon's signature to check. */
+export interface BeaconQuestion {
+  readonly id: number
+  readonly publicKey: Uint8Array
+  readonly beaconRound: number
+  readonly signature: Uint8Array
+}
+
+export interface BeaconAnswer {
+  readonly id: number
+  readonly isGood: boolean
+}
+
 export const DIGEST_SIZE_BYTES = 32
 export const SIGNATURE_RECORD_SIZE_BYTES = DIGEST_SIZE_BYTES + SIGNATURE_SIZE_BYTES
 

@@ -1,5 +1,11 @@
 import { fc, it as property } from '@fast-check/vitest'
-import { createSigner, portableSignatureVerifier } from '@holdfast/core'
+import {
+  createBeaconOfOne,
+  createSigner,
+  deriveBeaconKey,
+  portableSignatureVerifier,
+  verifyBeaconSignature
+} from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CLIENT, PROVIDER } from '../../../core/test/ledger/network-fixture.ts'
 import { createSignaturePool, type SignaturePool } from '../../src/ledger/signature-pool.ts'
@@ -98,12 +104,26 @@ describe('a pool', () => {
       ).toEqual(expected)
   })
 
+  it('checks a beacon’s signature beside the others, and believes no bad one', async () => {
+    const beacon = createBeaconOfOne(deriveBeaconKey(new Uint8Array(48).fill(7)))
+    const signature = await beacon.signatureOf(5)
+    const digest = new Uint8Array(32).fill(2)
+    const asked = [
+      pool.prefetchBeacon(beacon.publicKey, 5, signature),
+      pool.prefetchBeacon(beacon.publicKey, 6, signature)
+    ]
+    await pool.prefetch([{ digest, signature: CLIENT.sign(digest) }])
+    await Promise.all(asked)
+    expect([5, 6].map(round => verifyBeaconSignature(beacon.publicKey, round, signature))).toEqual([true, false])
+  })
+
   it('that is closed while it works lets nobody wait, and goes on answering', async () => {
     const digest = new Uint8Array(32).fill(1)
     const signature = CLIENT.sign(digest)
     const prefetched = pool.prefetch(Array.from({ length: 500 }, () => ({ digest, signature })))
+    const beacons = pool.prefetchBeacon(new Uint8Array(96), 1, new Uint8Array(48))
     await pool[Symbol.asyncDispose]()
-    await prefetched
+    await Promise.all([prefetched, beacons])
     await pool.prefetch([{ digest, signature }])
     expect(pool.verifier.recover(digest, signature)).toBe(CLIENT.address)
   })
