@@ -34,6 +34,8 @@ export interface DevnetOptions {
   readonly startMs?: number
   /** Disk space that each provider gives; the first entry is for provider-1. */
   readonly allocate?: readonly string[]
+  /** How often the verifier looks at providers; default as any verifier does. */
+  readonly looksPerHour?: number
   /** Ends the start; a devnet that runs is ended by disposing of it. */
   readonly signal?: AbortSignal
   readonly onProcess?: (peer: DevnetPeer, pid: number) => void
@@ -95,10 +97,10 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
 
   /** The port that the system chose stays the peer's: others find it again after a restart. */
   async function startFirst(peer: PlannedPeer): Promise<void> {
-    await writeConfig(peer, LOOPBACK_ANY_PORT)
+    await writeConfig(peer, LOOPBACK_ANY_PORT, options.looksPerHour)
     const ready = await start(peer)
     const [address = LOOPBACK_ANY_PORT] = ready.addresses as string[]
-    await writeConfig(peer, address.replace(/\/p2p\/.*$/, ''))
+    await writeConfig(peer, address.replace(/\/p2p\/.*$/, ''), options.looksPerHour)
   }
 
   async function notePeak(name: string): Promise<void> {
@@ -175,7 +177,15 @@ async function planPeer(parent: string, name: string, role: Role, allocate = ALL
   return { name, role, directory, address: signer.address, signer, allocate }
 }
 
-async function writeConfig({ directory, role, allocate }: PlannedPeer, listen: string): Promise<void> {
+async function writeConfig(
+  { directory, role, allocate }: PlannedPeer,
+  listen: string,
+  looksPerHour: number | undefined
+): Promise<void> {
+  const looks =
+    looksPerHour === undefined
+      ? []
+      : ['[verifier]', `readsPerHour = ${looksPerHour}`, `bindingChecksPerHour = ${looksPerHour}`, '']
   const lines = [
     `roles = ["${role}"]`,
     `listen = ["${listen}"]`,
@@ -183,7 +193,8 @@ async function writeConfig({ directory, role, allocate }: PlannedPeer, listen: s
     '[provider]',
     `allocateBytes = "${allocate}"`,
     `pricePerLeafRound = "${DEVNET_PRICE_PER_LEAF_ROUND}"`,
-    ''
+    '',
+    ...looks
   ]
   await writeFile(dataDirectoryPaths(directory).configFile, lines.join('\n'))
 }

@@ -53,9 +53,9 @@ export function createProviderMetrics(
       ['binding', 'no answer', binding.noAnswer]
     ] as const
     for (const [kind, outcome, count] of counts) samples.set({ provider, kind, outcome }, count)
-    for (const of of ['proving', 'storing', 'retrieval'] as const) {
-      bounds.set({ provider, of }, report[of].lowerBound)
-      trials.set({ provider, of }, report[of].trials)
+    for (const share of ['proving', 'storing', 'retrieval'] as const) {
+      bounds.set({ provider, of: share }, report[share].lowerBound)
+      trials.set({ provider, of: share }, report[share].trials)
     }
     for (const [outcome, count] of Object.entries(report.rounds)) rounds.set({ provider, outcome }, count)
     setQuantiles(firstByte, provider, report.firstByteMs)
