@@ -37,6 +37,8 @@ export interface Row {
   cpuSeconds: number
   /** Resident memory of the process after our turns: an upper bound, since peers share the process. */
   rssMiB: number
+  /** How a figure that was not measured follows from those that were. */
+  note?: string
 }
 
 /** A named set of rows, for one part of the project. */

@@ -51,8 +51,8 @@ function formatRow({ row, value, unit, peer, peerValue, ratio, cpuSeconds, rssMi
     row.padEnd(20),
     `${formatFigure(value)} ${unit}`.padStart(16),
     peer.padStart(22),
-    formatFigure(peerValue).padStart(10),
-    `× ${formatFigure(ratio)}`.padStart(9),
+    (peerValue === 0 ? '' : formatFigure(peerValue)).padStart(10),
+    (ratio === 0 ? '' : `× ${formatFigure(ratio)}`).padStart(9),
     `${formatFigure(cpuSeconds)} s`.padStart(9),
     `${formatFigure(rssMiB)} MiB`.padStart(10)
   ]
@@ -69,5 +69,6 @@ for (const suite of suites) {
   for await (const row of suite.rows({ quick: values.quick, rows: values.row })) {
     if (values.row.length > 0 && !values.row.some(name => `${row.row}-`.startsWith(`${name}-`))) continue
     process.stdout.write(`${values.json ? JSON.stringify(row) : formatRow(row)}\n`)
+    if (row.note !== undefined && !values.json) process.stdout.write(`${' '.repeat(20)}  ${row.note}\n`)
   }
 }

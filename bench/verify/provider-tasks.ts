@@ -7,7 +7,7 @@ import { decodePieceCid, proveEachLeaf } from '@holdfast/proofs'
 import { Level } from 'level'
 import { CID } from 'multiformats/cid'
 import { createStorePieceReader } from '../../packages/peer/dist/provider/piece-reader.js'
-import { createRequester } from '../../packages/peer/dist/roles/components.js'
+import { createStreamRequester } from '../../packages/peer/dist/roles/components.js'
 import type { Task } from '../data/measured-process.ts'
 import { MIB, seededBytes } from '../harness.ts'
 import { askLeaf, startBenchNode } from './bench-node.ts'
@@ -23,6 +23,7 @@ export const verifyProvider: Task = async () => {
   let network: ProvingNetwork | undefined
   let prover: Prover | undefined
   const errors: unknown[] = []
+  let life = new AsyncDisposableStack()
 
   async function fill(one: PieceStore, sizeBytes: number, seed: number): Promise<BenchPiece> {
     const received = await one.receive({ sizeBytes })
@@ -49,6 +50,8 @@ export const verifyProvider: Task = async () => {
     /** Everything but the round that is timed. */
     async begin(turn: ProvingTurn) {
       await prover?.stop()
+      await life.disposeAsync()
+      life = new AsyncDisposableStack()
       network = await createProvingNetwork(turn, tools)
       const { ledger, provider: signer, networkId } = network
       prover = createProver({
@@ -58,7 +61,7 @@ export const verifyProvider: Task = async () => {
         nodeHasher,
         clock: machineClock,
         random: sizeBytes => new Uint8Array(randomBytes(sizeBytes)),
-        push: createRequester({ node, serveOptions: { networkId } }, pushProofs),
+        push: createStreamRequester(life, { node, serveOptions: { networkId } }, pushProofs),
         onError: error => errors.push(error)
       })
       prover.start()
@@ -78,9 +81,9 @@ export const verifyProvider: Task = async () => {
       async ({ piece, leafIndex }) => {
         const cid = CID.parse(piece)
         const commitment = decodePieceCid(cid)
-        const layer = await reader.layer(cid)
-        if (!commitment.ok || layer === undefined) return { ok: false, code: 'NO_PIECE', message: piece }
-        const read = (offset: number, size: number) => reader.read(cid, offset, size)
+        await using opened = await reader.open(cid)
+        if (!commitment.ok || opened === undefined) return { ok: false, code: 'NO_PIECE', message: piece }
+        const { layer, read } = opened
         const [proof] = await proveEachLeaf({
           read,
           commitment: commitment.commitment,

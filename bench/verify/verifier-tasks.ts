@@ -1,16 +1,17 @@
 /** The verifier of the verify rows: the one that the peer runs, with its transcripts on disk. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import {
   createVerifier,
   machineClock,
   parsePeerAddresses,
   pushProofs,
   request,
-  serve,
+  serveRequests,
   type Verifier
 } from '@holdfast/core'
-import { chooseNodeHasher, wasmSignatureVerifier } from '@holdfast/peer'
+import { chooseNodeHasher, createSignaturePool, wasmSignatureVerifier } from '@holdfast/peer'
 import { leafCountOf, parsePieceCid, verifyLeaf } from '@holdfast/proofs'
 import { createTranscriptStore } from '../../packages/peer/dist/verifier/transcript-store.js'
 import type { Task } from '../data/measured-process.ts'
@@ -39,11 +40,14 @@ export const verifyVerifier: Task = async () => {
     network.open()
     const transcripts = life.use(createTranscriptStore({ directory: join(folder, `transcripts-${turn.round}`) }))
     await transcripts.start()
+    const signatures = life.use(createSignaturePool({ threads: 1 }))
     const verifier: Verifier = life.use(
       createVerifier({
         ledger,
         signer,
-        signatures: wasmSignatureVerifier,
+        signatures: signatures.verifier,
+        prefetch: signatures.prefetch,
+        pause: setImmediate,
         nodeHasher,
         clock: machineClock,
         random: sizeBytes => new Uint8Array(randomBytes(sizeBytes)),
@@ -58,7 +62,7 @@ export const verifyVerifier: Task = async () => {
       })
     )
     life.use(
-      await serve(
+      await serveRequests(
         node.libp2p,
         pushProofs,
         async ({ round, items }) => ({ ok: true, value: { results: await verifier.receive(round, items) } }),
