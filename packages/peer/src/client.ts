@@ -90,9 +90,10 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const stateDirectory = options.stateDirectory ?? (options.key === undefined ? undefined : `${options.key}.state`)
   const state = await openClientState(stateDirectory === undefined ? undefined : join(stateDirectory, 'state.json'))
   const signer = createSigner(privateKey)
+  const { transports } = options
   const nodeHasher = await chooseNodeHasher()
   await using starting = new AsyncDisposableStack()
-  const node = starting.use(await createNode({ privateKey, listen: [], network: () => network }))
+  const node = starting.use(await createNode({ privateKey, listen: [], transports, network: () => network }))
   await node.start()
   const hashing = starting.use(createHashingThreads({ count: HASHING_THREADS_MAX }))
   starting.defer(() => state.save())

@@ -54,6 +54,9 @@ const PING_INTERVAL_MS = 15_000
 /** A peer that hashes a gigabyte answers late; only one that is gone answers not at all. */
 const PING_TIMEOUT_MS = 20_000
 
+export const TRANSPORTS = ['tcp', 'websockets'] as const
+export type TransportName = (typeof TRANSPORTS)[number]
+
 export interface NodeOptions {
   /** 32 bytes, secp256k1: the PeerId is this key's */
   readonly privateKey: Uint8Array
@@ -63,6 +66,8 @@ export interface NodeOptions {
   readonly announce?: readonly string[]
   /** blocks that anybody may have */
   readonly blockstore?: Blockstore
+  /** which it speaks; both when left out */
+  readonly transports?: readonly TransportName[]
   /** the network it belongs to: bounds what is dialled; without one, as its operator says */
   readonly network?: () => Pick<NetworkDescription, 'addresses'>
 }
@@ -101,6 +106,7 @@ export async function createNode({
   listen,
   announce,
   blockstore,
+  transports = TRANSPORTS,
   network
 }: NodeOptions): Promise<PeerNode> {
   if (privateKey.length !== PRIVATE_KEY_SIZE_BYTES) {
@@ -111,17 +117,10 @@ export async function createNode({
     privateKey: privateKeyFromRaw(privateKey),
     nodeInfo: { name: 'holdfast', version: '1', userAgent: 'holdfast/1' },
     addresses: { listen: [...listen], ...(announce !== undefined && { announce: [...announce] }) },
-    transports: [
-      tcp({ socketsMax: SOCKETS_MAX, backlog: BACKLOG, inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS }),
-      webSockets({
-        socketsMax: SOCKETS_MAX,
-        requestTimeoutMs: HANDSHAKE_TIMEOUT_MS,
-        inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS
-      })
-    ],
+    transports: transports.map(name => TRANSPORT_FACTORIES[name]()),
     connectionGater: createConnectionGater(network && (() => addressesOf(network()))),
-    // Offered in this order; what the other side does not speak costs a round trip.
-    connectionEncrypters: [nativeTls(), noise()],
+    // Offered in this order; what the other side does not speak costs a round trip. TLS pays on a socket of its own only.
+    connectionEncrypters: transports.includes('tcp') ? [nativeTls(), noise()] : [noise(), nativeTls()],
     streamMuxers: [
       yamux({
         maxInboundStreams: STREAMS_MAX,
@@ -175,6 +174,16 @@ export async function createNode({
     stop,
     [Symbol.asyncDispose]: stop
   }
+}
+
+const TRANSPORT_FACTORIES = {
+  tcp: () => tcp({ socketsMax: SOCKETS_MAX, backlog: BACKLOG, inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS }),
+  websockets: () =>
+    webSockets({
+      socketsMax: SOCKETS_MAX,
+      requestTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS
+    })
 }
 
 function addressesOf({ addresses: { host, bootstrap } }: Pick<NetworkDescription, 'addresses'>): readonly string[] {

@@ -1,4 +1,5 @@
 /** What an app says to a client, and what it hears: the vocabulary of `@holdfast/peer/client`. */
+
 import type {
   Address,
   FileRange,
@@ -17,6 +18,7 @@ import type {
 } from '@holdfast/core'
 import type { CID } from 'multiformats/cid'
 import type { WrittenTree } from '../files/index.ts'
+import type { TransportName } from '../node.ts'
 import type { DiskSource, StagedObject, StageOptions } from '../staging/stage-object.ts'
 
 export interface ClientOptions {
@@ -29,6 +31,8 @@ export interface ClientOptions {
    * object. Default: beside the key, with `.state` at its end; of a client without a key, the system's temporary directory.
    */
   readonly stateDirectory?: string
+  /** How it reaches peers; without it over TCP or WebSockets, whichever a peer listens on. */
+  readonly transports?: readonly TransportName[]
   /** How slow a provider may be before another one is taken. */
   readonly patience?: Patience
   /** Ends the first catching-up with the ledger, which waits for a host that does not answer. */

@@ -16,6 +16,8 @@ import { PeerError } from '../error.ts'
 
 /** A muxer's window and what encryption adds; longer messages are nobody's that we know. */
 const MESSAGE_SIZE_BYTES_MAX = 4 * 1024 * 1024
+/** How often a socket that is full is looked at: it does not say when it has room again. */
+const FULL_POLL_MS = 10
 /** How often the HTTP server looks for requests that are late. */
 const LATE_CHECK_MS = 1_000
 
@@ -35,7 +37,7 @@ export function webSockets(options: WebSocketsOptions): (components: WebSocketsC
     requestTimeout: options.requestTimeoutMs,
     connectionsCheckingInterval: Math.min(LATE_CHECK_MS, options.requestTimeoutMs)
   }
-  const build = libp2pWebSockets({ http })
+  const build = libp2pWebSockets({ http, bufferedAmountPollInterval: FULL_POLL_MS })
   return components => {
     const transport = build(components)
     const createListener = transport.createListener.bind(transport)
