@@ -8,6 +8,7 @@ export * from './beacon/drand-beacon.ts'
 export * from './client/components.ts'
 export * from './client/fetch-blocks.ts'
 export * from './client/find-replicas.ts'
+export type { ListComponents } from './client/list-pieces.ts'
 export {
   createPieceLocator,
   type FindReplicas,
@@ -34,7 +35,6 @@ export * from './client/staging.ts'
 export * from './client/store.ts'
 export {
   changeStoredObjectList,
-  type ListComponents,
   type ListOptions,
   type ReadList,
   readStoredObjectList

@@ -1,144 +1,50 @@
 /**
  * Keeps an account's object list in the network: reads the newest one that opens, and writes the next one.
  *
- * The account's own deals are looked at and nobody else's, so that a stranger can put nothing under a slot's label.
+ * Several clients of one account may write at once: the ledger is what they compare. Whoever finds, after his list is on
+ * it, one that was not there when he read, merges the two and writes again, until there is nothing that he has not seen.
+ * Of two that write, at least one sees the other, because both see one order of the same commands.
  */
-import { createPieceHasher, leafCountOf, type NodeHasher } from '@holdfast/proofs'
-import { bytesToHex } from '@noble/hashes/utils.js'
 import { CoreError } from '../error.ts'
-import { newestAskOf } from '../ledger/asks.ts'
-import { isRunning } from '../ledger/live-deals.ts'
-import { isPresent } from '../ledger/piece-rules.ts'
-import type { Deal, DealPiece, LedgerState } from '../ledger/state.ts'
-import { statementDigestOf } from '../ledger/statements.ts'
+import type { LedgerState } from '../ledger/state.ts'
 import {
-  deriveLabel,
-  deriveLabelKey,
   deriveObjectListKeys,
   type ListedObject,
-  newestObjectList,
   OBJECT_LIST_SALT_SIZE_BYTES,
-  OBJECT_LIST_SIZE_BYTES_MAX,
   type ObjectList,
   type ObjectListKeys,
-  openObjectList,
-  type PieceCiphers,
-  readReplica,
   sealObjectList,
-  signReadPermission,
   slotOf
 } from '../pieces/index.ts'
-import { replicaKeystream } from '../pieces/replica-layer.ts'
 import type { Address } from '../schema.ts'
-import type { ReplicaPiece, StorableObject, StoreComponents } from './components.ts'
-import { readPieceRange } from './read-piece-range.ts'
+import {
+  findLists,
+  keyOfList,
+  type ListComponents,
+  listObject,
+  readList,
+  SLOTS,
+  type StoredList,
+  stands
+} from './list-pieces.ts'
+import { areSameLists, mergeLists } from './merge-lists.ts'
 import { signAndSubmit } from './sign-and-submit.ts'
 import { type StoreOptions, storeObject } from './store.ts'
-import { permissionEnd } from './transfer-piece.ts'
 
-export interface ListComponents extends StoreComponents {
-  /** The 32 bytes of the account's private key: the list's keys follow from it. */
-  readonly accountKey: Uint8Array
-  readonly ciphers: PieceCiphers
-  readonly nodeHasher: NodeHasher
-}
+/** More clients than an account has write at once, or one of them breaks the rules of this file. */
+const ATTEMPTS_MAX = 8
 
 export interface ReadList {
-  /** The newest that opened; empty with sequence −1 when none was ever written. */
+  /** The newest that opened; empty with sequence −1 when none was ever written. Of several that are as new, all entries. */
   readonly list: { readonly sequence: number; readonly objects: readonly ListedObject[] }
   /** Providers of lists that could not be read now. One of these may have been newer. */
   readonly unread: readonly { readonly provider: Address; readonly reason: string }[]
 }
 
-const SLOTS = [0, 1] as const
-type Slot = (typeof SLOTS)[number]
-
-/** Replicas of a list: as many as anybody stores. */
-const LIST_REPLICAS_MAX = 16
-
 /** @throws {CoreError} `LIST_UNREADABLE` when lists stand on the ledger and none can be read */
 export async function readStoredObjectList(components: ListComponents, signal?: AbortSignal): Promise<ReadList> {
-  const keys = deriveObjectListKeys(components.accountKey)
-  const unread: { provider: Address; reason: string }[] = []
-  const lists: ObjectList[] = []
-  for (const slot of SLOTS) {
-    for (const stored of storedLists(components, keys, slot)) {
-      try {
-        lists.push(await readList(components, keys, stored, signal))
-        break
-      } catch (error) {
-        signal?.throwIfAborted()
-        if (!(error instanceof CoreError)) throw error
-        unread.push({ provider: stored.deal.provider, reason: error.message })
-      }
-    }
-  }
-  const newest = newestObjectList(lists)
-  if (newest === undefined && unread.length > 0)
-    throw new CoreError(
-      'LIST_UNREADABLE',
-      `none of the providers of your list gave it: ${unread.map(({ provider, reason }) => `${provider} ${reason}`).join('; ')}`,
-      { unread }
-    )
-  return { list: newest ?? { sequence: -1, objects: [] }, unread }
-}
-
-interface StoredList {
-  readonly slot: Slot
-  readonly replica: number
-  readonly deal: Deal
-  readonly piece: DealPiece
-}
-
-/** What stands under the labels of a slot in the account's deals, the newest first. */
-function storedLists({ ledger, signer }: ListComponents, keys: ObjectListKeys, slot: Slot): StoredList[] {
-  const replicas = new Map(
-    Array.from({ length: LIST_REPLICAS_MAX }, (_, replica) => [
-      bytesToHex(deriveLabel(keys.slots[slot], { replica, piece: 0 })),
-      replica
-    ])
-  )
-  return [...ledger.state.deals.values()]
-    .filter(deal => deal.client === signer.address && isRunning(deal))
-    .flatMap(deal =>
-      deal.pieces.filter(isPresent).flatMap(piece => {
-        const replica = replicas.get(piece.label)
-        return replica === undefined ? [] : [{ slot, replica, deal, piece }]
-      })
-    )
-    .sort((a, b) => b.piece.fromOpening - a.piece.fromOpening || b.piece.id - a.piece.id)
-}
-
-async function readList(
-  components: ListComponents,
-  keys: ObjectListKeys,
-  { slot, replica, deal, piece }: StoredList,
-  signal: AbortSignal | undefined
-): Promise<ObjectList> {
-  const { ledger, signer, ciphers } = components
-  const { state } = ledger
-  if (piece.rawSize > OBJECT_LIST_SIZE_BYTES_MAX) throw new CoreError('LIST_INVALID', 'the list is too large')
-  const { provider } = deal
-  const terms = { provider, reader: signer.address, validUntilRound: permissionEnd(state) }
-  const labelKey = deriveLabelKey(keys.slots[slot], { replica, piece: 0 })
-  const bytes = new Uint8Array(piece.rawSize)
-  let filled = 0
-  const range = {
-    provider,
-    addresses: newestAskOf(state, provider)?.addresses ?? [],
-    piece: piece.cid,
-    offset: 0,
-    length: piece.rawSize,
-    permission: signReadPermission(labelKey, terms, statementDigestOf(state)),
-    signal
-  }
-  for await (const chunk of readPieceRange({ ...components, networkId: state.networkId }, range)) {
-    bytes.set(chunk, filled)
-    filled += chunk.length
-  }
-  const verdict = openObjectList({ bytes, slot, replica }, { keys, ciphers })
-  if (verdict.ok) return verdict.list
-  throw new CoreError('LIST_INVALID', `it gave bytes that are no list of yours (${verdict.reason})`)
+  const { lists, unread } = await readLists(components, allLists(components, keysOf(components)), signal)
+  return { list: newestOf(lists), unread }
 }
 
 export type ListOptions = Pick<StoreOptions, 'replicas' | 'leavesPerRound' | 'rounds' | 'signal'> & {
@@ -147,82 +53,153 @@ export type ListOptions = Pick<StoreOptions, 'replicas' | 'leavesPerRound' | 'ro
 }
 
 /**
- * Writes the next list and removes what its slot held before. Two clients of one account that write at once can lose one
- * of the changes, not the objects: their references still open them.
+ * Writes the next list and removes what its slot held before. What other clients of the account write meanwhile is kept.
  *
  * @param change - gives the objects of the next list; the very same array when there is nothing to change
  * @returns the sequence of what stands now
- * @throws {CoreError} `LIST_UNREADABLE`, also when only an older list than was seen can be read; `STORE_INCOMPLETE`
+ * @throws {CoreError} `LIST_UNREADABLE`, also when only an older list than was seen can be read, or when somebody wrote
+ * another one meanwhile and it cannot be read; `LIST_CONTENDED` when others do not cease to write; `STORE_INCOMPLETE`
  */
 export async function changeStoredObjectList(
   components: ListComponents,
   change: (objects: readonly ListedObject[]) => readonly ListedObject[],
   options: ListOptions
 ): Promise<number> {
-  const { accountKey, ciphers, random, ledger, signer } = components
-  const { list } = await readStoredObjectList(components, options.signal)
-  if (list.sequence < (options.seenSequence ?? -1))
+  const { signal } = options
+  const keys = keysOf(components)
+  let seen = allLists(components, keys)
+  const base = newestOf((await readLists(components, seen, signal)).lists)
+  if (base.sequence < (options.seenSequence ?? -1))
     throw new CoreError(
       'LIST_UNREADABLE',
-      `only list ${list.sequence} can be read now, and there was a newer one (${options.seenSequence}); try again when its providers are back`,
-      { sequence: list.sequence, seen: options.seenSequence }
+      `only list ${base.sequence} can be read now, and there was a newer one (${options.seenSequence}); try again when its providers are back`,
+      { sequence: base.sequence, seen: options.seenSequence }
     )
-  const objects = change(list.objects)
-  if (objects === list.objects) return list.sequence
-  const keys = deriveObjectListKeys(accountKey)
-  const next: ObjectList = { version: 1, sequence: list.sequence + 1, objects: [...objects] }
-  const slot = slotOf(next)
-  const inner = sealObjectList(next, { keys, salt: random(OBJECT_LIST_SALT_SIZE_BYTES), ciphers })
-  const object = listObject(inner, keys, slot, components)
-  const before = storedLists(components, keys, slot)
-  await storeObject(components, { ...options, object, preferred: ownProviders(ledger.state, signer.address) })
-  for (const [dealId, old] of Map.groupBy(before, ({ deal }) => deal.id)) {
-    if (ledger.state.deals.get(dealId)?.status !== 'active') continue
-    const pieceIds = old.map(({ piece }) => piece.id)
-    await signAndSubmit(components, 'RemovePieces', { client: signer.address, dealId, pieceIds }, options.signal)
+  const changed = change(base.objects)
+  if (changed === base.objects) return base.sequence
+  let mine: ObjectList = { version: 1, sequence: base.sequence + 1, objects: [...changed] }
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const own = await storeList(components, keys, mine, options)
+    const known = new Set(seen.map(keyOfList))
+    const now = allLists(components, keys)
+    const others = now.filter(one => !known.has(keyOfList(one)) && !own.has(one.piece.cid.toString()))
+    if (others.length === 0) {
+      await removeLists(
+        components,
+        seen.filter(({ slot }) => slot === slotOf(mine)),
+        signal
+      )
+      return mine.sequence
+    }
+    const { lists } = await readLists(components, others, signal)
+    const rivals = lists.filter(({ sequence }) => sequence >= mine.sequence)
+    const objects = mergeLists(
+      base.objects,
+      [mine, ...rivals].map(list => list.objects)
+    )
+    const sequence = Math.max(mine.sequence, ...rivals.map(list => list.sequence))
+    const newest = [mine, ...rivals].filter(list => list.sequence === sequence)
+    if (newest.every(list => areSameLists(list.objects, objects))) return sequence
+    mine = { version: 1, sequence: sequence + 1, objects }
+    seen = now
   }
-  return next.sequence
+  throw new CoreError('LIST_CONTENDED', 'other clients of this account do not cease to change its list; try again', {
+    sequence: mine.sequence
+  })
+}
+
+function keysOf({ accountKey }: ListComponents): ObjectListKeys {
+  return deriveObjectListKeys(accountKey)
+}
+
+function allLists(components: ListComponents, keys: ObjectListKeys): StoredList[] {
+  return SLOTS.flatMap(slot => findLists(components, keys, slot))
+}
+
+/** Of the lists that are the newest, the one; or all their entries, while nobody has merged them. */
+function newestOf(lists: readonly ObjectList[]): { sequence: number; objects: readonly ListedObject[] } {
+  const sequence = Math.max(-1, ...lists.map(list => list.sequence))
+  const newest = lists.filter(list => list.sequence === sequence).map(({ objects }) => objects)
+  const [first = []] = newest
+  const isOne = newest.every(objects => areSameLists(objects, first))
+  return { sequence, objects: isOne ? first : mergeLists(undefined, newest) }
+}
+
+/**
+ * Reads one replica of each slot; where more than one list stands in a slot, all of them.
+ *
+ * @throws {CoreError} `LIST_UNREADABLE` when there are some and none opens
+ */
+async function readLists(
+  components: ListComponents,
+  stored: readonly StoredList[],
+  signal: AbortSignal | undefined
+): Promise<{ lists: ObjectList[] } & Pick<ReadList, 'unread'>> {
+  const keys = keysOf(components)
+  const unread: { provider: Address; reason: string }[] = []
+  const lists: ObjectList[] = []
+  for (const replicas of Map.groupBy(stored, ({ slot }) => slot).values()) {
+    const isOneList = new Set(replicas.map(({ replica }) => replica)).size === replicas.length
+    for (const replica of replicas) {
+      try {
+        lists.push(await readList(components, keys, replica, signal))
+        if (isOneList) break
+      } catch (error) {
+        signal?.throwIfAborted()
+        if (!(error instanceof CoreError)) throw error
+        // What somebody has removed meanwhile, he has replaced.
+        if (stands(components.ledger.state, replica))
+          unread.push({ provider: replica.deal.provider, reason: error.message })
+      }
+    }
+  }
+  if (lists.length === 0 && unread.length > 0) throw unreadable(unread)
+  return { lists, unread }
+}
+
+function unreadable(unread: ReadList['unread']): CoreError {
+  const said = unread.map(({ provider, reason }) => `${provider} ${reason}`).join('; ')
+  return new CoreError('LIST_UNREADABLE', `none of the providers of your list gave it: ${said}`, { unread })
+}
+
+/** @returns the CIDs of its pieces */
+async function storeList(
+  components: ListComponents,
+  keys: ObjectListKeys,
+  list: ObjectList,
+  options: ListOptions
+): Promise<ReadonlySet<string>> {
+  const { ciphers, random, ledger, signer } = components
+  const inner = sealObjectList(list, { keys, salt: random(OBJECT_LIST_SALT_SIZE_BYTES), ciphers })
+  const object = listObject(inner, keys, slotOf(list), components)
+  const { replicas, leavesPerRound, rounds, signal } = options
+  const preferred = ownProviders(ledger.state, signer.address)
+  const stored = await storeObject(components, { replicas, leavesPerRound, rounds, signal, object, preferred })
+  return new Set(stored.map(({ index }) => object.replica(index)[0]!.cid!.toString()))
+}
+
+/** Takes lists out of their deals, but for those that another client has removed. */
+async function removeLists(
+  components: ListComponents,
+  old: readonly StoredList[],
+  signal: AbortSignal | undefined
+): Promise<void> {
+  const { ledger, signer } = components
+  for (const [dealId, replicas] of Map.groupBy(old, ({ deal }) => deal.id)) {
+    const standing = () => replicas.filter(one => stands(ledger.state, one))
+    if (ledger.state.deals.get(dealId)?.status !== 'active' || standing().length === 0) continue
+    const pieceIds = standing().map(({ piece }) => piece.id)
+    try {
+      await signAndSubmit(components, 'RemovePieces', { client: signer.address, dealId, pieceIds }, signal)
+    } catch (error) {
+      const isRefused = error instanceof CoreError && error.code === 'LEDGER_REFUSED'
+      if (!isRefused || standing().length === pieceIds.length) throw error
+    }
+  }
 }
 
 /** A list goes where the account has deals already: a deal of its own would cost the least price of a deal. */
 function ownProviders(state: LedgerState, client: Address): ReadonlySet<Address> {
   const own = [...state.deals.values()].filter(deal => deal.client === client && deal.status === 'active')
   return new Set(own.map(({ provider }) => provider))
-}
-
-function listObject(
-  inner: Uint8Array,
-  keys: ObjectListKeys,
-  slot: Slot,
-  { ciphers, nodeHasher }: ListComponents
-): StorableObject {
-  const repairKey = keys.slots[slot]
-  const made = new Map<number, ReplicaPiece>()
-  async function* from(offset: number): AsyncGenerator<Uint8Array> {
-    yield inner.slice(offset)
-  }
-  function pieceOf(replica: number): ReplicaPiece {
-    const place = { replica, piece: 0 }
-    const bytes = inner.slice()
-    replicaKeystream({ ciphers, repairKey, layout: 'distinct' }, place, 0).xor(bytes)
-    const hasher = createPieceHasher({ nodeHasher })
-    hasher.update(bytes)
-    const { cid } = hasher.digest()
-    return {
-      label: deriveLabel(repairKey, place),
-      rawSize: inner.length,
-      leafCount: leafCountOf(inner.length),
-      cid,
-      commit: async () => cid,
-      read: offset => readReplica({ ciphers, repairKey, layout: 'distinct', place, inner: from(offset), offset })
-    }
-  }
-  return {
-    areReplicasIdentical: false,
-    replica(index) {
-      const piece = made.get(index) ?? pieceOf(index)
-      made.set(index, piece)
-      return [piece]
-    }
-  }
 }

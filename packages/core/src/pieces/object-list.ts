@@ -142,13 +142,6 @@ export function openObjectList(
   return slotOf(parsed.data) === slot ? { ok: true, list: parsed.data } : { ok: false, reason: 'slot' }
 }
 
-/** The list that counts, of all that opened; `undefined` when none did. */
-export function newestObjectList(lists: Iterable<ObjectList>): ObjectList | undefined {
-  let newest: ObjectList | undefined
-  for (const list of lists) if (newest === undefined || list.sequence > newest.sequence) newest = list
-  return newest
-}
-
 function keyOf({ listKey }: ObjectListKeys, salt: Uint8Array): Uint8Array {
   return hkdf(sha256, listKey, salt, utf8ToBytes('holdfast/1/list piece'), OBJECT_SECRET_SIZE_BYTES)
 }

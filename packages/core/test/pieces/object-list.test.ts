@@ -4,7 +4,6 @@ import { createFrameCipher } from '../../src/pieces/frames.ts'
 import {
   deriveLabel,
   deriveObjectListKeys,
-  newestObjectList,
   OBJECT_LIST_SIZE_BYTES_MAX,
   type ObjectList,
   openObjectList,
@@ -82,12 +81,6 @@ describe('an object list', () => {
 
   it('goes into the other slot than the one before', () => {
     expect([0, 1, 2, 3].map(sequence => slotOf({ sequence }))).toEqual([0, 1, 0, 1])
-  })
-
-  it('counts when it is the newest', () => {
-    const lists = [3, 7, 6].map(sequence => ({ ...LIST, sequence }))
-    expect(newestObjectList(lists)?.sequence).toBe(7)
-    expect(newestObjectList([])).toBeUndefined()
   })
 
   it.each<[string, (bytes: Uint8Array) => Uint8Array, string]>([
