@@ -1,50 +1,20 @@
 /** Providers that are killed, stopped, or lie, at every stage of put and get: nothing wrong is read, nothing is left half. */
-import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { StoreEvent } from '@holdfast/core'
 import { compareTrees } from '@holdfast/peer'
 import { type Client, createClient, type PutResult } from '@holdfast/peer/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { awaitAsks } from '../../packages/peer/dist/devnet/await-asks.js'
 import type { Behaviour } from './hostile-provider.ts'
+import { type Liar, startLiar } from './start-liar.ts'
 import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
 
 const MIB = 1024 * 1024
 const HONEST = 3
 /** A provider waits up to 3 s for the news of a deal, and a busy machine for its turn. */
 const PATIENCE = { answerMsMax: 10_000 }
-
-interface Liar extends AsyncDisposable {
-  readonly address: string
-  behave(behaviour: Behaviour): Promise<void>
-}
-
-async function startLiar(net: TestDevnet): Promise<Liar> {
-  const program = fileURLToPath(new URL('hostile-provider.ts', import.meta.url))
-  const child = fork(program, [net.devnet.networkFile, join(net.directory, 'liar.key')], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc']
-  })
-  const exited = once(child, 'exit')
-  const ready = await Promise.race([once(child, 'message'), exited.then(() => [undefined])])
-  const said = ready[0] as { kind?: string; address?: string } | undefined
-  if (said?.kind !== 'ready') throw new Error(`the hostile provider did not start: ${JSON.stringify(said)}`)
-  return {
-    address: said.address!,
-    async behave(behaviour) {
-      const heard = once(child, 'message')
-      child.send(behaviour)
-      await heard
-    },
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await exited
-    }
-  }
-}
 
 let net: TestDevnet
 let liar: Liar

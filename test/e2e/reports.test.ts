@@ -1,10 +1,7 @@
 /** What a verifier finds out beside proofs, with real processes: who does not hand out, and whose label is a lie. */
-import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Address, StorableObject } from '@holdfast/core'
 import { CID } from 'multiformats/cid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,6 +10,7 @@ import type { DevnetPeer } from '../../packages/peer/dist/devnet/devnet.js'
 import { connectToDaemon } from '../../packages/peer/dist/http/api-client.js'
 import { reportsShape } from '../../packages/peer/dist/http/routes/report-routes.js'
 import { runHoldfast } from './holdfast-run.ts'
+import { type Liar, startLiar } from './start-liar.ts'
 import { startTestDevnet, TEST_ROUND_MS, type TestDevnet } from './test-devnet.ts'
 
 /** Of something that nobody stores. */
@@ -21,34 +19,15 @@ const LIE = CID.parse('bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvy
 let net: TestDevnet
 let verifier: DevnetPeer
 let honest: Address
-let liar: { readonly address: Address } & AsyncDisposable
+let liar: Liar
 let root: CID
-
-async function startLiar(): Promise<typeof liar> {
-  const program = fileURLToPath(new URL('hostile-provider.ts', import.meta.url))
-  const child = fork(program, [net.devnet.networkFile, join(net.directory, 'liar.key')], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc']
-  })
-  const exited = once(child, 'exit')
-  const [said] = (await Promise.race([once(child, 'message'), exited.then(() => [undefined])])) as [
-    { kind?: string; address: Address } | undefined
-  ]
-  if (said?.kind !== 'ready') throw new Error(`the hostile provider did not start: ${JSON.stringify(said)}`)
-  return {
-    address: said.address,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await exited
-    }
-  }
-}
 
 beforeAll(async () => {
   net = await startTestDevnet({ providers: 1, roundMs: TEST_ROUND_MS, looksPerHour: 3_600 })
   verifier = net.devnet.peers.find(({ role }) => role === 'verifier')!
   honest = net.devnet.providers[0]!.address
   // It takes pieces and serves them in an order of its own making: it shows no range proofs, and proves nothing.
-  liar = await startLiar()
+  liar = await startLiar(net)
   await awaitAsks(net.ledger, 2)
   const path = join(net.directory, 'file.bin')
   await writeFile(path, randomBytes(1_200_000))

@@ -49,6 +49,9 @@ describe('reading', () => {
     ['announce = ["/ip4/203.0.113.7"]', 'announce', 1],
     [`announce = [${'"/ip4/203.0.113.7/tcp/1", '.repeat(9)}]`, 'announce', 1],
     ['logLevel = "loud"', 'logLevel', 1],
+    ['[verifier]\nreadsPerHour = 5000', 'verifier.readsPerHour', 2],
+    ['[verifier]\nbindingChecksPerHour = "often"', 'verifier.bindingChecksPerHour', 2],
+    ['[verifier]\nreadBytesPerHour = "1KB"', 'verifier.readBytesPerHour', 2],
     ['provider = 3', 'provider', 1]
   ])('refuses %j and names %s in line %i', (text, key, line) => {
     const refusal = expect(() => parseConfig(text, '/a/config.toml'))
@@ -90,7 +93,10 @@ describe('writing', () => {
       {
         stake: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }),
         watchShare: fc.nat(1000).map(permille => permille / 1000),
-        demandTranscripts: fc.constantFrom('when it pays', 'always', 'never')
+        demandTranscripts: fc.constantFrom('when it pays', 'always', 'never'),
+        readsPerHour: fc.nat(3_600),
+        bindingChecksPerHour: fc.nat(7_200).map(halves => halves / 2),
+        readBytesPerHour: fc.integer({ min: 2 ** 20, max: Number.MAX_SAFE_INTEGER })
       },
       { requiredKeys: [] }
     ),

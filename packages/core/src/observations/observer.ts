@@ -17,6 +17,7 @@ import {
   drawObject,
   drawPauseMs,
   drawReadSize,
+  isCurrent,
   type ObservedObject,
   READ_SIZE_BYTES_MIN,
   refill,
@@ -107,15 +108,16 @@ export function createObserver(options: ObserverOptions): Observer {
 
   async function check(draw: Draw): Promise<void> {
     budget = refill(budget, rates.bytesPerHour, clock.now())
-    if (budget.bytes < BINDING_SIZE_BYTES) return
-    await withBudget(BINDING_SIZE_BYTES, () =>
+    const reserved = Math.min(BINDING_SIZE_BYTES, rates.bytesPerHour)
+    if (budget.bytes < reserved) return
+    await withBudget(reserved, () =>
       observe('binding', draw, (components, object, signal) => lookForBinding(components, object, { draw, signal }))
     )
   }
 
   /** @returns bytes that came */
   async function observe(kind: LookKind, draw: Draw, look: Look): Promise<number> {
-    const object = drawObject(state, self, draw)
+    const object = isCurrent(state, clock.now()) ? drawObject(state, self, draw) : undefined
     if (object === undefined) return 0
     const { nodeHasher, patience } = options
     await using session = await options.openSession()

@@ -8,10 +8,12 @@
 import { hexToBytes } from '@noble/hashes/utils.js'
 import type { CID } from 'multiformats/cid'
 import { newestAskOf } from '../ledger/asks.ts'
+import { isPresent } from '../ledger/piece-rules.ts'
 import type { DealPiece, LedgerState } from '../ledger/state.ts'
 import { PRIVATE_LABEL_SIZE_BYTES, rootOfLabel } from '../pieces/label.ts'
 import { isPieceChallenged } from '../rounds/boundaries.ts'
 import type { Draw } from '../rounds/draw.ts'
+import { roundAtMs } from '../rounds/schedule.ts'
 import type { Address } from '../schema.ts'
 import { drawWeighted, fractionOf } from './walk.ts'
 
@@ -28,7 +30,8 @@ export interface ObservedObject {
 }
 
 /**
- * Only pieces that are challenged already: their client has had the time to order all of the object.
+ * Only pieces that are challenged already, so that their client has had the time to order all of the object, and that nobody
+ * has removed.
  *
  * @param self - whose own deals are left out: nobody needs to look at itself
  * @returns undefined when nobody stores anything public
@@ -64,8 +67,17 @@ function publicObjectsOf(state: LedgerState, provider: Address) {
 function challengedPublicPieces({ deals, openings }: LedgerState, dealId: number): DealPiece[] {
   const { pieces = [] } = deals.get(dealId) ?? {}
   return pieces.filter(
-    piece => piece.label.length !== 2 * PRIVATE_LABEL_SIZE_BYTES && isPieceChallenged(piece, openings)
+    piece =>
+      piece.label.length !== 2 * PRIVATE_LABEL_SIZE_BYTES && isPresent(piece) && isPieceChallenged(piece, openings)
   )
+}
+
+/**
+ * Whether the ledger is as far as the clock says: one that is behind has lost its network, and so have looks, which would be
+ * held against providers.
+ */
+export function isCurrent({ parameters, round }: LedgerState, nowMs: number): boolean {
+  return roundAtMs(parameters, nowMs) <= round + 1
 }
 
 /** @param perHour - on average; above 0 */

@@ -12,7 +12,7 @@ const RATES: ObserverRates = { readsPerHour: 60, bindingChecksPerHour: 6, bytesP
 
 /** A verifier that looks at a provider which nobody reaches, on a clock that moves by hand. */
 async function openObserver(
-  rates: Partial<ObserverRates>,
+  { roundMs = 1000 * HOUR_MS, ...rates }: Partial<ObserverRates> & { readonly roundMs?: number },
   dialProtocol = async () => Promise.reject(new Error('down'))
 ) {
   const network = new TestNetwork()
@@ -23,7 +23,7 @@ async function openObserver(
   const sessions = { opened: 0, open: 0 }
   let drawn = 0
   const observer = createObserver({
-    ledger: network.ledger,
+    ledger: { state: { ...network.state, parameters: { ...network.parameters, roundMs } } },
     self: CLIENT.address,
     clock: network.clock,
     random: () => sha256(Uint8Array.of(drawn++, drawn >> 8)),
@@ -95,14 +95,22 @@ describe('an observer', () => {
     expect(opened.observations[0]).toMatchObject({ outcome: 'failed' })
   })
 
-  it('takes no more bytes than its budget has', async () => {
-    await using poor = await disposable({ bytesPerHour: 200_000 })
+  it('looks at nobody while its own ledger is behind, because then it is its own network that is gone', async () => {
+    await using behind = await disposable({ roundMs: HOUR_MS / 60 })
+    await behind.after(60_000)
+    const before = behind.sessions.opened
+    await behind.after(4 * HOUR_MS)
+    expect(behind.sessions.opened).toBeLessThanOrEqual(before + 4)
+  })
+
+  it('reads nothing while its budget has less than a read takes', async () => {
+    await using poor = await disposable({ bytesPerHour: 200_000, bindingChecksPerHour: 0 })
     await poor.after(2 * HOUR_MS)
     expect(poor.sessions.opened).toBe(0)
   })
 })
 
-async function disposable(rates: Partial<ObserverRates>, dial?: Parameters<typeof openObserver>[1]) {
+async function disposable(rates: Parameters<typeof openObserver>[0], dial?: Parameters<typeof openObserver>[1]) {
   const opened = await openObserver(rates, dial)
   return {
     ...opened,
