@@ -36,6 +36,7 @@ const tasks = {
   bench: { build: true, install: ['tools/bench'], steps: [['bench/main.ts']] },
   mutants: { build: true, steps: [['test/mutants/main.ts']] },
   fuzz: { build: true, steps: [['test/fuzz/main.ts']] },
+  detection: { build: true, steps: [['test/detection/main.ts']] },
   'version-packages': {
     build: true,
     install: ['tools/release'],
