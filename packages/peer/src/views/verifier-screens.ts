@@ -18,8 +18,8 @@ export function incomeFacts(quote: VerifierQuote): (readonly [string, string])[]
     [
       'assigned',
       operators < verifiersPerDeal
-        ? `nothing yet: a deal needs ${verifiersPerDeal} operators, and with you there are ${operators}`
-        : `${dealsAssigned.toFixed(1)} of ${count(deals, 'deal')} in a round of ${formatSeconds(roundMs)}: each takes ${verifiersPerDeal} operators, drawn by their places`
+        ? `nothing yet: a deal needs ${count(verifiersPerDeal, 'operator')}, and with you there are ${operators}`
+        : `${dealsAssigned.toFixed(1)} of ${count(deals, 'deal')} in a round of ${formatSeconds(roundMs)}: each takes ${count(verifiersPerDeal, 'operator')}, drawn by their places`
     ],
     ['earns', `${formatAmount(perDeal)} credits for a deal and round: ${share}`],
     [
