@@ -52,7 +52,16 @@ let offline: string
 /** Rounds that gave a verifier something to do: verifier → round. */
 const assigned = new Map<Address, Set<number>>()
 const late = new Set<number>()
+const fees = new Map<Address, bigint[]>()
 
+/** What a verifier had earned after each of its fees. */
+const feesOf = (verifier: Address) => {
+  let sum = 0n
+  return (fees.get(verifier) ?? []).map(fee => {
+    sum += fee
+    return sum
+  })
+}
 const at = (...names: string[]) => join(net.directory, ...names)
 const run = (args: readonly string[], onEvent?: (event: HoldfastEvent) => void) =>
   runHoldfast(args, { temporaryDirectory: net.directory, ...(onEvent !== undefined && { onEvent }) })
@@ -65,7 +74,12 @@ beforeAll(async () => {
   const { ledger } = net
   ledger.subscribe(({ events }) => {
     for (const event of events) {
-      if (event.kind === 'roundClosed' && event.late) late.add(event.round)
+      if (event.kind === 'roundClosed') {
+        if (event.late) late.add(event.round)
+        for (const { fees: paid, paidVerifiers } of event.results)
+          for (const verifier of paidVerifiers)
+            fees.set(verifier, [...(fees.get(verifier) ?? []), paid / BigInt(paidVerifiers.length)])
+      }
       const { open } = ledger.state
       if (event.kind !== 'roundOpened' || open?.round !== event.round) continue
       for (const { address } of open.verifiers) {
@@ -140,18 +154,17 @@ describe('a verifier from nothing', () => {
     const event = await verifier.event('round')
     expect(event).toMatchObject({ bad: 0, isClosed: true, penalty: '0' })
     const view = await run(['verify', 'status', ...options()]).ended
-    const { fees, stake, places, rounds } = JSON.parse(view.stdout) as Record<string, string> & {
+    const {
+      fees: earned,
+      stake,
+      places,
+      rounds
+    } = JSON.parse(view.stdout) as Record<string, string> & {
       rounds: { attestedMs: number }[]
     }
     expect({ stake, places }).toEqual({ stake: `${200n * CREDIT}`, places: 2 })
-    const credits = await run(['credits', '--account', address, '--network', net.devnet.networkFile, '--all', '--json'])
-      .ended
-    const { history } = JSON.parse(credits.stdout) as { history: { kind: string; amount: string; round: number }[] }
-    const paid = history.filter(({ kind }) => kind === 'fee')
-    expect(paid.length).toBeGreaterThan(0)
-    const sumUpTo = (count: number) => `${paid.slice(0, count).reduce((sum, { amount }) => sum + BigInt(amount), 0n)}`
-    // A round may have closed between the two questions.
-    expect(paid.map((_, index) => sumUpTo(index + 1))).toContain(fees)
+    // The client may be an entry behind the verifier, or ahead of it.
+    await expect.poll(() => feesOf(address)).toContain(BigInt(earned!))
     expect(rounds.some(({ attestedMs }) => attestedMs > 0)).toBe(true)
   })
 
@@ -162,8 +175,6 @@ describe('a verifier from nothing', () => {
     expect(leaving).toMatchObject([{ amount: `${200n * CREDIT}` }])
     expect(leaving[0]!.releaseMs).toBeGreaterThan(Date.now())
     expect(await readFile(dataDirectoryPaths(at('verifier')).configFile, 'utf8')).toContain('stake = "0"')
-    const again = await run(['verify', 'unstake', '--directory', at('verifier')]).ended
-    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('Nothing is staked') })
     verifier.kill('SIGTERM')
     expect(await verifier.ended).toMatchObject({ code: 0, signal: null })
     await using restarted = run(['verify', ...options()])
@@ -210,8 +221,6 @@ test('a receipt shows what was attested; to nobody else’s network, and not wit
       reason: expect.any(String)
     })
   }
-  const missing = await run(['receipt', '99', `${round}`, '--network', networkFile]).ended
-  expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining('NO_DEAL') })
 })
 
 describe(`a bot and a daemon that are killed ${KILLS} times (HOLDFAST_SEED=${SEED})`, () => {
