@@ -3,7 +3,7 @@ import { portableNodeHasher } from '@holdfast/proofs'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
 import type { Clock } from '../src/clock.ts'
-import { portableSignatureVerifier, type Signer } from '../src/identity.ts'
+import { portableSignatureVerifier, type SignatureVerifier, type Signer } from '../src/identity.ts'
 import type { Ledger } from '../src/ledger/ledger.ts'
 import { noAnswer } from '../src/protocols/envelope.ts'
 import type { Answer } from '../src/protocols/protocol.ts'
@@ -15,6 +15,7 @@ import type { MemoryPieces } from './ledger/memory-pieces.ts'
 import type { TestNetwork } from './ledger/network-fixture.ts'
 
 export interface PeerChanges {
+  readonly signatures?: SignatureVerifier
   readonly ledger?: Ledger
   readonly clock?: Clock
   readonly push?: ProverOptions['push']

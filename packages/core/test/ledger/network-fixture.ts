@@ -139,10 +139,10 @@ export class TestNetwork {
   readonly clock: VirtualClock
   #ids = 0
 
-  constructor(changes: ParameterChanges = {}) {
+  constructor(changes: ParameterChanges = {}, tools: LedgerTools = TOOLS) {
     this.parameters = parametersWith(changes)
     this.clock = new VirtualClock(this.parameters.genesisMs - 1000)
-    this.ledger = createMemoryLedger(this.parameters, TOOLS, () => this.clock.now())
+    this.ledger = createMemoryLedger(this.parameters, tools, () => this.clock.now())
     this.ledger.subscribe(entry => this.applied.push(entry))
     auditCredits(this.ledger)
   }
