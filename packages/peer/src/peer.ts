@@ -28,7 +28,13 @@ import { startProvider } from './roles/provider-role.ts'
 import { startVerifier, type VerifierHandle } from './roles/verifier-role.ts'
 import { startWatching } from './roles/watch-role.ts'
 import { serveMembership } from './serve-membership.ts'
-import { createPieceBlockstore, openPeerStore } from './storage/index.ts'
+import {
+  createPieceBlockstore,
+  DISK_RESERVE_SIZE_BYTES,
+  LEDGER_RESERVE_SIZE_BYTES,
+  openDiskReserve,
+  openPeerStore
+} from './storage/index.ts'
 
 export type { PeerEvent } from './roles/components.ts'
 
@@ -71,6 +77,10 @@ export async function startPeer({
   await expectNetworkFile(dataDirectoryPaths(path).networkFile)
   const directory = starting.use(await openDataDirectory(path))
   const config = await loadConfig(directory.configFile)
+  const isProvider = config.roles.includes('provider')
+  const reserve = await openDiskReserve(directory.reserveFile, {
+    sizeBytes: isProvider ? DISK_RESERVE_SIZE_BYTES : LEDGER_RESERVE_SIZE_BYTES
+  })
   const privateKey = (await loadOrCreateKey(directory.keyFile)).raw
   const signer = createWasmSigner(privateKey)
   const network = await readNetworkFile(directory.networkFile)
@@ -81,9 +91,10 @@ export async function startPeer({
     onEvent({ kind: 'hasher', ...hasher })
   })
   const onError = (error: unknown) => onEvent({ kind: 'error', error })
-  const store = config.roles.includes('provider')
+  const store = isProvider
     ? await openPeerStore(starting, {
         directory,
+        reserve,
         config: config.provider,
         nodeHasher,
         clock,
@@ -97,6 +108,7 @@ export async function startPeer({
   const heads = createLateHeads()
   const components: PeerComponents = {
     directory,
+    reserve,
     config,
     network,
     signer,
@@ -108,7 +120,7 @@ export async function startPeer({
       networkId: networkIdOf(network.parameters),
       heads,
       onError,
-      limiter: createTrafficLimiter(TRAFFIC_TERMS, clock)
+      limiter: createTrafficLimiter(TRAFFIC_TERMS, clock, node.ban)
     },
     heads,
     emit: onEvent,

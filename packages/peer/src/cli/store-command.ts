@@ -8,7 +8,7 @@ import { PeerError } from '../error.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { type CheckedPiece, checkPieces } from '../storage/check-pieces.ts'
 import { exists, machineFileSystem } from '../storage/file-system.ts'
-import { openHealingLevel, openPeerStore } from '../storage/index.ts'
+import { openDiskReserve, openHealingLevel, openPeerStore } from '../storage/index.ts'
 import { formatSize } from '../units.ts'
 import { openByteProgress } from './byte-progress.ts'
 import { formatJson, printJsonEvent } from './output.ts'
@@ -91,6 +91,7 @@ async function runRebuild({ directory: path, json }: Options, signal: AbortSigna
   let [doneBytes, lastBytes] = [0, 0]
   let current = ''
   await openPeerStore(life, {
+    reserve: await openDiskReserve(directory.reserveFile),
     directory,
     config: provider,
     nodeHasher: await chooseNodeHasher(),

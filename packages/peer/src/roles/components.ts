@@ -22,8 +22,9 @@ import type { DataDirectory } from '../data-directory.ts'
 import type { SegmentLogEvent } from '../ledger/segment-log.ts'
 import type { SnapshotEvent } from '../ledger/snapshot-keeper.ts'
 import type { PeerNode } from '../node.ts'
-import type { PieceStoreEvent } from '../storage/index.ts'
+import type { DiskReserve, PieceStoreEvent } from '../storage/index.ts'
 import type { AnnounceEvent } from './announce.ts'
+import type { SelfAuditEvent } from './audit-role.ts'
 import type { StakeEvent } from './keep-stake.ts'
 
 /** What the ledger's files report. */
@@ -34,6 +35,7 @@ export type PeerEvent =
   | { readonly kind: 'log'; readonly event: LogEvent }
   | { readonly kind: 'store'; readonly event: PieceStoreEvent }
   | { readonly kind: 'prover'; readonly event: ProverEvent }
+  | { readonly kind: 'audit'; readonly event: SelfAuditEvent }
   | { readonly kind: 'verifier'; readonly event: VerifierEvent }
   | { readonly kind: 'stake'; readonly address: Address; readonly event: StakeEvent }
   | { readonly kind: 'announce'; readonly event: AnnounceEvent }
@@ -45,6 +47,8 @@ export type PeerEvent =
 
 export interface PeerComponents {
   readonly directory: DataDirectory
+  /** Room for ledger and index on a disk that is full. */
+  readonly reserve: DiskReserve
   readonly config: PeerConfig
   readonly network: NetworkDescription
   readonly signer: Signer

@@ -17,6 +17,9 @@ import { openLedgerFiles } from '../ledger/ledger-files.ts'
 import { serveLedger } from '../ledger/serve-ledger.ts'
 import { createSignaturePool } from '../ledger/signature-pool.ts'
 import { updateHostAddresses } from '../network-file.ts'
+import { machineFileSystem } from '../storage/file-system.ts'
+import { isFull } from '../storage/incoming-file.ts'
+import { withReserve } from '../storage/reserved-room.ts'
 import type { LogEvent, PeerComponents } from './components.ts'
 
 /** @throws {PeerError} `NOT_THE_HOST` when the peer's key is not that of the network's host */
@@ -35,7 +38,7 @@ export async function startHosting(life: AsyncDisposableStack, components: PeerC
     )
   }
   const forks = keepForks(life, components)
-  const files = life.use(await openLedgerFiles({ ...ledgerPlacesIn(directory), owner: 'host', onEvent: emitLog(emit) }))
+  const files = life.use(await openLedgerFiles({ ...ledgerPlacesIn(components), owner: 'host' }))
   const signatures = life.use(createSignaturePool({ onError: error => emit({ kind: 'error', error }) }))
   const host = life.use(
     createLedgerHost({
@@ -77,11 +80,9 @@ function beaconOf({ network, privateKey, config }: PeerComponents): Beacon | und
 
 /** Resolves when it has caught up with the host; waits for a host that does not answer until the signal aborts. */
 export async function startFollowing(life: AsyncDisposableStack, components: PeerComponents): Promise<Ledger> {
-  const { directory, network, signer, tools, clock, node, serveOptions, heads, emit, signal } = components
+  const { network, signer, tools, clock, node, serveOptions, heads, emit, signal } = components
   const forks = keepForks(life, components)
-  const files = life.use(
-    await openLedgerFiles({ ...ledgerPlacesIn(directory), owner: 'follower', onEvent: emitLog(emit) })
-  )
+  const files = life.use(await openLedgerFiles({ ...ledgerPlacesIn(components), owner: 'follower' }))
   const sources = createNetworkSources(connectionTo(network, node.libp2p, heads), clock)
   const follower = life.use(
     await createDurableFollower({
@@ -145,12 +146,19 @@ async function askWitnesses(
   return answers.flatMap(answer => (answer.status === 'fulfilled' && answer.value !== undefined ? [answer.value] : []))
 }
 
-/** Where a ledger's files stand in a data directory. */
-function ledgerPlacesIn({ ledgerDirectory, state }: PeerComponents['directory']) {
+/** Where a ledger's files stand in a data directory, and what they do when its disk is full. */
+function ledgerPlacesIn({ directory: { ledgerDirectory, state }, reserve, emit }: PeerComponents) {
+  const report = emitLog(emit)
   return {
     directory: ledgerDirectory,
     index: state.sublevel('ledger'),
-    snapshots: state.sublevel<string, Uint8Array>('snapshots', { valueEncoding: 'view' })
+    snapshots: state.sublevel<string, Uint8Array>('snapshots', { valueEncoding: 'view' }),
+    files: withReserve(machineFileSystem, reserve),
+    onEvent(event: LogEvent) {
+      // The log goes on without its index, and the next start makes it again: there must be room for that.
+      if (event.type === 'index-unwritten' && isFull(event.cause)) void reserve.release()
+      report(event)
+    }
   }
 }
 

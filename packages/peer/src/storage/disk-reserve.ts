@@ -10,6 +10,8 @@ import { exists, type FileSystem, machineFileSystem } from './file-system.ts'
 
 /** Enough for days of index and ledger entries: time for a person to come and see. */
 export const DISK_RESERVE_SIZE_BYTES = 64 * 1024 * 1024
+/** Of a peer that holds no pieces: 20,000 entries. */
+export const LEDGER_RESERVE_SIZE_BYTES = 8 * 1024 * 1024
 /** Room that must be left when the reserve is made: it must not itself fill the disk. */
 const ROOM_TIMES = 3
 

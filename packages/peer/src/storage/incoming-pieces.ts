@@ -112,7 +112,12 @@ export class IncomingPieces {
   }
 
   /** Promises room to a writer, which is not open yet. */
-  async #reserve({ sizeBytes, dealId = '', uploadId }: ReceiveRequest): Promise<Received | DiskPieceWriter> {
+  async #reserve({
+    sizeBytes,
+    dealId = '',
+    uploadId,
+    mends = false
+  }: ReceiveRequest): Promise<Received | DiskPieceWriter> {
     this.#hooks.assertUsable()
     const terms = uploadId === undefined ? undefined : { dealId, sizeBytes, uploadId }
     const name = terms === undefined ? randomUUID() : nameOfUpload(terms)
@@ -121,7 +126,7 @@ export class IncomingPieces {
     if (known !== undefined) return { ok: true, piece: known }
     const suspended = this.#suspended.get(name)
     const neededBytes = storedSizeOf(sizeBytes)
-    const room = await this.#chooseRoom(neededBytes, suspended)
+    const room = await this.#chooseRoom(neededBytes, suspended, mends)
     if (!room.ok) return room
     if (suspended !== undefined) this.#forgetSuspended(suspended)
     const upload = { directory: room.directory, neededBytes, rawSize: sizeBytes, dealId, name }
@@ -156,7 +161,8 @@ export class IncomingPieces {
 
   async #chooseRoom(
     storedBytes: number,
-    suspended: SuspendedUpload | undefined
+    suspended: SuspendedUpload | undefined,
+    mends: boolean
   ): Promise<NoSpace | { ok: true; directory: PieceDirectory }> {
     const { files, floor, freeBytes } = this.#hooks
     const directories = suspended === undefined ? this.#hooks.directories : [suspended.directory]
@@ -169,7 +175,7 @@ export class IncomingPieces {
       const { reservedBytes, unwrittenBytes } = this.promised(directory)
       const ofDirectory = directory.capacityBytes - directory.usedBytes - directory.suspendedBytes - reservedBytes
       return {
-        quotaBytes: Math.min(ofStore, Math.max(0, ofDirectory)),
+        quotaBytes: mends ? neededBytes : Math.min(ofStore, Math.max(0, ofDirectory)),
         diskBytes: aboveFloor(disks[at]!, floor) - unwrittenBytes
       }
     })

@@ -1,7 +1,12 @@
 /** The peer's disk: pieces, their blocks, and the index they are found by. */
 export { type DenyList, openDenyList, parseDenyList } from './deny-list.ts'
 export { createPieceStore } from './disk-piece-store.ts'
-export { type DiskReserve, openDiskReserve } from './disk-reserve.ts'
+export {
+  DISK_RESERVE_SIZE_BYTES,
+  type DiskReserve,
+  LEDGER_RESERVE_SIZE_BYTES,
+  openDiskReserve
+} from './disk-reserve.ts'
 export { type HealingLevel, openHealingLevel } from './healing-level.ts'
 export type { IndexLevel } from './index-level.ts'
 export { createIntakeWorkers, type IntakeWorkers } from './intake-workers.ts'

@@ -6,13 +6,15 @@ import type { DataDirectory } from '../data-directory.ts'
 import { PeerError, systemCodeOf } from '../error.ts'
 import { type DenyList, openDenyList } from './deny-list.ts'
 import { createPieceStore } from './disk-piece-store.ts'
-import { openDiskReserve } from './disk-reserve.ts'
+import type { DiskReserve } from './disk-reserve.ts'
 import { openHealingLevel } from './healing-level.ts'
 import { createIntakeWorkers } from './intake-workers.ts'
 import type { PieceStore, PieceStoreEvent, StartOptions } from './piece-store.ts'
 
 export interface PeerStoreOptions extends StartOptions {
   readonly directory: DataDirectory
+  /** For the index; the ledger has it too. */
+  readonly reserve: DiskReserve
   readonly config: ProviderConfig
   readonly nodeHasher: NodeHasher
   readonly clock: { now(): number }
@@ -34,9 +36,8 @@ export interface PeerStore {
  */
 export async function openPeerStore(
   life: AsyncDisposableStack,
-  { directory, config, nodeHasher, clock, onEvent, ...start }: PeerStoreOptions
+  { directory, reserve, config, nodeHasher, clock, onEvent, ...start }: PeerStoreOptions
 ): Promise<PeerStore> {
-  const reserve = await openDiskReserve(directory.reserveFile)
   const denied = await openDenyList(directory.denyFile)
   const level = life.use(
     await openHealingLevel(directory.indexDirectory, async () => {

@@ -103,6 +103,8 @@ export interface ReceiveRequest {
   readonly dealId?: string
   /** Chosen by the client: with it, an upload that broke off goes on where the disk stands. */
   readonly uploadId?: string
+  /** In place of a piece that rotted or was lost: its room was given long ago, so only the disk itself may be too full. */
+  readonly mends?: boolean
 }
 
 export type Received =

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DEFAULT_CONFIG } from '../../src/config.ts'
 import { openDataDirectory } from '../../src/data-directory.ts'
-import { openPeerStore } from '../../src/storage/index.ts'
+import { openDiskReserve, openPeerStore } from '../../src/storage/index.ts'
 import { collect } from '../collect.ts'
 import { carOf, cidOf, nodeHasher, randomBytes, storePiece } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
@@ -39,6 +39,7 @@ async function openStore() {
   const directory = stack.use(await openDataDirectory(path))
   const { store } = await openPeerStore(stack, {
     directory,
+    reserve: await openDiskReserve(directory.reserveFile),
     config: DEFAULT_CONFIG.provider,
     nodeHasher,
     clock,
