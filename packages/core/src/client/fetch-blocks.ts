@@ -8,9 +8,9 @@
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { machineClock } from '../clock.ts'
-import { BLOCK_SIZE_BYTES_MAX, checkBlock, type FetchBlocks } from '../content/index.ts'
+import { BLOCK_SIZE_BYTES_MAX, checkBlock, type FetchBlocks, type FileRange } from '../content/index.ts'
 import { CoreError } from '../error.ts'
-import { BLOCKS_PER_REQUEST_MAX, readBlocks } from '../protocols/definitions.ts'
+import { BLOCKS_AHEAD_SIZE_BYTES_MAX, BLOCKS_PER_REQUEST_MAX, readBlocks } from '../protocols/definitions.ts'
 import { download } from '../protocols/download.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import type { Address } from '../schema.ts'
@@ -47,19 +47,22 @@ export function createBlockFetcher({
   onFailure = () => undefined
 }: FetchOptions): FetchBlocks {
   const protocol = impatient(readBlocks, patience)
+  const ahead: BlocksAhead = new Map()
 
   async function* fetchFrom(
     { provider, addresses }: BlockProvider,
     cids: readonly CID[],
-    signal: AbortSignal | undefined
+    signal: AbortSignal | undefined,
+    range?: FileRange
   ): AsyncGenerator<Uint8Array> {
+    const isRange = range !== undefined && cids.length === 1
     const peer = parsePeerAddresses(addresses)
     const askedMs = now()
     const answer = await download(
       node,
       peer,
       protocol,
-      { cids: [...cids] },
+      { cids: [...cids], ...(isRange && { range: boundsOf(range) }) },
       { networkId, ...(signal !== undefined && { signal }) }
     )
     if (answer.kind !== 'answer')
@@ -67,34 +70,55 @@ export function createBlockFetcher({
     measurements.record(provider, { kind: 'latency', ms: now() - askedMs })
     const { header, chunks } = answer.value
     const { sizesBytes } = header
-    if (sizesBytes.length !== cids.length || sizesBytes.some(size => size > BLOCK_SIZE_BYTES_MAX)) {
+    const wanted = [...cids, ...(header.ahead ?? [])]
+    const aheadBytes = sizesBytes.slice(cids.length).reduce((sum, size) => sum + size, 0)
+    const isAsked =
+      sizesBytes.length === wanted.length &&
+      sizesBytes.every(size => size <= BLOCK_SIZE_BYTES_MAX) &&
+      (isRange || wanted.length === cids.length) &&
+      aheadBytes <= BLOCKS_AHEAD_SIZE_BYTES_MAX
+    if (!isAsked) {
       await chunks.return?.()
       throw failed('answered for other blocks')
     }
+    // What was not used of the last is not kept beside the next.
+    if (isRange) ahead.clear()
+    const received: Uint8Array[] = []
     const watch = openStopwatch(now)
     let next = 0
     let bytes = 0
     try {
       for await (const block of cutBlocks(watch.time(chunks), sizesBytes)) {
-        const cid = cids[next++]!
+        const cid = wanted[next++]!
         const verdict = await checkBlock(cid, block)
         if (!verdict.ok) throw failed(`sent bytes that are not ${cid} (${verdict.reason})`)
         bytes += block.length
-        yield block
+        if (wanted.length === cids.length) yield block
+        else if (received.push(block) > cids.length) ahead.set(cid.toString(), block)
       }
     } finally {
       if (bytes > 0) measurements.record(provider, { kind: 'download', bytes, ms: watch.elapsedMs })
     }
-    if (next < cids.length) throw failed(`sent ${next} of ${cids.length} blocks`)
+    if (next < wanted.length) throw failed(`sent ${next} of ${wanted.length} blocks`)
+    yield* received.slice(0, cids.length)
   }
 
-  return createFailover({ providers, measurements, onFailure }, fetchFrom)
+  return createFailover({ providers, measurements, onFailure, ahead }, fetchFrom)
+}
+
+/** Blocks that came before they were asked for, by CID. */
+type BlocksAhead = Map<string, Uint8Array>
+
+function boundsOf({ offset = 0, length = Number.MAX_SAFE_INTEGER - offset }: FileRange) {
+  return { offset, length }
 }
 
 export interface FailoverOptions<Provider extends BlockProvider> {
   readonly providers: readonly Provider[]
   readonly measurements: Measurements
   readonly onFailure: NonNullable<FetchOptions['onFailure']>
+  /** What `fetchFrom` has brought along; given once. */
+  readonly ahead?: BlocksAhead
 }
 
 /**
@@ -103,20 +127,33 @@ export interface FailoverOptions<Provider extends BlockProvider> {
  * @param fetchFrom - checked blocks of one provider, in the order asked; throws a `CoreError` when it fails
  */
 export function createFailover<Provider extends BlockProvider>(
-  { providers, measurements, onFailure }: FailoverOptions<Provider>,
-  fetchFrom: (provider: Provider, cids: readonly CID[], signal: AbortSignal | undefined) => AsyncGenerator<Uint8Array>
+  { providers, measurements, onFailure, ahead = new Map() }: FailoverOptions<Provider>,
+  fetchFrom: (
+    provider: Provider,
+    cids: readonly CID[],
+    signal: AbortSignal | undefined,
+    range?: FileRange
+  ) => AsyncGenerator<Uint8Array>
 ): FetchBlocks {
   const line = rankForReading(providers, measurements)
 
-  async function* fetchBlocks(cids: readonly CID[], { signal }: { readonly signal?: AbortSignal | undefined }) {
+  async function* fetchBlocks(cids: readonly CID[], { signal, range }: Parameters<FetchBlocks>[1]) {
     let remaining = cids
     /** Those that failed since the last block came; of this call alone, because others fail beside it. */
     const failedNow = new Set<Provider>()
     while (remaining.length > 0) {
+      const key = remaining[0]!.toString()
+      const brought = ahead.get(key)
+      if (brought !== undefined) {
+        ahead.delete(key)
+        remaining = remaining.slice(1)
+        yield brought
+        continue
+      }
       const provider = line.find(one => !failedNow.has(one))
       if (provider === undefined) break
       try {
-        for await (const block of fetchFrom(provider, remaining.slice(0, BLOCKS_PER_REQUEST_MAX), signal)) {
+        for await (const block of fetchFrom(provider, remaining.slice(0, BLOCKS_PER_REQUEST_MAX), signal, range)) {
           remaining = remaining.slice(1)
           failedNow.clear()
           yield block

@@ -4,10 +4,17 @@ import { iterateAbortably } from './abortable.ts'
 import { checkBlock, cidFault, inlineBlock } from './block.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import type { ReadMeter } from './read-budget.ts'
+import type { FileRange } from './read-file.ts'
+
+export interface FetchOptions {
+  readonly signal?: AbortSignal | undefined
+  /** What will be read of the file whose root is asked for: a source may bring along what is needed next. */
+  readonly range?: FileRange | undefined
+}
 
 /** Yields the bytes of each CID, in the order asked. */
 export interface FetchBlocks {
-  (cids: readonly CID[], options: { readonly signal?: AbortSignal | undefined }): AsyncIterable<Uint8Array>
+  (cids: readonly CID[], options: FetchOptions): AsyncIterable<Uint8Array>
   /** Says that every block that comes is checked against its CID already; hashing twice costs as much as the network. */
   readonly isChecked?: boolean
 }
@@ -42,10 +49,10 @@ export class BlockReader {
    * @throws {CoreError} `BUDGET_EXCEEDED`; `WRONG_BLOCK` for bytes that are not the block; `UNSUPPORTED_CID`;
    * `BLOCK_MISSING` when the source yields fewer blocks than were asked
    */
-  async *fetch(cids: readonly CID[]): AsyncGenerator<Uint8Array> {
+  async *fetch(cids: readonly CID[], range?: FileRange): AsyncGenerator<Uint8Array> {
     for (const cid of cids) admitCid(cid)
     const wanted = cids.filter(cid => inlineBlock(cid) === undefined)
-    const source = wanted.length === 0 ? undefined : this.#open(wanted)
+    const source = wanted.length === 0 ? undefined : this.#open(wanted, range)
     try {
       for (const cid of cids) {
         this.meter.spend('blocks', 1)
@@ -59,13 +66,14 @@ export class BlockReader {
     }
   }
 
-  async fetchOne(cid: CID): Promise<Uint8Array> {
-    for await (const bytes of this.fetch([cid])) return bytes
+  /** @param range - what will be read, where the block is the root of a file */
+  async fetchOne(cid: CID, range?: FileRange): Promise<Uint8Array> {
+    for await (const bytes of this.fetch([cid], range)) return bytes
     throw missing(cid)
   }
 
-  #open(cids: readonly CID[]): AsyncGenerator<Uint8Array> {
-    return iterateAbortably(this.#fetchBlocks(cids, { signal: this.#signal }), this.#signal)
+  #open(cids: readonly CID[], range: FileRange | undefined): AsyncGenerator<Uint8Array> {
+    return iterateAbortably(this.#fetchBlocks(cids, { signal: this.#signal, range }), this.#signal)
   }
 }
 

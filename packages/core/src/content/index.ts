@@ -14,7 +14,7 @@ export type { LaidOutPiece, OpenPiece, PackedPiece, PieceSink, TrailerSizeOf } f
 export { nextBuffer, PIECE_SIZE_BYTES_MIN, PIECE_SIZE_LIMIT_BYTES_MIN, PIECE_WRITE_SIZE_BYTES } from './piece-packer.ts'
 export * from './read.ts'
 export { READ_BUDGET_DEFAULT, type ReadBudget } from './read-budget.ts'
-export type { FileRange } from './read-file.ts'
+export { type FileRange, partsInRange } from './read-file.ts'
 export { type ReadBytesOptions, readBytes } from './read-path.ts'
 export {
   compareEntryNames,

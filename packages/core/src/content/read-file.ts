@@ -1,8 +1,9 @@
+import * as dagPb from '@ipld/dag-pb'
 import type { CID } from 'multiformats/cid'
 import { type BlockReader, planBatch, READ_AHEAD_BYTES, STREAMED_BLOCKS_MAX } from './block-reader.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import { decodeNode, malformed } from './decode-node.ts'
-import type { FilePart, UnixfsNode } from './unixfs-node.ts'
+import { decodeUnixfsNode, type FilePart, type UnixfsNode } from './unixfs-node.ts'
 
 export type FileNode = UnixfsNode & { readonly kind: 'file' }
 
@@ -90,6 +91,24 @@ function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Ar
   if (start >= from && end <= to) return data
   const within = (position: bigint) => Number(position < start ? 0n : position > end ? end - start : position - start)
   return data.subarray(within(from), within(to))
+}
+
+/**
+ * What a reader of a range asks for after a node of a file, in that order: for those who have the file, and want to send it
+ * along. Nothing for a block that is no node of a file.
+ *
+ * @param start - where in the file the node's content begins
+ */
+export function partsInRange(
+  node: { readonly cid: CID; readonly bytes: Uint8Array },
+  start: bigint,
+  { offset, length }: { readonly offset: number; readonly length: number }
+): readonly (FilePart & { readonly start: bigint })[] {
+  if (node.cid.code !== dagPb.code) return []
+  const verdict = decodeUnixfsNode(node.bytes)
+  if (!verdict.ok || verdict.node.kind !== 'file') return []
+  const from = BigInt(offset)
+  return partsOf(verdict.node, 0, start).filter(part => touches(part, from, from + BigInt(length)))
 }
 
 /** What claims to be more than a block has parts of its own. */

@@ -30,7 +30,9 @@ export async function* readBytes(options: ReadBytesOptions): AsyncGenerator<Uint
   const { root, fetchBlocks, path = [], budget = {}, signal } = options
   signal?.throwIfAborted()
   const reader = new BlockReader(new ReadMeter(budget), fetchBlocks, signal)
-  let node = decodeNode(root, await reader.fetchOne(root))
+  const { offset, length } = options
+  const isRange = path.length === 0 && (offset !== undefined || length !== undefined)
+  let node = decodeNode(root, await reader.fetchOne(root, isRange ? { offset, length } : undefined))
   for (const [depth, name] of path.entries()) {
     reader.meter.admitDepth(depth + 1)
     const link = await findEntry(root, node, name, reader)

@@ -194,11 +194,27 @@ export const storePiece = {
   ...BULK_LIMITS
 } satisfies BulkProtocol<unknown, unknown>
 
-/** Reads public blocks by CID: the answer says how long each is, the stream holds them end to end, in the order asked. */
+/** Blocks that a provider sends along with the root of a file: nodes down to the leaves of a small range, and those. */
+export const BLOCKS_AHEAD_MAX = 8
+/** Their bytes together: what is under way without an acknowledgement, so that none waits for a round trip. */
+export const BLOCKS_AHEAD_SIZE_BYTES_MAX = CHUNKS_IN_FLIGHT_MAX * CHUNK_SIZE_BYTES_MAX
+
+/**
+ * Reads public blocks by CID: the answer says how long each is, the stream holds them end to end, in the order asked. Who
+ * asks for the root of a file alone can name the range that he will read, and gets the first blocks of it along: one round
+ * trip less for each level of the file.
+ */
 export const readBlocks = {
   id: '/holdfast/read-blocks/1',
-  request: z.strictObject({ cids: z.array(cidSchema).min(1).max(BLOCKS_PER_REQUEST_MAX) }),
-  response: z.strictObject({ sizesBytes: z.array(naturalSchema).max(BLOCKS_PER_REQUEST_MAX) }),
+  request: z.strictObject({
+    cids: z.array(cidSchema).min(1).max(BLOCKS_PER_REQUEST_MAX),
+    range: z.strictObject({ offset: naturalSchema, length: naturalSchema }).optional()
+  }),
+  response: z.strictObject({
+    sizesBytes: z.array(naturalSchema).max(BLOCKS_PER_REQUEST_MAX + BLOCKS_AHEAD_MAX),
+    /** What follows those asked for. */
+    ahead: z.array(cidSchema).max(BLOCKS_AHEAD_MAX).optional()
+  }),
   requestSizeBytesMax: 64 * KIB,
   responseSizeBytesMax: 8 * KIB,
   timeoutMs: 15_000,

@@ -11,7 +11,7 @@ import { pieceOf } from '../ledger/memory-pieces.ts'
 import { PROVIDERS } from '../ledger/network-fixture.ts'
 import { createNode, NETWORK_ID, openStreams } from '../protocols/network.ts'
 
-type Sizes = { sizesBytes: number[] }
+type Sizes = { sizesBytes: number[]; ahead?: CID[] }
 type Answering = (cids: readonly CID[]) => Reply<DownloadSource<Sizes>>
 
 /** The first fills a chunk of the wire: it has come when the rest has not. */
@@ -249,4 +249,48 @@ it('obeys its signal, and a reader who leaves, and leaves no stream behind', asy
   await expectNoStreams()
   expect(next.asked).toEqual([])
   expect(failures).toEqual([])
+})
+
+/** The first block is taken for the root of a file, and the others for what a range of it needs. */
+function sendAhead(places: readonly number[], blocks = places.map(place => ALL[place]!)): Answering {
+  return () => {
+    const all = [ALL[0]!, ...blocks]
+    const { value } = send(all)
+    return { ok: true, value: { ...value, header: { ...value.header, ahead: places.map(place => CIDS[place]!) } } }
+  }
+}
+
+describe('what a provider sends along with a root', () => {
+  const range = { offset: 10, length: 5 }
+  const fetchFirst = async (fetchBlocks: ReturnType<typeof fetcherOf>) => {
+    for await (const block of fetchBlocks([CIDS[0]!], { range })) return placeOf(block)
+    return undefined
+  }
+
+  it('is not asked for again, and is given once', async () => {
+    const one = await openProvider(0, cids => (cids[0]!.equals(CIDS[0]) ? sendAhead([3, 1])(cids) : honest(cids)))
+    const fetchBlocks = fetcherOf(one)
+    expect(await fetchFirst(fetchBlocks)).toBe(0)
+    expect(await fetchAll(fetchBlocks, [CIDS[3]!, CIDS[1]!])).toEqual([3, 1])
+    expect(one.asked).toHaveLength(1)
+    expect(await fetchAll(fetchBlocks, [CIDS[3]!, CIDS[2]!])).toEqual([3, 2])
+    expect(one.asked).toHaveLength(2)
+    await expectNoStreams()
+  })
+
+  it.each<[string, Answering, RegExp]>([
+    ['is checked like everything else', sendAhead([3, 1], [ALL[3]!, ALL[2]!.subarray(0, 1)]), /not bafk/],
+    ['is bounded', sendAhead([0, 0, 0, 1], [ALL[0]!, ALL[0]!, ALL[0]!, ALL[1]!]), /other blocks/]
+  ])('%s', async (_, answer, reason) => {
+    const [bad, next] = [await openProvider(0, answer), await openProvider(1, honest)]
+    expect(await fetchFirst(fetcherOf(bad, next))).toBe(0)
+    expect(failures).toEqual([{ provider: bad.provider, reason: expect.stringMatching(reason) }])
+    await expectNoStreams()
+  })
+
+  it('is not taken from who was not told of a range', async () => {
+    const [bad, next] = [await openProvider(0, sendAhead([3])), await openProvider(1, honest)]
+    expect(await fetchAll(fetcherOf(bad, next), [CIDS[0]!])).toEqual([0])
+    expect(failures).toEqual([{ provider: bad.provider, reason: expect.stringMatching(/other blocks/) }])
+  })
 })

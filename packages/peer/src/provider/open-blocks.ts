@@ -1,20 +1,22 @@
 /** Serves public blocks by CID, end to end in the order asked. */
-import { type HandlerContext, type Reply, refuse } from '@holdfast/core'
+import { type HandlerContext, type Reply, type readBlocks, refuse } from '@holdfast/core'
 import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
+import type { z } from 'zod'
 import { type BlockPosition, type PieceStore, PLACES_TRIED_MAX } from '../storage/index.ts'
+import { blocksAhead, readWhole } from './blocks-ahead.ts'
 import type { ProviderComponents } from './components.ts'
 import { type PlacedBlock, streamBlocks } from './stream-blocks.ts'
 import { returning } from './transfer-budget.ts'
 
 interface OpenedBlocks {
-  readonly header: { readonly sizesBytes: number[] }
+  readonly header: z.output<typeof readBlocks.response>
   readonly chunks: AsyncIterable<Uint8Array>
 }
 
 export async function openBlocks(
   { store, blocks, budget }: Pick<ProviderComponents, 'store' | 'blocks' | 'budget'>,
-  cids: readonly CID[],
+  { cids, range }: z.output<typeof readBlocks.request>,
   { remotePeer, signal }: HandlerContext
 ): Promise<Reply<OpenedBlocks>> {
   const placed: PlacedBlock[] = []
@@ -23,6 +25,10 @@ export async function openBlocks(
     if (block === undefined) return refuse('BLOCK_MISSING', `I do not have block ${cid}`)
     placed.push(block)
   }
+  const [root] = placed
+  const place = (cid: CID) => placeBlock(store, blocks, cid)
+  const ahead = range === undefined || placed.length > 1 ? [] : await blocksAhead(root!, range, { place, blocks })
+  placed.push(...ahead)
   const sizesBytes = placed.map(({ sizeBytes }) => sizeBytes)
   const taken = budget.take(
     remotePeer.toString(),
@@ -30,7 +36,8 @@ export async function openBlocks(
   )
   if (!taken.ok) return taken
   const chunks = returning(streamBlocks(store, placed), taken.giveBack, signal)
-  return { ok: true, value: { header: { sizesBytes }, chunks } }
+  const header = { sizesBytes, ...(ahead.length > 0 && { ahead: ahead.map(({ cid }) => cid) }) }
+  return { ok: true, value: { header, chunks } }
 }
 
 /**
@@ -59,19 +66,9 @@ async function placeBlock(
 
 async function sizeOfBlock(blocks: Pick<Blockstore, 'get'>, cid: CID): Promise<number | undefined> {
   try {
-    let sizeBytes = 0
-    for await (const chunk of await toChunks(blocks.get(cid))) sizeBytes += chunk.length
-    return sizeBytes
+    return (await readWhole(blocks, cid)).length
   } catch (error) {
     if (error instanceof Error && error.name === 'NotFoundError') return undefined
     throw error
   }
-}
-
-/** interface-blockstore allows a block in one piece or in several. */
-async function toChunks(
-  block: ReturnType<Blockstore['get']>
-): Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>> {
-  const value = await block
-  return value instanceof Uint8Array ? [value] : value
 }

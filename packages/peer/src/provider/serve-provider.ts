@@ -40,7 +40,7 @@ export async function serveProvider(
   )
   services.use(await serve(node, pullPiece, (request, context) => puller.answer(request, context), options))
   services.use(
-    await serveDownload(node, readBlocks, ({ cids }, context) => openBlocks(components, cids, context), options)
+    await serveDownload(node, readBlocks, (request, context) => openBlocks(components, request, context), options)
   )
   services.use(await serve(node, locateBlocks, request => answerLocate(components, request), options))
   services.use(

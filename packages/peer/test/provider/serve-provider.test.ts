@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type Answer,
@@ -13,7 +13,9 @@ import {
   upload
 } from '@holdfast/core'
 import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
+import * as dagPb from '@ipld/dag-pb'
 import { CID } from 'multiformats/cid'
+import { sha256 } from 'multiformats/hashes/sha2'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { z } from 'zod'
 import { OTHER_PROVIDER, PROVIDER, STRANGER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
@@ -264,6 +266,16 @@ describe('a piece', () => {
   )
 })
 
+/** A node of a file over blocks that each hold so many bytes of content. */
+async function fileOf(blocks: readonly Uint8Array[], contentSize: number, cids?: readonly CID[]) {
+  const varint = (value: number) => [(value & 127) | 128, value >> 7]
+  const sizes = blocks.flatMap(() => [0x20, ...varint(contentSize)])
+  const message = Uint8Array.of(8, 2, 0x18, ...varint(blocks.length * contentSize), ...sizes)
+  const links = (cids ?? (await Promise.all(blocks.map(cidOf)))).map(cid => ({ Name: '', Hash: cid, Tsize: 1 }))
+  const block = dagPb.encode({ Data: message, Links: links })
+  return { block, cid: CID.createV1(dagPb.code, await sha256.digest(block)) }
+}
+
 describe('blocks', () => {
   const [a, b] = [randomBytes(10, 1500), randomBytes(11, 900)]
 
@@ -299,6 +311,53 @@ describe('blocks', () => {
     expect(await readAll([await cidOf(a)])).toMatchObject({ kind: 'refused', code: 'BLOCK_MISSING' })
     await publish(dealId, await carOf([a]))
     expect(await readAll([await cidOf(a)])).toEqual({ kind: 'answer', value: Buffer.from(a) })
+  })
+
+  it('come in order however many there are, from memory that is used again', async () => {
+    await openProvider()
+    const many = Array.from({ length: 12 }, (_, i) => randomBytes(20 + i, 150_000 + i))
+    await publish(await openDeal(), await carOf(many))
+    const wanted = [...many, ...many.toReversed()]
+    const answer = await readAll(await Promise.all(wanted.map(cidOf)))
+    expect(answer).toEqual({ kind: 'answer', value: Buffer.concat(wanted) })
+  })
+
+  it('that are wrong on the disk are not served, and those before them are', async () => {
+    await openProvider()
+    const [a, b] = [randomBytes(40, 1024 * 1024), randomBytes(41, 5000)]
+    const piece = await publish(await openDeal(), await carOf([a, b]))
+    await using file = await open(join(provider.directory, piece.toString()), 'r+')
+    await file.write(Uint8Array.of(b.at(-1)! ^ 1), 0, 1, (await file.stat()).size - 1)
+    const answer = await download(
+      client.libp2p,
+      provider.addresses,
+      readBlocks,
+      { cids: [await cidOf(a), await cidOf(b)] },
+      options()
+    )
+    if (answer.kind !== 'answer') throw new Error('expected bytes')
+    const { chunks } = answer.value
+    expect(Buffer.from((await chunks.next()).value!).equals(a)).toBe(true)
+    await expect(chunks.next()).rejects.toMatchObject({ code: 'TRANSFER_REFUSED', details: { code: 'DAMAGED' } })
+  })
+
+  it('of a range come along with the root of their file: the nodes on the way, then the leaves', async () => {
+    await openProvider()
+    const leaves = Array.from({ length: 6 }, (_, i) => randomBytes(50 + i, 1000))
+    const [left, right] = [await fileOf(leaves.slice(0, 3), 1000), await fileOf(leaves.slice(3), 1000)]
+    const root = await fileOf([left.block, right.block], 3000, [left.cid, right.cid])
+    const names = [...(await Promise.all(leaves.map(cidOf))), left.cid, right.cid, root.cid]
+    await publish(await openDeal(), await carOf([...leaves, left.block, right.block, root.block], names))
+    const ahead = async (offset: number, length: number) => {
+      const message = { cids: [root.cid], range: { offset, length } }
+      const answer = await download(client.libp2p, provider.addresses, readBlocks, message, options())
+      if (answer.kind !== 'answer') throw new Error('expected bytes')
+      for await (const _ of answer.value.chunks);
+      return (answer.value.header.ahead ?? []).map(cid => names.findIndex(name => name.equals(cid)))
+    }
+    expect(await ahead(4500, 10)).toEqual([7, 4])
+    expect(await ahead(2500, 1000)).toEqual([6, 2, 7, 3])
+    expect(await ahead(6000, 10)).toEqual([])
   })
 })
 
