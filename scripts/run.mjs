@@ -22,7 +22,7 @@ const vitest = bin('vitest/vitest.mjs').script
 
 /** What each task runs, in order, after installation: arguments for Node. The user's own arguments go to the last. */
 const tasks = {
-  start: { build: true, steps: [['packages/peer/dist/cli/main.js', 'devnet']] },
+  start: { build: true, steps: [['packages/peer/bin/holdfast.js', 'devnet']] },
   test: {
     build: true,
     steps: [
@@ -147,6 +147,8 @@ if (task === undefined) {
   process.exit(2)
 }
 const node = ensureNode()
+// Compiled code is kept between the many processes of the tests; inside node_modules nothing of it is left behind.
+process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'compiled')
 ensureInstalled(node)
 linkNode(node)
 for (const folder of task.install ?? []) ensureInstalled(node, folder)

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-export const HOLDFAST_MAIN = fileURLToPath(new URL('../../packages/peer/dist/cli/main.js', import.meta.url))
+export const HOLDFAST_MAIN = fileURLToPath(new URL('../../packages/peer/bin/holdfast.js', import.meta.url))
 
 export type HoldfastEvent = Readonly<Record<string, unknown>> & { readonly event: string }
 

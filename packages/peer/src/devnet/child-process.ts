@@ -24,7 +24,7 @@ export interface HoldfastProcess {
  */
 const NODE_FLAGS = ['--max-semi-space-size=8']
 
-const MAIN = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url))
 
 /** Starts `holdfast` with the given arguments and `--json`. It ends when this process does, whatever happens to this one. */
 export function spawnHoldfast(
