@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ledgerCommand } from '../../packages/peer/dist/cli/ledger-command.js'
+import { captureOutput } from '../../packages/peer/test/cli/captured-output.ts'
 import { temporaryDirectory } from '../../packages/peer/test/temporary-directory.ts'
 import { type HoldfastRun, runHoldfast } from './holdfast-run.ts'
 
@@ -12,6 +14,7 @@ const life = new AsyncDisposableStack()
 let root: string
 let host: HoldfastRun
 let donor: HoldfastRun
+let clientAddress: string
 const at = (...names: string[]) => join(root, ...names)
 const run = (...args: string[]) => runHoldfast(args, { temporaryDirectory: root })
 
@@ -45,6 +48,7 @@ async function awaitPaidRounds(count: number): Promise<void> {
 beforeAll(async () => {
   root = life.use(await temporaryDirectory()).path
   const { address } = await ask<{ address: string }>('key', 'create', '--key', at('client.key'))
+  clientAddress = address
   host = life.use(
     run(
       'network',
@@ -206,6 +210,105 @@ describe('a donor changes', () => {
   })
 })
 
+describe('the ledger, asked in this process', () => {
+  /** What `holdfast ledger …` prints about the running host's log. */
+  async function ledger(...args: string[]): Promise<string> {
+    using printed = captureOutput(process.stdout)
+    const command = ledgerCommand(new AbortController().signal).exitOverride()
+    for (const sub of command.commands) sub.exitOverride().configureOutput({ writeErr: () => undefined })
+    await command.parseAsync([...args], { from: 'user' })
+    return printed.text
+  }
+  const here = () => ['--directory', at('host')]
+  async function both(...args: string[]): Promise<{ json: unknown; text: string }> {
+    const json = await ledger(...args, ...here(), '--json')
+    const lines = json.trim().split('\n')
+    return {
+      json: lines.length === 1 ? JSON.parse(json) : lines.map(line => JSON.parse(line)),
+      text: await ledger(...args, ...here())
+    }
+  }
+
+  it('says what stands on it', async () => {
+    const { json, text } = await both('status')
+    expect(json).toMatchObject({ network: 'trial', roundIs: 'open', deals: { active: 1, failed: 0 }, providers: 1 })
+    const { supply, inBalances } = json as { supply: string; inBalances: string }
+    expect(inBalances).toBe(supply)
+    expect(text).toContain('1 active, 0 ending, 0 ended, 0 failed')
+  })
+
+  it('lists deals, of a party and of a status, and shows one', async () => {
+    const { json, text } = await both('deals')
+    expect(json).toMatchObject([{ id: 1, status: 'active', docketLeaves: 0 }])
+    expect(text.split('\n').filter(line => line.includes('active'))).toHaveLength(1)
+    const account = clientAddress
+    expect((await both('deals', '--account', account, '--status', 'active')).json).toMatchObject([{ client: account }])
+    expect((await both('deals', '--status', 'failed')).json).toEqual([])
+    expect((await both('deals', '--account', `0x${'00'.repeat(20)}`)).json).toEqual([])
+    const deal = await both('deal', '1')
+    expect(deal.json).toMatchObject({
+      id: 1,
+      client: account,
+      pieceList: expect.arrayContaining([expect.objectContaining({ rawSize: expect.any(Number), removed: false })])
+    })
+    expect(deal.text).toContain(account)
+  })
+
+  it('shows an account, the rounds and the log', async () => {
+    const account = clientAddress
+    const shown = await both('account', account)
+    expect(shown.json).toMatchObject({ address: account, asClient: 1, asProvider: 0, stake: '0' })
+    expect(shown.text).toContain(account)
+    // An account that nothing has happened to has nothing.
+    expect((await both('account', `0x${'00'.repeat(20)}`)).json).toMatchObject({ free: '0', nonce: 0, asClient: 0 })
+    const rounds = await both('rounds', '--last', '2')
+    expect(rounds.json).toHaveLength(2)
+    expect(rounds.json).toMatchObject([{ late: false }, { late: false }])
+    const log = await both('log')
+    const entries = log.json as { entry: { sequence: number; body: { kind: string } }; events: unknown[] }[]
+    expect(entries.map(({ entry }) => entry.sequence)).toEqual(entries.map((_, index) => index))
+    expect(entries[0]!.entry.body.kind).toBe('genesis')
+    expect(log.text).toContain('openRound')
+    expect((await ledger('log', '--from', '3', ...here(), '--json')).split('\n')[0]).toContain('"sequence":3')
+  })
+
+  it('is replayed beside its host: nothing breaks a rule, and no credit is missing', async () => {
+    const { json, text } = await both('verify')
+    expect(json).toMatchObject({ event: 'verified', conserved: true, violations: [] })
+    expect(text).toContain('conserved to the atto')
+  })
+
+  it('refuses what is not there, and what is no number, account or status', async () => {
+    await expect(ledger('deal', '99', ...here())).rejects.toMatchObject({ code: 'NO_DEAL', details: { id: 99 } })
+    for (const wrong of [
+      ['deal', 'one'],
+      ['deal', '-1'],
+      ['account', '0x12'],
+      ['deals', '--status', 'lost'],
+      ['deals', '--account', 'client'],
+      ['rounds', '--last', 'two'],
+      ['log', '--from', 'genesis']
+    ])
+      await expect(ledger(...wrong, ...here())).rejects.toMatchObject({ code: 'commander.invalidArgument' })
+    await expect(ledger('log', '--follow', ...here())).rejects.toMatchObject({ code: 'OPTION_INVALID' })
+    await expect(ledger('status')).rejects.toMatchObject({ code: 'OPTION_INVALID' })
+    await expect(ledger('status', '--directory', at('nowhere'))).rejects.toMatchObject({ code: 'NETWORK_MISSING' })
+    await expect(ledger('recalc', ...here())).rejects.toMatchObject({ code: 'DIRECTORY_LOCKED' })
+  })
+
+  it('is computed again where no daemon runs, and every figure beside the log agrees', async () => {
+    donor.kill('SIGTERM')
+    expect(await donor.ended).toMatchObject({ code: 0, signal: null })
+    const [json, text] = [
+      await ledger('recalc', '--directory', at('donor'), '--json'),
+      await ledger('recalc', '--directory', at('donor'))
+    ]
+    const { entries, stateHash } = JSON.parse(json) as { entries: number; stateHash: string }
+    expect(JSON.parse(json)).toMatchObject({ event: 'recalculated', differences: [] })
+    expect(text).toContain(`${entries} entries, state ${stateHash}`)
+  })
+})
+
 it('credits move to another account, and no more than there are', async () => {
   const { address } = await ask<{ address: string }>('key', 'create', '--key', at('other.key'))
   const options = ['--network', at('host', 'network.json'), '--key', at('client.key')]
@@ -250,9 +353,7 @@ it('a key that was lost comes back from its copy', async () => {
   expect(over).toMatchObject({ code: 2, stderr: expect.stringContaining('KEY_FILE_EXISTS') })
 }, 60_000)
 
-it('stops cleanly on SIGTERM; then its commands say what to do, and the doctor still examines', async () => {
-  donor.kill('SIGTERM')
-  expect(await donor.ended).toMatchObject({ code: 0, signal: null })
+it('once it is stopped, its commands say what to do, and the doctor still examines', async () => {
   expect(await readdir(at('donor'))).not.toContain('api.json')
   const status = await run('status', '--directory', at('donor')).ended
   expect(status).toMatchObject({ code: 1, stderr: expect.stringContaining('holdfast start') })
