@@ -8,14 +8,10 @@
 import { hash } from 'node:crypto'
 import {
   type Clock,
-  CoreError,
   type Deal,
-  download,
   type HandlerContext,
   pullPiece,
-  type Refusal,
   type Reply,
-  readRange,
   refuse,
   type ServeOptions
 } from '@holdfast/core'
@@ -23,9 +19,9 @@ import { parsePieceCid } from '@holdfast/proofs'
 import type { PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { z } from 'zod'
-import type { PieceWriter } from '../storage/index.ts'
-import { findClientsDeal, orFullDisk, reserveRoom } from './accept-upload.ts'
+import { findClientsDeal, reserveRoom } from './accept-upload.ts'
 import type { ProviderComponents } from './components.ts'
+import { fetchPiece } from './fetch-piece.ts'
 import { dialableSources } from './reachable-source.ts'
 
 type PullRequest = z.output<typeof pullPiece.request>
@@ -33,8 +29,6 @@ type PullAnswer = z.output<typeof pullPiece.response>
 
 /** A pull goes on for so long after the last question about it. */
 const ASKED_MS_MAX = 60_000
-/** Cuts of one transfer after which its source is given up. */
-const CUTS_MAX = 3
 /** Results that nobody has come for. */
 const PULLS_REMEMBERED_MAX = 256
 
@@ -164,54 +158,16 @@ export function createPuller(components: ProviderComponents, options: ServeOptio
     const { writer } = room.value
     // An end that is not a commit leaves what came for the next question.
     await using _ = { [Symbol.asyncDispose]: () => writer.suspend() }
-    for (let cuts = 0; writer.positionBytes < rawSize; ) {
-      pull.receivedBytes = writer.positionBytes
-      const before = writer.positionBytes
-      const failure = await fetchOnce(pull, writer, { piece, permission }, rawSize, sources)
-      if (failure === undefined) continue
-      cuts = writer.positionBytes > before ? 0 : cuts + 1
-      if (!failure.isCut || cuts === CUTS_MAX) return failure.refusal
-    }
-    const found = await writer.finish()
-    if (found.piece !== piece.toString()) {
-      await writer.abort()
-      return refuse('PULL_FAILED', `the source sent ${found.piece} instead`)
-    }
-    const committed = await orFullDisk(() => writer.commit())
-    return committed.ok ? { ok: true, value: true } : committed
-  }
-
-  /** @returns undefined when the bytes came to their end, else why they did not */
-  async function fetchOnce(
-    pull: Pull,
-    writer: PieceWriter,
-    { piece, permission }: Pick<PullRequest, 'piece' | 'permission'>,
-    rawSize: number,
-    sources: readonly Multiaddr[]
-  ): Promise<{ readonly isCut: boolean; readonly refusal: Refusal } | undefined> {
-    const offset = writer.positionBytes
-    const { signal } = pull.ending
-    const message = { piece, offset, length: rawSize - offset, permission: permission ?? null, proof: false }
-    const failed = (isCut: boolean, why: string) => ({ isCut, refusal: refuse('PULL_FAILED', `the source ${why}`) })
-    const answer = await download(components.node, [...sources], readRange, message, {
-      networkId: options.networkId,
-      ...(options.clock !== undefined && { clock: options.clock }),
-      signal
-    })
-    if (answer.kind === 'refused') return failed(false, `refused: ${answer.code}: ${answer.message}`)
-    if (answer.kind === 'no-answer') return failed(answer.code === 'CUT', `gave no answer: ${answer.reason}`)
-    try {
-      for await (const chunk of answer.value.chunks) {
-        if (writer.positionBytes + chunk.length > rawSize) return failed(false, 'sent more than the piece has')
-        const written = await orFullDisk(() => writer.write(chunk))
-        if (!written.ok) return { isCut: false, refusal: written }
-        pull.receivedBytes = writer.positionBytes
+    return await fetchPiece(components, options, writer, {
+      piece,
+      rawSize,
+      permission: permission ?? null,
+      sources,
+      signal: pull.ending.signal,
+      onProgress: receivedBytes => {
+        pull.receivedBytes = receivedBytes
       }
-    } catch (error) {
-      signal.throwIfAborted()
-      return transferFailure(error, failed)
-    }
-    return writer.positionBytes === rawSize ? undefined : failed(true, 'sent less than the piece has')
+    })
   }
 
   function forgetOldest(): void {
@@ -230,13 +186,6 @@ export function createPuller(components: ProviderComponents, options: ServeOptio
   }
 
   return { answer, stop, [Symbol.asyncDispose]: stop }
-}
-
-/** What a transfer throws on the other side's account; anything else is ours and thrown on. */
-function transferFailure<T>(error: unknown, failed: (isCut: boolean, why: string) => T): T {
-  if (error instanceof CoreError && error.code === 'TRANSFER_CUT') return failed(true, error.message)
-  if (error instanceof CoreError && error.code === 'TRANSFER_REFUSED') return failed(false, error.message)
-  throw error
 }
 
 /** Waits for work to end, for so long at most, or for the signal. */

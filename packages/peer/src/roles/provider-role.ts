@@ -9,23 +9,31 @@ import { serveProvider } from '../provider/serve-provider.ts'
 import { createTransferBudget } from '../provider/transfer-budget.ts'
 import { createPieceBlockstore, type PeerStore } from '../storage/index.ts'
 import { announceAsk } from './announce.ts'
+import { type AuditHandle, startSelfAudit } from './audit-role.ts'
 import { createStreamRequester, type PeerComponents, random } from './components.ts'
 
 /** How soon a line in the deny file counts, and a reserve that was given up is held again. */
 const REFRESH_MS = 2_000
+
+/** What screens ask of a running provider. */
+export interface ProviderHandle {
+  /** Undefined where the operator has switched it off. */
+  readonly audit: AuditHandle | undefined
+}
 
 export async function startProvider(
   life: AsyncDisposableStack,
   components: PeerComponents,
   ledger: Ledger,
   { store, denied, refresh }: PeerStore
-): Promise<void> {
+): Promise<ProviderHandle> {
   const { config, network, signer, tools, clock, node, serveOptions, emit, signal } = components
   const onError = (error: unknown) => emit({ kind: 'error', error })
   const refreshing = setInterval(() => void refresh().catch(onError), REFRESH_MS)
   life.defer(() => clearInterval(refreshing))
   const keeper = life.use(createPieceKeeper(ledger, store, signer.address, onError))
   await keeper.start()
+  const audit = startSelfAudit(life, components, ledger, store)
   const prover = life.use(
     createProver({
       ledger,
@@ -35,7 +43,10 @@ export async function startProvider(
       clock,
       random,
       push: createStreamRequester(life, components, pushProofs),
-      onEvent: event => emit({ kind: 'prover', event }),
+      onEvent(event) {
+        audit?.note(event)
+        emit({ kind: 'prover', event })
+      },
       onError
     })
   )
@@ -80,4 +91,5 @@ export async function startProvider(
       capacityBytes: config.provider.allocateBytes
     }
   )
+  return { audit }
 }
