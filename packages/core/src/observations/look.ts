@@ -113,7 +113,7 @@ export async function lookForBinding(
   }
   try {
     const blocks = await walkToLeaf(object.root, fetchBlock, draw)
-    if (blocks > 0) return { kind: 'binding', outcome: 'bound', ...meter.sum() }
+    if (blocks > 0) return { kind: 'binding', outcome: 'bound', bytes: meter.bytes }
     return {
       kind: 'binding',
       outcome: 'not bound',
@@ -124,13 +124,14 @@ export async function lookForBinding(
     signal.throwIfAborted()
     if (!(error instanceof CoreError)) throw error
     const outcome = isNotBound(error) ? 'not bound' : 'no answer'
-    return { kind: 'binding', outcome, ...meter.sum(), reason: cutReason(error.message) }
+    return { kind: 'binding', outcome, bytes: meter.bytes, reason: cutReason(error.message) }
   }
 }
 
 /** Adds up what one look saw. */
 function createMeter(): {
   readonly measurements: Measurements
+  readonly bytes: number
   sum(): Pick<Seen<'read'>, 'bytes' | 'firstByteMs' | 'transferMs'>
 } {
   let firstByteMs: number | undefined
@@ -147,6 +148,9 @@ function createMeter(): {
       of: () => UNMEASURED,
       record: (_, sample) => record(sample),
       snapshot: () => new Map()
+    },
+    get bytes() {
+      return bytes
     },
     sum: () => ({
       bytes,

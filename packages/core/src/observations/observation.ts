@@ -20,13 +20,9 @@ const common = {
   timeMs: naturalSchema
 }
 
-const transferred = {
+const looked = {
   /** Bytes that came and were checked. */
   bytes: naturalSchema,
-  /** From the first request to the first byte of its answer; a new connection is part of it, as it is for any reader. */
-  firstByteMs: msSchema.optional(),
-  /** How long bytes were waited for, without what lies between the requests. */
-  transferMs: msSchema.optional(),
   /** Why it did not go well. */
   reason: reasonSchema.optional()
 }
@@ -39,11 +35,20 @@ export const observationSchema = z.discriminatedUnion('kind', [
     /** From when this verifier knew the round's challenges to the proof's arrival. */
     answerMs: msSchema.optional()
   }),
-  z.strictObject({ kind: z.literal('read'), ...common, ...transferred, outcome: z.enum(['read', 'failed']) }),
+  z.strictObject({
+    kind: z.literal('read'),
+    ...common,
+    ...looked,
+    outcome: z.enum(['read', 'failed']),
+    /** From the first request to the first byte of its answer; a new connection is part of it, as it is for any reader. */
+    firstByteMs: msSchema.optional(),
+    /** How long bytes were waited for, without what lies between the requests. */
+    transferMs: msSchema.optional()
+  }),
   z.strictObject({
     kind: z.literal('binding'),
     ...common,
-    ...transferred,
+    ...looked,
     outcome: z.enum(['bound', 'not bound', 'no answer'])
   })
 ])

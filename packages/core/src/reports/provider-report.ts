@@ -37,11 +37,11 @@ export interface ProviderReport {
   readonly checks: { readonly pass: number; readonly badProof: number; readonly noAnswer: number }
   /** Blocks of public objects that were to be shown in the pieces that are paid for. */
   readonly binding: { readonly bound: number; readonly notBound: number; readonly noAnswer: number }
-  /** Milliseconds from the first request of a look to its first byte, a new connection included. */
+  /** Milliseconds from the first request of a read to its first byte, a new connection included. */
   readonly firstByteMs: Percentiles | undefined
   /** Milliseconds from when the challenges were known to the proof. */
   readonly proofMs: Percentiles | undefined
-  /** Of looks that moved enough to tell: millions of bytes a second, the median and what nine in ten reach. */
+  /** Of reads that moved enough to tell: millions of bytes a second, the median and what nine in ten reach. */
   readonly megabytesPerSecond: { readonly p50: number; readonly p10: number; readonly count: number } | undefined
   /** The newest thing that went wrong: foreign text. */
   readonly lastTrouble: Trouble | undefined
@@ -95,7 +95,6 @@ function reportOf(
   const proofs = ofKind(observations, 'proof')
   const reads = ofKind(observations, 'read')
   const bindings = ofKind(observations, 'binding')
-  const looks = [...reads, ...bindings]
   return {
     provider,
     operator: ask?.operator,
@@ -104,20 +103,20 @@ function reportOf(
     rounds,
     proving: shareOf(rounds.proved, rounds.proved + rounds.faulted),
     storing: shareOf(leaves.shown, leaves.asked),
-    retrieval: shareOf(count(reads, 'read'), reads.length),
+    retrieval: shareOf(tally(reads, 'read'), reads.length),
     checks: {
-      pass: count(proofs, 'pass'),
-      badProof: count(proofs, 'bad proof'),
-      noAnswer: count(proofs, 'no answer')
+      pass: tally(proofs, 'pass'),
+      badProof: tally(proofs, 'bad proof'),
+      noAnswer: tally(proofs, 'no answer')
     },
     binding: {
-      bound: count(bindings, 'bound'),
-      notBound: count(bindings, 'not bound'),
-      noAnswer: count(bindings, 'no answer')
+      bound: tally(bindings, 'bound'),
+      notBound: tally(bindings, 'not bound'),
+      noAnswer: tally(bindings, 'no answer')
     },
-    firstByteMs: percentilesOf(looks.flatMap(({ firstByteMs }) => firstByteMs ?? [])),
+    firstByteMs: percentilesOf(reads.flatMap(({ firstByteMs }) => firstByteMs ?? [])),
     proofMs: percentilesOf(proofs.flatMap(({ answerMs }) => answerMs ?? [])),
-    megabytesPerSecond: speedOf(looks),
+    megabytesPerSecond: speedOf(reads),
     lastTrouble: lastTroubleOf(observations)
   }
 }
@@ -126,19 +125,19 @@ function ofKind<Kind extends ObservationKind>(observations: readonly Observation
   return observations.filter((one): one is ObservationOf<Kind> => one.kind === kind)
 }
 
-function count<Outcome extends string>(of: readonly { readonly outcome: Outcome }[], wanted: Outcome): number {
+function tally<Outcome extends string>(of: readonly { readonly outcome: Outcome }[], wanted: Outcome): number {
   return of.filter(({ outcome }) => outcome === wanted).length
 }
 
-function speedOf(looks: readonly ObservationOf<'read' | 'binding'>[]): ProviderReport['megabytesPerSecond'] {
+function speedOf(reads: readonly ObservationOf<'read'>[]): ProviderReport['megabytesPerSecond'] {
   const secondsPerMegabyte = percentilesOf(
-    looks.flatMap(({ bytes, transferMs = 0 }) =>
+    reads.flatMap(({ bytes, transferMs = 0 }) =>
       bytes < THROUGHPUT_SAMPLE_BYTES_MIN || !(transferMs > 0) ? [] : [(transferMs * 1000) / bytes]
     )
   )
   if (secondsPerMegabyte === undefined) return undefined
-  const { p50, p90, count: looked } = secondsPerMegabyte
-  return { p50: 1 / p50, p10: 1 / p90, count: looked }
+  const { p50, p90, count } = secondsPerMegabyte
+  return { p50: 1 / p50, p10: 1 / p90, count }
 }
 
 const GOOD: ReadonlySet<string> = new Set(['pass', 'read', 'bound'])

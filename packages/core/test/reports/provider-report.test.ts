@@ -57,7 +57,7 @@ describe('the report on a provider', () => {
       { kind: 'read', ...at(6), outcome: 'read', bytes: 4_000_000, firstByteMs: 10, transferMs: 1000 },
       { kind: 'read', ...at(7), outcome: 'read', bytes: 1000, firstByteMs: 5, transferMs: 1 },
       { kind: 'read', ...at(8), outcome: 'failed', bytes: 0, reason: 'what block?' },
-      { kind: 'binding', ...at(9), outcome: 'bound', bytes: 100, firstByteMs: 20, transferMs: 3 },
+      { kind: 'binding', ...at(9), outcome: 'bound', bytes: 100 },
       { kind: 'binding', ...at(10), outcome: 'not bound', bytes: 0, reason: 'it stands nowhere' },
       { kind: 'read', ...at(11), provider: OTHER_PROVIDER.address, outcome: 'read', bytes: 1 }
     ]
@@ -71,7 +71,7 @@ describe('the report on a provider', () => {
       retrieval: { good: 3, trials: 4 },
       checks: { pass: 3, badProof: 0, noAnswer: 1 },
       binding: { bound: 1, notBound: 1, noAnswer: 0 },
-      firstByteMs: { p50: 10, p90: 30, p99: 30, count: 4 },
+      firstByteMs: { p50: 10, p90: 30, p99: 30, count: 3 },
       proofMs: { p50: 40, p90: 60, p99: 60, count: 3 },
       megabytesPerSecond: { p50: 4, p10: 2, count: 2 },
       lastTrouble: { kind: 'binding', outcome: 'not bound', timeMs: 10, reason: 'it stands nowhere' }
