@@ -88,6 +88,8 @@ export type NodeTransport = Pick<
 export interface PeerNode extends AsyncDisposable {
   readonly peerId: PeerId
   readonly libp2p: NodeTransport
+  /** Hangs up on a peer, and shuts it out for a while. @param peer - text of its id */
+  ban(peer: string): void
   /** where it is reached, each with the PeerId: where it listens, or what it announces; empty while stopped */
   addresses(): string[]
   /**
@@ -112,13 +114,14 @@ export async function createNode({
   if (privateKey.length !== PRIVATE_KEY_SIZE_BYTES) {
     throw new RangeError(`a private key has ${PRIVATE_KEY_SIZE_BYTES} bytes, got ${privateKey.length}`)
   }
+  const gater = createConnectionGater(network && (() => addressesOf(network())))
   const libp2p = await createLibp2p({
     start: false,
     privateKey: privateKeyFromRaw(privateKey),
     nodeInfo: { name: 'holdfast', version: '1', userAgent: 'holdfast/1' },
     addresses: { listen: [...listen], ...(announce !== undefined && { announce: [...announce] }) },
     transports: transports.map(name => TRANSPORT_FACTORIES[name]()),
-    connectionGater: createConnectionGater(network && (() => addressesOf(network()))),
+    connectionGater: gater,
     // Offered in this order; what the other side does not speak costs a round trip. TLS pays on a socket of its own only.
     connectionEncrypters: transports.includes('tcp') ? [nativeTls(), noise()] : [noise(), nativeTls()],
     streamMuxers: [
@@ -160,6 +163,11 @@ export async function createNode({
   return {
     peerId: libp2p.peerId,
     libp2p,
+    ban(peer) {
+      gater.ban(peer)
+      for (const connection of libp2p.getConnections())
+        if (connection.remotePeer.toString() === peer) connection.abort(new Error('shut out for what it did'))
+    },
     addresses: () => (libp2p.status === 'started' ? libp2p.getMultiaddrs().map(String) : []),
     start: () =>
       after(async () => {

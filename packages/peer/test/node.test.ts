@@ -237,3 +237,14 @@ it('tells others the addresses that its operator announces', async () => {
   await node.stop()
   expect(node.addresses()).toEqual([])
 })
+
+it('shuts a peer out: it is hung up on, and not let in again', async () => {
+  const [server, client, other] = await Promise.all([startNode(), startNode({ listen: [] }), startNode({ listen: [] })])
+  await client.libp2p.dial(dialable(server))
+  await expect.poll(() => server.libp2p.getConnections(client.peerId).length).toBe(1)
+  server.ban(client.peerId.toString())
+  await expect.poll(() => server.libp2p.getConnections(client.peerId).length).toBe(0)
+  await client.libp2p.dial(dialable(server)).catch(() => undefined)
+  expect((await other.libp2p.dial(dialable(server))).status).toBe('open')
+  expect(server.libp2p.getConnections(client.peerId)).toEqual([])
+})

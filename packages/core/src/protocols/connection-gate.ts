@@ -16,6 +16,10 @@ export interface ConnectionTerms {
   /** From one subnet; one that is refused counts as well, or a flood would never end. */
   readonly newPerSubnet: Rate
   readonly perPeerMax: number
+  /** How long an offender is shut out. */
+  readonly banMs: number
+  /** Offenders that are remembered; the oldest is forgotten first. */
+  readonly bansMax: number
   /** Subnets whose pace is kept apart. */
   readonly subnetsMax: number
 }
@@ -25,6 +29,8 @@ export const CONNECTION_TERMS: ConnectionTerms = {
   perSubnetMax: 32,
   newPerSubnet: { burst: 60, perSecond: 1 },
   perPeerMax: 8,
+  banMs: 60_000,
+  bansMax: 1_024,
   subnetsMax: 4_096
 }
 
@@ -38,6 +44,9 @@ export interface ConnectionGate {
   admit(address: string): (() => void) | undefined
   /** It is known whose it is; as `admit`. */
   welcome(peer: string): (() => void) | undefined
+  /** Shuts a peer out for a while. Does not end the connections that it has. */
+  ban(peer: string): void
+  isBanned(peer: string): boolean
 }
 
 /** @param isKnown - whether the network's description names this IP */
@@ -49,6 +58,9 @@ export function createConnectionGate(
   const arrivals = createTokenBuckets(terms.newPerSubnet, terms.subnetsMax, clock)
   const subnets = createSharedBudget(Number.POSITIVE_INFINITY, terms.perSubnetMax)
   const peers = createSharedBudget(Number.POSITIVE_INFINITY, terms.perPeerMax)
+  /** Until when, in the order in which they offended. */
+  const bans = new Map<string, number>()
+  const isBanned = (peer: string) => (bans.get(peer) ?? Number.NEGATIVE_INFINITY) > clock.now()
 
   return {
     admit(address) {
@@ -60,6 +72,13 @@ export function createConnectionGate(
       if (!arrivals.take(subnet, 1)) return undefined
       return subnets.take(subnet, 1) ? () => subnets.giveBack(subnet, 1) : undefined
     },
-    welcome: peer => (peers.take(peer, 1) ? () => peers.giveBack(peer, 1) : undefined)
+    welcome: peer => (!isBanned(peer) && peers.take(peer, 1) ? () => peers.giveBack(peer, 1) : undefined),
+    ban(peer) {
+      bans.delete(peer)
+      bans.set(peer, clock.now() + terms.banMs)
+      const [oldest] = bans.keys()
+      if (bans.size > terms.bansMax && oldest !== undefined) bans.delete(oldest)
+    },
+    isBanned
   }
 }

@@ -169,13 +169,13 @@ export async function openConversation<Request>(
 }
 
 export async function dial(
-  node: Pick<Libp2p, 'dialProtocol'>,
+  node: Pick<Libp2p, 'dialProtocol'> & Partial<Pick<Libp2p, 'getConnections'>>,
   peer: PeerTarget,
   protocolId: string,
   { signal }: Deadline
 ): Promise<Stream> {
   try {
-    return await node.dialProtocol(peer, protocolId, { signal })
+    return await node.dialProtocol(connectedPeer(node, peer) ?? peer, protocolId, { signal })
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
@@ -183,6 +183,17 @@ export async function dial(
     }
     throw new CoreError('UNREACHABLE', error instanceof Error ? error.message : String(error), {}, { cause: error })
   }
+}
+
+/**
+ * The id of a peer that there is a connection to already. libp2p decodes the key inside an address each time that it is
+ * asked to dial it, which takes as long as all else about a stream.
+ */
+function connectedPeer(node: Partial<Pick<Libp2p, 'getConnections'>>, peer: PeerTarget): PeerId | undefined {
+  if (!Array.isArray(peer)) return undefined
+  const id = peer[0]?.getComponents().findLast(({ name }) => name === 'p2p')?.value
+  if (id === undefined) return undefined
+  return node.getConnections?.().find(one => one.status === 'open' && one.remotePeer.toString() === id)?.remotePeer
 }
 
 /** The reset of a stream must not wait for the code that holds it: that may be a handler which ignores its signal. */
@@ -214,6 +225,11 @@ export function noAnswerFrom(error: unknown): NoAnswer {
   const code = isWireError(error) ? NO_ANSWER_CODES.get(error.code) : undefined
   if (!isWireError(error) || code === undefined) throw error
   return noAnswer(code, error.message)
+}
+
+/** Whether no honest peer does that: it broke the format, or took all the time there is for what it had to say. */
+function isOffence(error: unknown): boolean {
+  return isWireError(error) && (error.code === 'FRAME_INVALID' || error.code === 'TIMED_OUT')
 }
 
 /** Whether the other side or the network is to blame. */
@@ -259,6 +275,7 @@ export async function serveStreams(
       await closeConversation({ frames, deadline })
     } catch (error) {
       frames.abort(error)
+      if (isOffence(error)) allowance.offend()
       if (!deadline.signal.aborted && !isWireError(error)) failed(error)
     } finally {
       stream.removeEventListener('close', gone)

@@ -101,8 +101,14 @@ export async function sendChunks(conversation: Conversation, sending: Sending): 
   }
 }
 
-/** Counts the chunks that may still be sent. One taker at a time. */
+/**
+ * Counts the chunks that may still be sent. One taker at a time.
+ *
+ * Begins with one and has one more for each that is taken: who opens many transfers and takes nothing holds one chunk of
+ * each, and an honest transfer loses a round trip.
+ */
 function openCredit(chunksInFlightMax: number) {
+  let allowed = 1
   let inFlight = 0
   let wake = () => {}
   return {
@@ -110,7 +116,7 @@ function openCredit(chunksInFlightMax: number) {
       return inFlight
     },
     async take(): Promise<void> {
-      if (inFlight === chunksInFlightMax) {
+      if (inFlight >= allowed) {
         await new Promise<void>(resolve => {
           wake = resolve
         })
@@ -119,6 +125,7 @@ function openCredit(chunksInFlightMax: number) {
     },
     give(): void {
       inFlight--
+      allowed = Math.min(allowed + 1, chunksInFlightMax)
       wake()
     }
   }

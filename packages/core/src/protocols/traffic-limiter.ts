@@ -28,9 +28,14 @@ export interface TrafficTerms {
   /** Held in memory: what came and was not taken yet, and answers that are not sent yet. */
   readonly heldBytesPerPeerMax: number
   readonly heldBytesMax: number
+  /** Of one peer: streams that break the format, drip past their time, or come when it owes too much. */
+  readonly offences: Rate
   /** Peers whose pace is kept apart. */
   readonly peersMax: number
 }
+
+/** Of a request: what a stream costs that is opened and says nothing. */
+const OPENING_COST = 0.5
 
 /**
  * A request with its stream costs about a millisecond of a home machine's one core: a peer in a hurry gets a quarter of
@@ -44,6 +49,7 @@ export const TRAFFIC_TERMS: TrafficTerms = {
   streamsMax: 1_024,
   heldBytesPerPeerMax: 32 * MIB,
   heldBytesMax: 192 * MIB,
+  offences: { burst: 16, perSecond: 0.2 },
   peersMax: 4_096
 }
 
@@ -62,6 +68,8 @@ export interface StreamAllowance {
   /** Takes memory; false when there is none left for this peer. */
   hold(sizeBytes: number): boolean
   release(sizeBytes: number): void
+  /** The peer did what no honest one does. */
+  offend(): void
   /** Idempotent. */
   close(): void
 }
@@ -72,26 +80,33 @@ export interface TrafficLimiter {
   readonly usage: { readonly streams: number; readonly heldBytes: number }
 }
 
-/** For serving without limits: tests, and what has no strangers. */
-export const UNLIMITED: TrafficLimiter = {
-  open: () => ({
-    pay: async () => undefined,
-    charge: () => undefined,
-    hold: () => true,
-    release: () => undefined,
-    close: () => undefined
-  }),
-  usage: { streams: 0, heldBytes: 0 }
+const NO_LIMITS: StreamAllowance = {
+  pay: async () => undefined,
+  charge: () => undefined,
+  hold: () => true,
+  release: () => undefined,
+  offend: () => undefined,
+  close: () => undefined
 }
 
+/** For serving without limits: tests, and what has no strangers. */
+export const UNLIMITED: TrafficLimiter = { open: () => NO_LIMITS, usage: { streams: 0, heldBytes: 0 } }
+
+/** @param onOffender - told of a peer that offends again and again; it should be shut out for a while */
 export function createTrafficLimiter(
   terms: TrafficTerms = TRAFFIC_TERMS,
-  clock: Pick<Clock, 'now' | 'sleep'> = machineClock
+  clock: Pick<Clock, 'now' | 'sleep'> = machineClock,
+  onOffender: (peer: string) => void = () => undefined
 ): TrafficLimiter {
   const requests = createTokenBuckets(terms.requests, terms.peersMax, clock)
   const bytes = createTokenBuckets(terms.messageBytes, terms.peersMax, clock)
   const streams = createSharedBudget(terms.streamsMax, terms.streamsPerPeerMax)
   const memory = createSharedBudget(terms.heldBytesMax, terms.heldBytesPerPeerMax)
+
+  const offences = createTokenBuckets(terms.offences, terms.peersMax, clock)
+  const offend = (peer: string) => {
+    if (!offences.take(peer, 1)) onOffender(peer)
+  }
 
   async function pay(key: string, cost: number, sizeBytes: number, signal: AbortSignal): Promise<Refusal | undefined> {
     const owedMs = Math.max(requests.waitMs(key), bytes.waitMs(key))
@@ -100,15 +115,21 @@ export function createTrafficLimiter(
       const retryMs = Math.ceil(owedMs)
       return refuse('BUSY', `you ask more than your share: come back in ${retryMs} ms`, { retryMs })
     }
-    const waitMs = Math.max(requests.owe(key, cost), bytes.owe(key, sizeBytes))
+    const waitMs = Math.max(requests.owe(key, Math.max(0, cost - OPENING_COST)), bytes.owe(key, sizeBytes))
     if (waitMs > 0) await clock.sleep(waitMs, signal)
     return undefined
   }
 
   return {
     open(peer, { traffic = 'data' }) {
-      if (!streams.take(peer, 1)) return undefined
       const key = `${traffic satisfies TrafficClass} ${peer}`
+      // A stream costs its negotiation, also when nothing comes over it. Who asks gently is told to come back instead.
+      if (requests.waitMs(key) > 2 * terms.paceMsMax) {
+        offend(peer)
+        return undefined
+      }
+      if (!streams.take(peer, 1)) return undefined
+      requests.owe(key, OPENING_COST)
       let heldBytes = 0
       let isOpen = true
       const release = (sizeBytes: number) => {
@@ -129,6 +150,7 @@ export function createTrafficLimiter(
         release(sizeBytes) {
           release(Math.min(sizeBytes, heldBytes))
         },
+        offend: () => offend(peer),
         close() {
           if (!isOpen) return
           isOpen = false

@@ -113,4 +113,17 @@ describe('a gate', () => {
     leaving[0]?.()
     expect(gate.welcome('peer')).toBeDefined()
   })
+
+  it('shuts an offender out for a while, and remembers so many', () => {
+    const { gate, clock } = open()
+    gate.ban('bad')
+    expect(gate.welcome('bad')).toBeUndefined()
+    expect(gate.welcome('good')).toBeDefined()
+    clock.jumpTo(CONNECTION_TERMS.banMs - 1)
+    expect(gate.isBanned('bad')).toBe(true)
+    clock.jumpTo(CONNECTION_TERMS.banMs)
+    expect(gate.welcome('bad')).toBeDefined()
+    for (let index = 0; index <= CONNECTION_TERMS.bansMax; index++) gate.ban(`${index}`)
+    expect([gate.isBanned('0'), gate.isBanned('1')]).toEqual([false, true])
+  })
 })

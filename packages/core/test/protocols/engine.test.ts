@@ -361,7 +361,7 @@ describe('with a limiter', () => {
   })
 
   it('a peer that asks too fast is told when to come back', async () => {
-    const limiter = createTrafficLimiter({ ...terms, requests: { burst: 1, perSecond: 0.001 }, paceMsMax: 0 })
+    const limiter = createTrafficLimiter({ ...terms, requests: { burst: 1, perSecond: 0.001 }, paceMsMax: 600_000 })
     await serveEcho(echo, { limiter })
     expect((await ask({ text: 'one' })).kind).toBe('answer')
     const paced = new AbortController()

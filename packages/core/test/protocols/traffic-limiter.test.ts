@@ -94,13 +94,15 @@ const TERMS: TrafficTerms = {
   streamsMax: 3,
   heldBytesPerPeerMax: 100,
   heldBytesMax: 150,
+  offences: { burst: 2, perSecond: 1 },
   peersMax: 8
 }
 
 describe('a limiter of traffic', () => {
   const open = (clock = new VirtualClock(0)) => {
-    const limiter = createTrafficLimiter(TERMS, clock)
-    return { clock, limiter, data: definitions.proposeDeal, proving: definitions.pushProofs }
+    const offenders: string[] = []
+    const limiter = createTrafficLimiter(TERMS, clock, peer => offenders.push(peer))
+    return { clock, limiter, offenders, data: definitions.proposeDeal, proving: definitions.pushProofs }
   }
 
   it('counts the streams of a peer over all protocols, and of all peers', () => {
@@ -121,9 +123,9 @@ describe('a limiter of traffic', () => {
     const stream = limiter.open('a', data)!
     await expect(stream.pay(10, 1, NEVER)).resolves.toBeUndefined()
     const paced = stream.pay(11, 1, NEVER)
-    await expect(stream.pay(1, 1, NEVER)).resolves.toMatchObject({ code: 'BUSY', details: { retryMs: 1_100 } })
+    await expect(stream.pay(1, 1, NEVER)).resolves.toMatchObject({ code: 'BUSY', details: { retryMs: 1_050 } })
     expect(clock.sleeping).toBe(1)
-    await clock.advanceTo(1_100)
+    await clock.advanceTo(1_050)
     await expect(paced).resolves.toBeUndefined()
     await expect(stream.pay(0, 1, NEVER)).resolves.toBeUndefined()
     expect(clock.sleeping).toBe(0)
@@ -145,6 +147,23 @@ describe('a limiter of traffic', () => {
     await stream.pay(1, 10, NEVER)
     stream.charge(5_000)
     await expect(stream.pay(1, 10, NEVER)).resolves.toMatchObject({ code: 'BUSY' })
+  })
+
+  it('says who offends again and again, and who opens streams faster than it may ask', async () => {
+    const { clock, limiter, offenders, data } = open()
+    const stream = limiter.open('a', data)!
+    for (let index = 0; index < 2; index++) stream.offend()
+    expect(offenders).toEqual([])
+    stream.offend()
+    expect(offenders).toEqual(['a'])
+    stream.close()
+    for (let index = 0; index < 61; index++) limiter.open('b', data)?.close()
+    expect(limiter.open('b', data)).toBeUndefined()
+    expect(offenders).toEqual(['a'])
+    for (let index = 0; index < 2; index++) limiter.open('b', data)
+    expect(offenders).toEqual(['a', 'b'])
+    clock.jumpTo(1_000)
+    expect(limiter.open('b', data)).toBeDefined()
   })
 
   it('holds memory for a share of each peer, and gives all of it back with the stream', () => {

@@ -1,12 +1,12 @@
 /** libp2p's gater over core's bounds: who may connect, and what is dialled. */
-import { createConnectionGate, ipOfAddress, isDialled } from '@holdfast/core'
+import { type ConnectionGate, createConnectionGate, ipOfAddress, isDialled } from '@holdfast/core'
 import type { ConnectionGater, MultiaddrConnection } from '@libp2p/interface'
 
 /**
  * @param named - addresses that the network's description names now; undefined for a node of no network, which dials
  * whatever its operator says
  */
-export function createConnectionGater(named?: () => readonly string[]): ConnectionGater {
+export function createConnectionGater(named?: () => readonly string[]): ConnectionGater & Pick<ConnectionGate, 'ban'> {
   const gate = createConnectionGate(ip => named?.().some(address => ipOfAddress(address) === ip) === true)
 
   /** Gives the place back when the connection is gone, however it went. */
@@ -18,6 +18,8 @@ export function createConnectionGater(named?: () => readonly string[]): Connecti
   }
 
   return {
+    ban: gate.ban,
+    denyInboundEncryptedConnection: peer => gate.isBanned(peer.toString()),
     denyDialMultiaddr: address => named !== undefined && !isDialled(address.toString(), named()),
     denyInboundConnection: connection => denies(connection, gate.admit(connection.remoteAddr.toString())),
     denyInboundUpgradedConnection: (peer, connection) => denies(connection, gate.welcome(peer.toString()))
