@@ -1,6 +1,7 @@
-/** A provider's piece rots while it runs: the size is right, the bytes are not. */
-import { readdir, stat, writeFile } from 'node:fs/promises'
+/** Providers lose data while they run: a piece whose size is right and whose bytes are not, and one that is gone. */
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { attestedVerdictOf, roundEvidenceOf } from '@holdfast/core'
 import { dataDirectoryPaths } from '@holdfast/peer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DevnetPeer } from '../../packages/peer/dist/devnet/devnet.js'
@@ -9,21 +10,30 @@ import { isPaid, startTestDevnet, TEST_ROUND_MS, type TestDevnet } from './test-
 
 const REPLICAS = 3
 
-describe('a piece that is overwritten with zeros', () => {
+describe('a piece that is overwritten with zeros, or deleted,', () => {
   let net: TestDevnet
   beforeAll(async () => {
     net = await startTestDevnet({ providers: REPLICAS, roundMs: TEST_ROUND_MS })
   }, 60_000)
   afterAll(() => net?.[Symbol.asyncDispose]())
 
-  async function zeroPieces({ directory }: DevnetPeer): Promise<void> {
+  async function piecePaths({ directory }: DevnetPeer): Promise<string[]> {
     const { piecesDirectory } = dataDirectoryPaths(directory)
     const names = (await readdir(piecesDirectory)).filter(name => /^bafkz[a-z2-7]+$/.test(name))
-    expect(names).toHaveLength(1)
-    for (const name of names) {
-      const path = join(piecesDirectory, name)
-      await writeFile(path, new Uint8Array((await stat(path)).size), { flag: 'r+' })
-    }
+    return names.map(name => join(piecesDirectory, name))
+  }
+
+  async function zeroPieces(peer: DevnetPeer): Promise<void> {
+    const paths = await piecePaths(peer)
+    expect(paths).toHaveLength(1)
+    for (const path of paths) await writeFile(path, new Uint8Array((await stat(path)).size), { flag: 'r+' })
+  }
+
+  /** What the verifiers said of a deal in a round that has closed. */
+  function verdictsOn(round: number, dealId: number): string[] {
+    const { state } = net.ledger
+    const evidence = roundEvidenceOf(state, round, dealId)!
+    return evidence.verifiers.map(verifier => attestedVerdictOf(state, evidence, verifier)?.verdict ?? 'silent')
   }
 
   test('is a fault with the reason in the next round, and its provider is told', { timeout: 90_000 }, async () => {
@@ -55,5 +65,44 @@ describe('a piece that is overwritten with zeros', () => {
       answer: { value: { results: [{ dealId, verdict: 'bad proof', reason: expect.stringMatching(/./) }] } }
     })
     expect(await refused).toMatchObject({ dealId, refusal: expect.stringMatching(/./) })
+  })
+
+  test('is attested by nobody, owes what was asked for, and is paid again when it is back; else it costs the collateral', {
+    timeout: 300_000
+  }, async () => {
+    const { client, devnet, directory, ledger, nextRound } = net
+    const { replicas } = await client.put(await writeSampleTree(directory, 'private'), {
+      replicas: 1,
+      list: false
+    })
+    const { provider, dealId } = replicas[0]!
+    const resultOf = (results: readonly { dealId: number }[]) => results.find(result => result.dealId === dealId)
+    const peer = devnet.providers.find(({ address }) => address === provider)!
+    await nextRound((_, results) => results.some(result => result.dealId === dealId && isPaid(result)))
+    const before = await piecePaths(peer)
+    const gone = ledger.state.deals
+      .get(dealId)!
+      .pieces.map(({ cid }) => before.find(path => path.endsWith(cid.toString()))!)
+    for (const path of gone) await rename(path, `${path}.taken`)
+
+    const openRound = ledger.state.round
+    const lost = resultOf(await nextRound(round => round === openRound + 1))
+    expect(lost).toMatchObject({ outcome: { kind: 'fault', reason: 'no answer' }, paid: 0n })
+    expect(verdictsOn(openRound + 1, dealId)).toEqual(['no answer'])
+    const deal = ledger.state.deals.get(dealId)!
+    expect(deal.docket.length).toBeGreaterThan(0)
+    const { collateral } = deal
+    expect(collateral).toBeGreaterThan(0n)
+
+    for (const path of gone) await rename(`${path}.taken`, path)
+    await nextRound((_, results) => results.some(result => result.dealId === dealId && isPaid(result)))
+    expect(ledger.state.deals.get(dealId)).toMatchObject({ status: 'active', docket: [] })
+    if (process.env.HOLDFAST_LONG !== '1') return
+
+    for (const path of gone) await rm(path)
+    await nextRound(() => ledger.state.deals.get(dealId)!.status === 'failed')
+    const failed = ledger.state.deals.get(dealId)!
+    expect(failed).toMatchObject({ status: 'failed', collateral: 0n, escrow: 0n })
+    expect(failed.repairBudget).toBeGreaterThanOrEqual(collateral)
   })
 })
