@@ -1,8 +1,9 @@
 /**
  * Fetches public blocks, each bound by a range proof to a piece that its provider is paid for.
  *
- * The provider says where a block stands; its CARv1 section is read with a proof, and must begin with the block's CID. So
- * what is read is not only the right block, but comes from the bytes that are challenged every round.
+ * The provider says where blocks stand; their CARv1 sections are read with a proof, those that lie side by side as one
+ * range, and each must begin with its block's CID. So what is read is not only the right block, but comes from the bytes
+ * that are challenged every round.
  */
 import { decodePieceCid, type NodeHasher } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
@@ -55,28 +56,93 @@ export async function* fetchBoundBlocks(
   })
   if (answer.kind !== 'answer')
     throw failed(answer.kind === 'refused' ? `${answer.message} (${answer.code})` : answer.reason)
+  const sections: Section[] = []
+  let fault: CoreError | undefined
   for (const [index, cid] of cids.entries()) {
-    const place = answer.value.places[index]
-    const piece = place === undefined || place === null ? undefined : known[place.piece]
-    if (place === undefined || place === null || piece === undefined)
-      throw notBound(`block ${cid} stands in none of the pieces that it is paid for`)
-    const range = sectionOf(cid, place, piece)
+    const section = sectionOf(cid, answer.value.places[index] ?? undefined, known)
+    if (section instanceof CoreError) {
+      fault = section
+      break
+    }
+    sections.push(section)
+  }
+  for (const run of runsOf(sections)) {
+    const { piece, offset } = run[0]!
+    const last = run.at(-1)!
+    const length = last.offset + last.length - offset
     const components = { node, networkId, patience, now, measurements }
-    const chunks: Uint8Array[] = []
-    const read = { provider, addresses, piece, ...range, permission: undefined, nodeHasher, signal }
-    for await (const chunk of readPieceRange(components, read)) chunks.push(chunk)
-    yield await dataOf(cid, join(chunks, range.length), place.length)
+    const read = { provider, addresses, piece, offset, length, permission: undefined, nodeHasher, signal }
+    yield* cutSections(readPieceRange(components, read), run)
+  }
+  // What stands before it is good all the same.
+  if (fault !== undefined) throw fault
+}
+
+/** Where a block's CARv1 section is said to stand. */
+interface Section {
+  readonly cid: CID
+  readonly piece: CID
+  readonly offset: number
+  readonly length: number
+  /** Of the block alone. */
+  readonly dataLength: number
+}
+
+/** Bytes between two sections that are read along rather than proved apart. */
+const GAP_BYTES_MAX = 64 * 1024
+
+/** Those that are asked for one behind the other, and also stand so: a file's leaves, mostly. */
+function runsOf(sections: readonly Section[]): Section[][] {
+  const runs: Section[][] = []
+  for (const section of sections) {
+    const run = runs.at(-1)
+    const before = run?.at(-1)
+    const gap = before === undefined ? -1 : section.offset - (before.offset + before.length)
+    if (run !== undefined && before?.piece.equals(section.piece) && gap >= 0 && gap <= GAP_BYTES_MAX) run.push(section)
+    else runs.push([section])
+  }
+  return runs
+}
+
+/** The blocks of a run, from the bytes of the piece that begin with its first section. */
+async function* cutSections(chunks: AsyncIterable<Uint8Array>, run: readonly Section[]): AsyncGenerator<Uint8Array> {
+  let position = run[0]!.offset
+  let next = 0
+  let bytes = new Uint8Array(run[0]!.length)
+  let filled = 0
+  for await (const chunk of chunks) {
+    for (let section = run[next]; section !== undefined; section = run[next]) {
+      const at = section.offset + filled - position
+      if (at >= chunk.length) break
+      const part = chunk.subarray(at, at + section.length - filled)
+      bytes.set(part, filled)
+      filled += part.length
+      if (filled < section.length) break
+      yield await dataOf(section.cid, bytes, section.dataLength)
+      next += 1
+      bytes = new Uint8Array(run[next]?.length ?? 0)
+      filled = 0
+    }
+    position += chunk.length
   }
 }
 
-/** Where the CARv1 section of a block stands whose data is said to lie at a place. */
-function sectionOf(cid: CID, { offset, length }: { readonly offset: number; readonly length: number }, piece: CID) {
+/** @returns the error to throw when the place cannot be the block's */
+function sectionOf(
+  cid: CID,
+  place: { readonly piece: number; readonly offset: number; readonly length: number } | undefined,
+  pieces: readonly CID[]
+): Section | CoreError {
+  const piece = place === undefined ? undefined : pieces[place.piece]
+  if (place === undefined || piece === undefined)
+    return notBound(`block ${cid} stands in none of the pieces that it is paid for`)
+  const { offset, length } = place
   // No block is longer, whatever a provider says: what measures its section takes no such length.
   const prefix = length > BLOCK_SIZE_BYTES_MAX ? Number.POSITIVE_INFINITY : encodeSectionPrefix(cid, length).length
   const decoded = decodePieceCid(piece.bytes)
   const isWithin = decoded.ok && offset >= prefix && offset + length <= decoded.commitment.rawSize
-  if (!isWithin) throw notBound(`names a place for block ${cid} that does not lie in its piece`)
-  return { offset: offset - prefix, length: prefix + length }
+  if (!isWithin) return notBound(`names a place for block ${cid} that does not lie in its piece`)
+  return { cid, piece, offset: offset - prefix, length: prefix + length, dataLength: length }
 }
 
 async function dataOf(cid: CID, section: Uint8Array, length: number): Promise<Uint8Array> {
@@ -87,16 +153,6 @@ async function dataOf(cid: CID, section: Uint8Array, length: number): Promise<Ui
   const verdict = await checkBlock(cid, data)
   if (!verdict.ok) throw notBound(`sent bytes that are not ${cid} (${verdict.reason})`)
   return data
-}
-
-function join(chunks: readonly Uint8Array[], sizeBytes: number): Uint8Array {
-  const bytes = new Uint8Array(sizeBytes)
-  let filled = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, filled)
-    filled += chunk.length
-  }
-  return bytes
 }
 
 function failed(reason: string): CoreError<'PROVIDER_FAILED'> {
