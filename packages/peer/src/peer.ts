@@ -136,10 +136,10 @@ export async function startPeer({
     { node, network: () => described, clock, round: () => ledger.state.round, random },
     components.serveOptions
   )
-  if (store !== undefined) await startProvider(starting, components, ledger, store)
+  const provider = store === undefined ? undefined : await startProvider(starting, components, ledger, store)
   const verifier = config.roles.includes('verifier') ? await startVerifier(starting, components, ledger) : undefined
   startWatching(starting, components, ledger)
-  await startApi(starting, components, { ledger, store, verifier, hasher })
+  await startApi(starting, components, { ledger, store, audit: provider?.audit, verifier, hasher })
   const life = starting.move()
   let stopping: Promise<void> | undefined
   const stop = () => {

@@ -2,6 +2,7 @@
 import { formatCredits, type ProverEvent } from '@holdfast/core'
 import { type Peer, type PeerEvent, startPeer } from '../peer.ts'
 import { describeAnnounce } from '../roles/announce.ts'
+import type { SelfAuditEvent } from '../roles/audit-role.ts'
 import { describeStake } from '../roles/keep-stake.ts'
 import { createRoundLines } from '../views/round-lines.ts'
 import { aborted } from './interrupt.ts'
@@ -93,6 +94,7 @@ function printLine(event: PeerEvent): void {
     )
   if (event.kind === 'prover')
     for (const warning of proverWarnings(event.event)) process.stderr.write(`holdfast: ${escapeForTerminal(warning)}\n`)
+  if (event.kind === 'audit') printAudit(event.event)
   if (event.kind === 'announce') process.stderr.write(`holdfast: ${escapeForTerminal(describeAnnounce(event.event))}\n`)
   if (event.kind === 'stake') process.stdout.write(`holdfast: ${describeStake(event.address, event.event)}\n`)
   if (event.kind === 'fork')
@@ -103,6 +105,20 @@ function printLine(event: PeerEvent): void {
     )
   if (event.kind === 'store' || event.kind === 'log')
     process.stdout.write(`holdfast: ${event.kind} ${formatJson(event.event)}\n`)
+}
+
+/** Rot is news; that all was read and whole is none. */
+function printAudit(event: SelfAuditEvent): void {
+  if (event.kind === 'rot')
+    process.stderr.write(
+      `holdfast: piece ${event.piece} of ${event.deals.length === 1 ? 'deal' : 'deals'} ${event.deals.join(', ')} is not whole: ${event.how}\n`
+    )
+  if (event.kind === 'healed')
+    process.stdout.write(`holdfast: piece ${event.piece} was fetched again from ${event.from} and is whole\n`)
+  if (event.kind === 'cannotHeal')
+    process.stderr.write(
+      `holdfast: piece ${event.piece} cannot be made good yet: ${escapeForTerminal(event.obstacle)}\n`
+    )
 }
 
 /** A proof that fails costs pay, and often says that the disk is failing. */

@@ -27,10 +27,17 @@ export function showPeer(peer: Status): string {
       'deals',
       `${deals.running} running for ${formatSize(deals.bytes)}${deals.owing > 0 ? `, ${deals.owing} of them owe proofs` : ''}`
     ],
-    ...(bytes === undefined ? [] : [['disk', describeBytes(bytes)] as const])
+    ...(bytes === undefined ? [] : [['disk', describeBytes(bytes)] as const]),
+    ...(peer.audit === undefined ? [] : [['audit', describeAudit(peer.audit)] as const])
   ])
   const problems = peer.problems.map(problem => `${colors.yellow('!')} ${escapeForTerminal(problem)}\n`).join('')
   return `${facts}${problems === '' ? colors.green('nothing is wrong\n') : problems}`
+}
+
+function describeAudit({ readBytes, totalBytes, passes, challenges, healed }: NonNullable<Status['audit']>): string {
+  const read = `${formatSize(readBytes)} of ${formatSize(totalBytes)} read again`
+  const before = passes === 0 ? '' : `, all of it ${passes === 1 ? 'once' : `${passes} times`} before`
+  return `${read}${before}; ${challenges} challenges of its own${healed === 0 ? '' : `; ${healed} pieces healed`}`
 }
 
 function describeBytes(bytes: NonNullable<Status['bytes']>): string {

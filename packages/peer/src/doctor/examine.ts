@@ -24,8 +24,9 @@ import { findForkProofs } from '../ledger/fork-proofs.ts'
 import { readNetworkFile } from '../network-file.ts'
 import type { PeerNode } from '../node.ts'
 import { type FileSystem, machineFileSystem } from '../storage/file-system.ts'
+import type { AuditView } from '../views/audit-view.ts'
 import { type CheckName, type Finding, ok, problem, skipped, warning } from './finding.ts'
-import { type ClockSample, judgeClock, judgeDisk, judgeLedger, judgeReachability } from './judge.ts'
+import { type ClockSample, judgeClock, judgeDisk, judgeLedger, judgePieces, judgeReachability } from './judge.ts'
 
 export interface ExamineOptions {
   readonly directory: string
@@ -36,6 +37,8 @@ export interface ExamineOptions {
   readonly usedBytes: number
   /** Kept free on the disk of the pieces. */
   readonly reserveBytes: number
+  /** What a running daemon found on its disk; undefined without one, and where the audit is switched off. */
+  readonly audit?: AuditView | undefined
   /** The daemon's own node, or one that is opened for the examination on the addresses of the config. */
   readonly openNode: (privateKey: Uint8Array, config: PeerConfig) => Promise<PeerNode>
   readonly signal?: AbortSignal
@@ -66,6 +69,7 @@ export async function examine(options: ExamineOptions): Promise<Finding[]> {
       ? skipped('disk', 'The config is broken.')
       : await examineDisk(options, paths, config.value, files)
   )
+  say(judgePieces(options.audit))
   say(
     hasher.reason === undefined
       ? ok('hasher', `Proofs are hashed with the ${hasher.name} hasher.`)

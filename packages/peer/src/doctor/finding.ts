@@ -6,6 +6,7 @@ export const CHECKS = [
   'network',
   'history',
   'disk',
+  'pieces',
   'hasher',
   'ports',
   'clock',

@@ -1,6 +1,7 @@
 /** The doctor's judgements: pure functions of what was measured. */
 import { type NetworkParameters, roundAtMs } from '@holdfast/core'
 import { formatSize } from '../units.ts'
+import { type AuditView, describeDamage } from '../views/audit-view.ts'
 import { type Finding, ok, problem, skipped, warning } from './finding.ts'
 
 /** The ledger host refuses entries when its clock and the beacon's differ by more; so does everybody's schedule. */
@@ -38,6 +39,23 @@ export function judgeDisk({ path, freeBytes, allocatedBytes, usedBytes, reserveB
   return ok(
     'disk',
     `${path} has ${formatSize(freeBytes)} free; ${formatSize(usedBytes)} of ${formatSize(allocatedBytes)} are in use.`
+  )
+}
+
+/** What the audit of the disk has found: rot and lost files cost pay from the next round on. */
+export function judgePieces(audit: AuditView | undefined): Finding {
+  if (audit === undefined)
+    return skipped('pieces', 'No daemon runs here that audits its pieces: `holdfast store check` reads them all.')
+  const { damaged, totalBytes, passes } = audit
+  if (damaged.length === 0)
+    return ok(
+      'pieces',
+      `Nothing that was read of ${formatSize(totalBytes)} of pieces is damaged; all of it was read ${passes === 1 ? 'once' : `${passes} times`}.`
+    )
+  return problem(
+    'pieces',
+    `${damaged.length} ${damaged.length === 1 ? 'piece is' : 'pieces are'} not whole. ${describeDamage(audit).slice(0, 3).join('; ')}.`,
+    'Look at the disk: it may be failing. Public pieces are fetched from other providers by themselves; a private one is whole again when its client sends it once more.'
   )
 }
 

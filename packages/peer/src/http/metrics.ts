@@ -21,6 +21,21 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
     labelNames: ['state'],
     registers
   })
+  const audited = new Gauge({
+    name: 'holdfast_audited_bytes',
+    help: 'Bytes of this reading of all pieces that were compared with what they should be',
+    registers
+  })
+  const damaged = new Gauge({
+    name: 'holdfast_damaged_pieces',
+    help: 'Pieces that are paid for and not whole',
+    registers
+  })
+  const healed = new Gauge({
+    name: 'holdfast_healed_pieces',
+    help: 'Pieces fetched again from another provider since the start',
+    registers
+  })
   const outcomes = new Counter({
     name: 'holdfast_deal_rounds_total',
     help: 'Rounds of this provider’s deals since the start, by outcome',
@@ -48,6 +63,9 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
     deals.set(peer.deals.running)
     owing.set(peer.deals.owing)
     for (const [state, size] of Object.entries(peer.bytes ?? {})) bytes.set({ state }, size)
+    audited.set(peer.audit?.readBytes ?? 0)
+    damaged.set(peer.audit?.damaged.length ?? 0)
+    healed.set(peer.audit?.healed ?? 0)
     setProviders?.()
     return { text: await registry.metrics(), contentType: registry.contentType }
   }

@@ -22,8 +22,10 @@ import { explainBytes } from '../provider/explain-bytes.ts'
 import { addDenied, readDenied, removeDenied } from '../storage/edit-deny-file.ts'
 import type { PeerStore } from '../storage/index.ts'
 import { FLOOR_DEFAULT } from '../storage/piece-store.ts'
+import { viewAudit } from '../views/audit-view.ts'
 import { addUpBytes, viewPeer } from '../views/donor-views.ts'
 import { announceAsk } from './announce.ts'
+import type { AuditHandle } from './audit-role.ts'
 import { type PeerComponents, random } from './components.ts'
 
 /** Of the API's description; the program's own. */
@@ -33,6 +35,8 @@ export interface ApiParts {
   readonly ledger: Ledger
   /** Undefined for a peer that is no provider. */
   readonly store: PeerStore | undefined
+  /** Undefined where nothing is audited. */
+  readonly audit: AuditHandle | undefined
   /** Undefined for a peer that is no verifier. */
   readonly verifier: VerifierFacts | undefined
   readonly hasher: { readonly name: string; readonly reason?: string }
@@ -56,7 +60,7 @@ export async function startApi(life: AsyncDisposableStack, components: PeerCompo
 
 function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, parts: ApiParts): DaemonFacts {
   const { directory, config, signer, clock, node, signal } = components
-  const { ledger, store, verifier, hasher } = parts
+  const { ledger, store, audit, verifier, hasher } = parts
   const { address } = signer
   const startedMs = clock.now()
   const readPast: Parameters<typeof createCreditBook>[0]['readPast'] = (onEntry, during) =>
@@ -101,6 +105,7 @@ function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, par
         startedMs,
         nowMs: clock.now(),
         bytes: store === undefined ? undefined : (await bytes()).bytes,
+        audit: audit === undefined ? undefined : viewAudit(audit),
         forkProofs: await findForkProofs(directory.forksDirectory, components.network)
       })
     },
@@ -111,6 +116,7 @@ function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, par
         hasher,
         usedBytes: store?.store.usage().usedBytes ?? 0,
         reserveBytes: FLOOR_DEFAULT.bytes,
+        audit: audit === undefined ? undefined : viewAudit(audit),
         // The daemon's own node, which lives on.
         openNode: async () => ({ ...node, [Symbol.asyncDispose]: async () => undefined }),
         signal: during

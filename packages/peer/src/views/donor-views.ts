@@ -11,6 +11,7 @@ import {
 } from '@holdfast/core'
 import type { CreditSummary } from '../ledger/credit-book.ts'
 import type { ExplainedBytes } from '../provider/explain-bytes.ts'
+import { type AuditView, describeDamage } from './audit-view.ts'
 import { type DealView, viewDeal } from './ledger-views.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -134,6 +135,8 @@ export interface PeerView {
   readonly stake: bigint
   readonly deals: { readonly running: number; readonly owing: number; readonly bytes: number }
   readonly bytes: BytesByState | undefined
+  /** Undefined for a peer that does not audit itself. */
+  readonly audit: AuditView | undefined
   /** What is wrong, and what to do about it. */
   readonly problems: readonly string[]
 }
@@ -145,12 +148,13 @@ export interface PeerFacts {
   readonly startedMs: number
   readonly nowMs: number
   readonly bytes: BytesByState | undefined
+  readonly audit?: AuditView | undefined
   /** Files that prove that the ledger's host keeps two histories. */
   readonly forkProofs?: readonly string[]
 }
 
 export function viewPeer(state: LedgerState, facts: PeerFacts): PeerView {
-  const { address, roles, listening, startedMs, bytes } = facts
+  const { address, roles, listening, startedMs, bytes, audit } = facts
   const deals = [...(state.dealsByProvider.get(address) ?? [])].map(id => state.deals.get(id)!)
   return {
     address,
@@ -169,13 +173,14 @@ export function viewPeer(state: LedgerState, facts: PeerFacts): PeerView {
       bytes: deals.reduce((sum, { rawSize }) => sum + rawSize, 0)
     },
     bytes,
+    audit,
     problems: problemsOf(state, facts, deals)
   }
 }
 
 function problemsOf(
   state: LedgerState,
-  { address, roles, nowMs, bytes, forkProofs = [] }: PeerFacts,
+  { address, roles, nowMs, bytes, audit, forkProofs = [] }: PeerFacts,
   deals: readonly Deal[]
 ): string[] {
   const { parameters } = state
@@ -191,6 +196,7 @@ function problemsOf(
         `deal ${id} owes ${docket.length} leaves and earns nothing until they are proved: is its piece whole? \`holdfast store check\` says so`
       )
   }
+  if (audit !== undefined) problems.push(...describeDamage(audit))
   if (roles.includes('provider') && askOf(state, address) === undefined && state.asks.get(address) === undefined)
     problems.push('there is no ask on the ledger, so no client finds this peer: restart it')
   if (bytes !== undefined && bytes.damaged > 0)

@@ -81,6 +81,8 @@ async function openWorld({
   return { path, paths, life }
 }
 
+const AUDIT = { passes: 1, readBytes: 0, totalBytes: 1e9, challenges: 1, healed: 0, damaged: [] }
+
 async function statusOf(path: string, check: CheckName, options: Partial<ExamineOptions> = {}) {
   const findings = await examine({
     directory: path,
@@ -88,6 +90,7 @@ async function statusOf(path: string, check: CheckName, options: Partial<Examine
     hasher: { name: 'native' },
     usedBytes: 0,
     reserveBytes: 2 ** 20,
+    audit: AUDIT,
     openNode: async (privateKey, { listen }): Promise<PeerNode> => {
       const node = await createNode({ privateKey, listen: [...listen] })
       await node.start()
@@ -161,6 +164,20 @@ describe('finds, when it is broken,', () => {
       status: 'problem',
       message: expect.stringContaining('EROFS')
     })
+  })
+
+  it('pieces that the audit found rotten, with what becomes of them', async () => {
+    const { path } = await openWorld()
+    const damaged = [
+      { piece: 'baga1', how: 'wrong bytes were read', foundMs: NOW_MS },
+      { piece: 'baga2', how: 'its file is missing', foundMs: NOW_MS, obstacle: 'no other provider holds this piece' }
+    ]
+    expect(await statusOf(path, 'pieces', { audit: { ...AUDIT, damaged } })).toMatchObject({
+      status: 'problem',
+      message: expect.stringMatching(/2 pieces.*baga1.*being fetched.*baga2.*no other provider/),
+      advice: expect.stringContaining('disk')
+    })
+    expect((await statusOf(path, 'pieces', { audit: undefined })).status).toBe('skipped')
   })
 
   it('more given than the disk has', async () => {

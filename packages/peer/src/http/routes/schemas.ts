@@ -42,3 +42,15 @@ export const bytesSchema = z.object({
 export function lastSchema(usual: number) {
   return z.coerce.number().int().min(0).max(10_000).default(usual)
 }
+
+export const auditSchema = z.object({
+  passStartedMs: naturalSchema.optional(),
+  passes: naturalSchema,
+  readBytes: naturalSchema,
+  totalBytes: naturalSchema,
+  challenges: naturalSchema,
+  healed: naturalSchema,
+  damaged: z.array(
+    z.object({ piece: z.string(), how: z.string(), foundMs: naturalSchema, obstacle: z.string().optional() })
+  )
+})

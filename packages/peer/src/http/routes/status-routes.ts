@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { CHECKS } from '../../doctor/finding.ts'
 import { defineRoute, type Route } from '../route.ts'
 import type { DaemonFacts } from './daemon-facts.ts'
-import { bytesSchema } from './schemas.ts'
+import { auditSchema, bytesSchema } from './schemas.ts'
 
 const peerSchema = z.object({
   address: addressSchema,
@@ -19,6 +19,7 @@ const peerSchema = z.object({
   stake: amountSchema,
   deals: z.object({ running: naturalSchema, owing: naturalSchema, bytes: naturalSchema }),
   bytes: bytesSchema.optional(),
+  audit: auditSchema.optional(),
   problems: z.array(z.string())
 })
 
