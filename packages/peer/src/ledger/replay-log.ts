@@ -1,11 +1,13 @@
 /** Replays a log from disk, beside a running host or without one: what anyone does who does not believe a balance. */
 import {
   checkInvariants,
+  checkStep,
   createLedgerMachine,
   decodeEntry,
   hashState,
   type LedgerState,
   type LedgerTools,
+  lookAt,
   type NetworkParameters,
   sumOfCredits
 } from '@holdfast/core'
@@ -42,10 +44,12 @@ export async function replayLog(
   const machine = createLedgerMachine(parameters, tools)
   const heads = await checkHeads(directory, parameters, tools)
   const violations: { sequence: number; invariant: string; violation: string }[] = []
+  let before = lookAt(machine.state)
   const check = (sequence: number) => {
-    for (const found of checkInvariants(machine.state)) {
+    for (const found of [...checkInvariants(machine.state), ...checkStep(before, machine.state)]) {
       if (!violations.some(({ invariant }) => invariant === found.invariant)) violations.push({ sequence, ...found })
     }
+    before = lookAt(machine.state)
   }
   for await (const { sequence, payload } of readSegmentLog(directory)) {
     const entry = decodeEntry(payload)

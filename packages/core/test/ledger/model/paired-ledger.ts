@@ -14,6 +14,7 @@ import type { Refusal, RefusalCode } from '../../../src/ledger/refusal.ts'
 import type { LedgerTools } from '../../../src/ledger/rules.ts'
 import { createLedgerState, type LedgerState } from '../../../src/ledger/state.ts'
 import { decodeState, encodeState } from '../../../src/ledger/state-codec.ts'
+import { checkStep, lookAt } from '../../../src/ledger/step-invariants.ts'
 import type { NetworkParameters } from '../../../src/network.ts'
 import { beaconRoundOf } from '../../../src/rounds/schedule.ts'
 import { auditCredits } from '../credit-audit.ts'
@@ -87,6 +88,7 @@ export class PairedLedger {
     const entry: Entry = { version: 1, sequence: model.sequence, timeMs: this.nowMs, body, ...changes }
     const answer = applyToModel(model, { ...entry, facts }, this.#chance)
     const before = answer.ok ? undefined : this.#image()
+    const look = lookAt(this.state)
     const result = this.#machine.applyEntry(entry)
     const applied = result.ok ? result.applied : undefined
     const refusal = result.ok ? undefined : result.refusal
@@ -99,7 +101,7 @@ export class PairedLedger {
       this.#machine.announce([applied])
       const difference = findDifference(this.model, this.state)
       if (difference !== undefined) throw this.#failure(entry, difference)
-      const [violated] = checkInvariants(this.state)
+      const [violated] = [...checkInvariants(this.state), ...checkStep(look, this.state)]
       if (violated !== undefined) throw this.#failure(entry, `${violated.invariant}: ${violated.violation}`)
     }
     this.#tell({ entry, refusal, applied }, this)
