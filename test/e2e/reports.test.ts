@@ -26,12 +26,13 @@ beforeAll(async () => {
   net = await startTestDevnet({ providers: 1, roundMs: TEST_ROUND_MS, looksPerHour: 3_600 })
   verifier = net.devnet.peers.find(({ role }) => role === 'verifier')!
   honest = net.devnet.providers[0]!.address
-  // It takes pieces and serves them in an order of its own making: it shows no range proofs, and proves nothing.
+  // It takes pieces, and then neither hands them out nor proves them.
   liar = await startLiar(net)
   await awaitAsks(net.ledger, 2)
   const path = join(net.directory, 'file.bin')
   await writeFile(path, randomBytes(1_200_000))
   ;({ root } = await net.client.put(path, { encrypt: false, list: false, replicas: 2 }))
+  await liar.behave('refuses reads')
   // A client that pays for pieces under a label that they have nothing to do with; its provider need not even know.
   await using packed = await net.client.pack(randomBytes(300_000), { encrypt: false })
   const lying: StorableObject = {
@@ -71,12 +72,14 @@ describe('a verifier', () => {
         (of(honest)?.retrieval.good ?? 0) > 0 &&
         (of(honest)?.binding.bound ?? 0) > 0 &&
         (of(honest)?.binding.notBound ?? 0) > 0 &&
+        (of(liar.address)?.retrieval.trials ?? 0) > 0 &&
         (of(liar.address)?.binding.noAnswer ?? 0) > 0
     )
     const [good, bad] = [honest, liar.address].map(address => reports.find(({ provider }) => provider === address)!)
     expect(good!.firstByteMs!.p50).toBeGreaterThan(0)
     expect(good!.checks.badProof).toBe(0)
-    expect(bad!.binding.bound).toBe(0)
+    expect(bad!).toMatchObject({ retrieval: { good: 0, lowerBound: 0 }, binding: { bound: 0 } })
+    expect(bad!.lastTrouble!.reason).not.toBe('')
     expect(bad!.rounds.proved).toBe(0)
     const one = await run('reports', honest, '--directory', verifier.directory)
     expect(one).toMatchObject({ code: 0, answer: { looks: true, reports: [{ provider: honest }] } })

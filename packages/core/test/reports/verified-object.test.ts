@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { rootOfLabel } from '../../src/pieces/label.ts'
+import { deriveLabel, deriveObjectKeys, rootOfLabel } from '../../src/pieces/index.ts'
 import { createVerificationHistory } from '../../src/reports/verification-history.ts'
 import { verifiedObject } from '../../src/reports/verified-object.ts'
-import { pieceOf, rootOf } from '../ledger/memory-pieces.ts'
-import { LABEL, OTHER_PROVIDER, PROVIDER, TestNetwork, VERIFIERS } from '../ledger/network-fixture.ts'
+import { MemoryPieces, pieceOf, rootOf } from '../ledger/memory-pieces.ts'
+import { CLIENT, LABEL, OTHER_PROVIDER, PROVIDER, TestNetwork, VERIFIERS } from '../ledger/network-fixture.ts'
 
 const ROOT = rootOfLabel(LABEL)!
 const addresses = VERIFIERS.map(({ address }) => address)
@@ -110,6 +110,32 @@ describe('how replicas of an object were last verified', () => {
     const [first, second] = verified().replicas
     expect(first!.why).toBe('1 of its pieces joined too lately to be challenged')
     expect(second!.why).toBe('no round has challenged it yet')
+  })
+
+  it('finds each replica of a private object by its reference, and each is other bytes', async () => {
+    const { network, history } = openNetwork()
+    const reference = { root: ROOT, secret: new Uint8Array(32).fill(3), layout: 'distinct', pieceCount: 1 } as const
+    const { repairKey } = deriveObjectKeys(reference.secret)
+    for (const [replica, provider] of [PROVIDER, OTHER_PROVIDER].entries()) {
+      const dealId = replica + 1
+      const labels = [deriveLabel(repairKey, { replica, piece: 0 })]
+      await network.take(network.ask(provider), network.dealOrder(provider))
+      await network.take(network.piecesOrder(dealId, [pieceOf(`replica ${replica}`)], { labels }, [CLIENT, provider]))
+    }
+    await network.openRounds(2)
+    const pieces = new MemoryPieces(pieceOf('replica 1'))
+    await network.take(await network.selfProof(network.state.deals.get(2)!, OTHER_PROVIDER, pieces))
+    await network.openRound()
+    expect(verifiedObject(network.state, history, reference, network.clock.now())).toMatchObject({
+      root: ROOT,
+      isPrivate: true,
+      areReplicasDistinct: true,
+      isVerified: false,
+      replicas: [
+        { replica: 0, provider: PROVIDER.address, isVerified: false },
+        { replica: 1, provider: OTHER_PROVIDER.address, isVerified: true }
+      ]
+    })
   })
 
   it('is not verified where nobody stores it', () => {

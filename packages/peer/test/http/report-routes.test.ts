@@ -99,6 +99,15 @@ describe('reports on the API', () => {
     expect((await ask('/v1/reports?provider=somebody')).status).toBe(400)
   })
 
+  it('are described for other programs', async () => {
+    const { ask } = await openDaemon()
+    const { paths } = (await ask('/openapi.json')).body as { paths: Record<string, Record<string, unknown>> }
+    expect(paths['/v1/reports']!.get).toMatchObject({
+      parameters: [{ name: 'provider', in: 'query', required: false }]
+    })
+    expect(paths['/v1/verified']!.post).toMatchObject({ requestBody: { required: true } })
+  })
+
   it('are of the ledger alone where no verifier runs', async () => {
     const { ask } = await openDaemon({ isVerifier: false })
     const answer = reportsShape.answer.parse((await ask('/v1/reports')).body)
