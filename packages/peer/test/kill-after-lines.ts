@@ -1,9 +1,36 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+
+const STANDBY = new URL('standby.ts', import.meta.url).pathname
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>
+
+/** The next child of a file, which has loaded and waits: loading takes longer than what most children are killed in. */
+const standing = new Map<string, Child>()
+
+/** A standby ends by itself when nobody is left who could ask it. */
+function standBy(file: URL): Child {
+  const child = spawn(process.execPath, ['--conditions=source', STANDBY, file.pathname], {
+    stdio: ['pipe', 'pipe', 'pipe']
+  })
+  child.unref()
+  for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as unknown as { unref(): void }).unref()
+  return child
+}
+
+function takeOver(file: URL, parameters: readonly string[]): Child {
+  const child = standing.get(file.pathname) ?? standBy(file)
+  child.ref()
+  for (const stream of [child.stdout, child.stderr]) (stream as unknown as { ref(): void }).ref()
+  child.stdin.write(`${JSON.stringify(parameters)}\n`)
+  standing.set(file.pathname, standBy(file))
+  return child
+}
 
 /**
- * Runs a TypeScript file as a process of its own and kills it with SIGKILL in the middle of its work.
+ * Runs the `run` of a TypeScript file in a process of its own and kills it with SIGKILL in the middle of its work.
  *
  * @param lineCount - the kill comes with this line
  * @param beforeKill - does worse to it just before, from which it may end by itself
@@ -15,9 +42,7 @@ export async function killAfterLines(
   lineCount: number,
   beforeKill?: () => void
 ): Promise<string[]> {
-  const child = spawn(process.execPath, ['--conditions=source', file.pathname, ...parameters], {
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
+  const child = takeOver(file, parameters)
   const exited = once(child, 'exit')
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => {
