@@ -2,7 +2,8 @@
  * The sending end of a transfer, the same for a client that uploads and a server that is downloaded from.
  *
  * Sends while it has credit and listens at the same time, because the other side may refuse at any moment. Never more
- * than `chunksInFlightMax` chunks are on the way; the source is not asked for a chunk before it is needed, but for one.
+ * than `chunksInFlightMax` chunks are on the way; the source is not asked for a chunk before it is needed, but for one
+ * once the receiver has taken something.
  */
 import { pipe } from 'it-pipe'
 import { CoreError } from '../error.ts'
@@ -72,6 +73,8 @@ export async function sendChunks(conversation: Conversation, sending: Sending): 
       sentBytes += bytes.length
       keepTime()
       await frames.write(encodeBulkFrame({ kind: 'chunk', bytes }), signal)
+      // A short chunk is the last, and the end need not wait.
+      if (bytes.length === terms.chunkSizeBytesMax) await untilAborted(credit.begun, signal)
     }
     signal.throwIfAborted()
     complete = true
@@ -111,7 +114,10 @@ function openCredit(chunksInFlightMax: number) {
   let allowed = 1
   let inFlight = 0
   let wake = () => {}
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   return {
+    /** Resolves with the first credit: nothing is read ahead for who has taken nothing yet. */
+    begun,
     get inFlight() {
       return inFlight
     },
@@ -126,6 +132,7 @@ function openCredit(chunksInFlightMax: number) {
     give(): void {
       inFlight--
       allowed = Math.min(allowed + 1, chunksInFlightMax)
+      begin()
       wake()
     }
   }

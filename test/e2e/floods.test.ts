@@ -1,0 +1,102 @@
+/**
+ * A daemon under attack by strangers: its memory stays bounded, and honest clients go on. Daemon, client and attackers are
+ * processes of their own.
+ *
+ * The speed beside an attack is compared with the speed without it in the same run, the two in turns; on a machine that
+ * others use as well the ratio says little, so it is printed here and judged in the long mode alone.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { networkIdOf, newestAskOf } from '@holdfast/core'
+import { randomBytes } from '@noble/hashes/utils.js'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { FLOODS, type Flood } from './flood-attacker.ts'
+import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
+
+const isLong = process.env.HOLDFAST_LONG === '1'
+const ATTACKER = fileURLToPath(new URL('flood-attacker.ts', import.meta.url))
+const KIB = 1024
+const MIB = 1024 * KIB
+const OBJECT_BYTES = (isLong ? 64 : 16) * MIB
+/** Reads without the attack, and as many beside it, for each kind. */
+const TURNS = isLong ? 4 : 1
+const GROWTH_BYTES_MAX = 256 * MIB
+const SPEED_LEAST = 0.8
+
+describe('a provider under attack', () => {
+  let net: TestDevnet
+  let reference: string
+  let pid: number
+  let idleBytes: number
+  let target: string[]
+
+  beforeAll(async () => {
+    net = await startTestDevnet({ providers: 1, roundMs: STANDING_ROUND_MS })
+    const source = join(net.directory, 'object')
+    await writeFile(
+      source,
+      Buffer.concat(Array.from({ length: OBJECT_BYTES / (64 * KIB) }, () => randomBytes(64 * KIB)))
+    )
+    ;({ reference } = await net.client.put(source, { replicas: 1, list: false, encrypt: false }))
+    const [provider] = net.devnet.providers
+    pid = net.devnet.processOf(provider!).pid
+    target = [...newestAskOf(net.ledger.state, provider!.address)!.addresses]
+    await vi.waitUntil(() => net.ledger.state.deals.get(1)?.pieces.length === 1, { timeout: 10_000 })
+    await read()
+    idleBytes = await residentBytes('VmRSS')
+  }, 60_000)
+  afterAll(() => net?.[Symbol.asyncDispose]())
+
+  /** Bytes a second of one honest read. */
+  async function read(): Promise<number> {
+    const output = join(net.directory, 'read')
+    const startedMs = performance.now()
+    await net.client.get(reference, output)
+    const speed = OBJECT_BYTES / ((performance.now() - startedMs) / 1000)
+    await rm(output)
+    return speed
+  }
+
+  async function residentBytes(field: 'VmRSS' | 'VmHWM'): Promise<number> {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8')
+    return parseInt(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)![1]!, 10) * KIB
+  }
+
+  async function startAttack(kind: Flood): Promise<ChildProcess> {
+    const networkId = Buffer.from(networkIdOf(net.devnet.network.parameters)).toString('hex')
+    const piece = net.ledger.state.deals.get(1)!.pieces[0]!.cid.toString()
+    const attacker = fork(ATTACKER, [kind, networkId, piece, `${OBJECT_BYTES}`, ...target], {
+      execArgv: ['--conditions=source'],
+      stdio: 'inherit'
+    })
+    await once(attacker, 'message')
+    return attacker
+  }
+
+  test.each(Object.keys(FLOODS) as Flood[])('by %s', { timeout: isLong ? 120_000 : 60_000 }, async kind => {
+    const speeds = { quiet: 0, attacked: 0 }
+    await writeFile(`/proc/${pid}/clear_refs`, '5') // VmHWM begins anew
+    for (let turn = 0; turn < TURNS; turn++) {
+      speeds.quiet += await read()
+      const attacker = await startAttack(kind)
+      try {
+        speeds.attacked += await read()
+      } finally {
+        const ended = once(attacker, 'exit')
+        attacker.kill('SIGKILL')
+        await ended
+      }
+    }
+    const grownBytes = (await residentBytes('VmHWM')) - idleBytes
+    const ratio = speeds.attacked / speeds.quiet
+    const mib = (bytes: number) => (bytes / MIB).toFixed(0)
+    process.stdout.write(
+      `beside ${FLOODS[kind]}: ${ratio.toFixed(2)} of the speed (${mib(speeds.quiet / TURNS)} MiB/s), ${mib(grownBytes)} MiB more memory\n`
+    )
+    expect(grownBytes).toBeLessThan(GROWTH_BYTES_MAX)
+    if (isLong) expect(ratio).toBeGreaterThan(SPEED_LEAST)
+  })
+})
