@@ -1,6 +1,7 @@
 /** Prometheus metrics of a peer. Amounts are credits, sizes bytes; both lose what a floating-point number cannot hold. */
 import { accountOf, formatCredits, resultsIn } from '@holdfast/core'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { countDisputes } from './dispute-metrics.ts'
 import { createProviderMetrics } from './provider-metrics.ts'
 import type { DaemonFacts } from './routes/daemon-facts.ts'
 
@@ -54,6 +55,7 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
       earned.inc(inCredits(result.paid + result.withheld + result.reward))
     }
   })
+  countDisputes(registry, ledger, address)
   const { verifier } = facts
   const setProviders = verifier && createProviderMetrics(registry, ledger.state, verifier.observations)
   return async () => {
