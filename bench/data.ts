@@ -10,6 +10,8 @@ import { join } from 'node:path'
 import { type Devnet, startDevnet } from '@holdfast/peer/devnet'
 import { hasBenchPeers } from './data/bench-peers.ts'
 import { compareRuns, type Run, type Runner } from './data/compare-runs.ts'
+import type { PutStages } from './data/holdfast-tasks.ts'
+import { firstByteByHttp, keptConnection } from './data/http-range.ts'
 import { type MeasuredProcess, startProcess, type Usage, usageOf } from './data/measured-process.ts'
 import { type BenchOptions, MB, MIB, type Row, type Suite, seededBytes } from './harness.ts'
 
@@ -236,11 +238,18 @@ async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): A
     run: () => measured([disk.usage], () => disk.call('cat', { root: added.root, folder: blocks }))
   }
   await ours.run()
-  yield* await compareRuns({ row: 'get', unit: 'MB/s', figure: 'rate', turns, ours, peers: [bitswap(bench), cat] })
+  // What the connection alone can do, with nothing read, checked or walked at either end.
+  const limit = rawStream('raw-libp2p', 'raw-ours', bench.middle)
+  const peers = [bitswap(bench), cat, limit]
+  yield* await compareRuns({ row: 'get', unit: 'MB/s', figure: 'rate', turns, ours, peers })
   yield* ranges(bench, { client, root, usages })
 }
 
-/** What comes first of 64 KiB in the middle of the file: on an open connection, and with the handshake. */
+/**
+ * What comes first of 64 KiB in the middle of the file: on an open connection, and with the handshake. `http-checked-leaf`
+ * is the limit of what can be checked against the CID of a file: the whole leaf is hashed at both ends, and nothing else
+ * is done that a plain web server does not do.
+ */
 async function* ranges(
   { large, quick }: Bench,
   { client, root, usages }: Pick<BenchNetwork, 'client' | 'root' | 'usages'>
@@ -257,40 +266,51 @@ async function* ranges(
   })
   await using server = await startProcess('http-server')
   const port = await server.call<number>('serve', { path: large.path })
-  const http: Runner = {
-    name: 'http-range',
+  using warm = keptConnection()
+  const http = (name: string, path: string, isCold: boolean): Runner => ({
+    name,
     work: 1,
-    run: () => measured([server.usage], () => firstByteByHttp(port, range))
-  }
-  const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 15, peers: [http] } as const
-  yield* await compareRuns({ row: 'range-first-byte-warm', ...figures, ours: ours(false) })
-  yield* await compareRuns({ row: 'range-first-byte-cold', ...figures, ours: ours(true) })
-}
-
-async function firstByteByHttp(port: number, { offset, length }: { offset: number; length: number }): Promise<number> {
-  const before = performance.now()
-  const response = await fetch(`http://127.0.0.1:${port}/`, {
-    headers: { range: `bytes=${offset}-${offset + length - 1}` }
+    run: () =>
+      measured([server.usage], () => firstByteByHttp({ port, path, ...range, agent: isCold ? false : warm.agent }))
   })
-  const reader = response.body!.getReader()
-  await reader.read()
-  const seconds = (performance.now() - before) / 1000
-  await reader.cancel()
-  return seconds
+  const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 15 } as const
+  for (const temperature of ['warm', 'cold'] as const) {
+    const isCold = temperature === 'cold'
+    const peers = [http('http-range', '/', isCold), http('http-checked-leaf', '/leaf', isCold)]
+    yield* await compareRuns({ row: `range-first-byte-${temperature}`, ...figures, ours: ours(isCold), peers })
+  }
 }
 
-/** The whole of `put`, ledger included, beside the transfer alone: three times the bytes of one replica. */
+/**
+ * The whole of `put`, ledger included, beside the transfer alone: three times the bytes of one replica. Then where the time
+ * went, each stage beside the whole.
+ */
 async function* putting(bench: Bench, { client, usages }: BenchNetwork, transfer: Row): AsyncIterable<Row> {
   const sizeBytes = bench.large.sizeBytes - MIB
   const { path } = await writeBenchFile(bench.folder, 'put', sizeBytes)
-  const run = await measured(
-    usages,
-    async () => (await client.call<{ seconds: number }>('put', { path, replicas: 3 })).seconds
-  )
+  let stages: PutStages | undefined
+  const run = await measured(usages, async () => {
+    const put = await client.call<{ seconds: number; stages: PutStages }>('put', { path, replicas: 3 })
+    stages = put.stages
+    return put.seconds
+  })
   const value = sizeBytes / MB / run.seconds
   const { cpuSeconds, rssMiB } = run
+  const used = { cpuSeconds, rssMiB }
   const peerValue = transfer.value
-  yield { row: 'put-3', value, unit: 'MB/s', peer: 'transfer', peerValue, ratio: value / peerValue, cpuSeconds, rssMiB }
+  yield { row: 'put-3', value, unit: 'MB/s', peer: 'transfer', peerValue, ratio: value / peerValue, ...used }
+  for (const [stage, seconds] of Object.entries(stages ?? {})) {
+    const ratio = run.seconds / seconds
+    yield {
+      row: 'put-3',
+      value: seconds,
+      unit: 's',
+      peer: `all, of it ${stage}`,
+      peerValue: run.seconds,
+      ratio,
+      ...used
+    }
+  }
 }
 
 /** Peaks of client and provider after a file, and after one four times as large. */

@@ -33,6 +33,18 @@ interface Opened {
   readonly node: PeerNode
 }
 
+/** Seconds of one `put`, one after the other. */
+export interface PutStages {
+  /** UnixFS, CAR, commitment. */
+  readonly packing: number
+  /** Until the first provider has every byte. */
+  readonly uploading: number
+  /** From then until the last has: public replicas are fetched by one provider from another. */
+  readonly pulling: number
+  /** Orders signed, on the ledger, and what is left to do. */
+  readonly ordering: number
+}
+
 export const holdfastClient: Task = async () => {
   const nodeHasher = await loadNativeNodeHasher()
   const random = (sizeBytes: number) => new Uint8Array(randomBytes(sizeBytes))
@@ -70,8 +82,30 @@ export const holdfastClient: Task = async () => {
     /** Stores a file publicly; the whole of `put`. */
     async put({ path, replicas }: { path: string; replicas: number }) {
       const before = performance.now()
-      const { root } = await state().client.put(path, { replicas, encrypt: false, list: false })
-      return { root: `${root}`, seconds: (performance.now() - before) / 1000 }
+      const seconds = () => (performance.now() - before) / 1000
+      /** When the bytes of each replica were at its provider. */
+      const moved: number[] = []
+      let packed = 0
+      const { root } = await state().client.put(path, {
+        replicas,
+        encrypt: false,
+        list: false,
+        onPacked() {
+          packed = seconds()
+        },
+        onProgress(event) {
+          if (event.kind === 'progress' && event.storedBytes === event.sizeBytes) moved.push(seconds())
+        }
+      })
+      const all = seconds()
+      const [first = packed, last = first] = [moved[0], moved.at(-1)]
+      const stages: PutStages = {
+        packing: packed,
+        uploading: first - packed,
+        pulling: last - first,
+        ordering: all - last
+      }
+      return { root: `${root}`, seconds: all, stages }
     },
 
     /** Uploads one packed piece to a provider that syncs it and computes its commitment; packing is not timed. */

@@ -1,15 +1,34 @@
-/** A plain web server of Node that answers ranges of one file: nothing is checked, encrypted or paid for. */
+/**
+ * A plain web server of Node that answers ranges of one file: nothing is checked, encrypted or paid for. `/leaf` gives the
+ * MiB around a range, hashed before it is sent, as who checks the leaves of a UnixFS file must.
+ */
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { MIB } from '../harness.ts'
 import type { Task } from './measured-process.ts'
 
 export const httpServer: Task = async () => ({
   async serve({ path }: { path: string }) {
-    const server = createServer(({ headers }, response) => {
+    const leaf = Buffer.allocUnsafeSlow(MIB)
+    const file = await open(path)
+    async function readLeaf(offset: number): Promise<Uint8Array> {
+      const { bytesRead } = await file.read(leaf, 0, MIB, offset - (offset % MIB))
+      const bytes = leaf.subarray(0, bytesRead)
+      createHash('sha256').update(bytes).digest()
+      return bytes
+    }
+    const server = createServer(({ headers, url }, response) => {
       const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? []
       response.writeHead(206)
-      createReadStream(path, { start: Number(start), end: Number(end) }).pipe(response)
+      if (url === '/leaf')
+        readLeaf(Number(start)).then(
+          bytes => response.end(bytes),
+          error => response.destroy(error)
+        )
+      else createReadStream(path, { start: Number(start), end: Number(end) }).pipe(response)
     })
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     return (server.address() as AddressInfo).port
