@@ -34,7 +34,9 @@ export interface DevnetOptions {
   readonly startMs?: number
   /** Disk space that each provider gives; the first entry is for provider-1. */
   readonly allocate?: readonly string[]
-  /** How often the verifier looks at providers; default as any verifier does. */
+  /** In which each provider reads all that it has; the program's own time when left out. */
+  readonly auditDays?: number
+  /** How often the verifier looks at providers, whatever bytes that takes; default as any verifier does. */
   readonly looksPerHour?: number
   /** Ends the start; a devnet that runs is ended by disposing of it. */
   readonly signal?: AbortSignal
@@ -97,10 +99,10 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
 
   /** The port that the system chose stays the peer's: others find it again after a restart. */
   async function startFirst(peer: PlannedPeer): Promise<void> {
-    await writeConfig(peer, LOOPBACK_ANY_PORT, options.looksPerHour)
+    await writeConfig(peer, LOOPBACK_ANY_PORT, options)
     const ready = await start(peer)
     const [address = LOOPBACK_ANY_PORT] = ready.addresses as string[]
-    await writeConfig(peer, address.replace(/\/p2p\/.*$/, ''), options.looksPerHour)
+    await writeConfig(peer, address.replace(/\/p2p\/.*$/, ''), options)
   }
 
   async function notePeak(name: string): Promise<void> {
@@ -180,12 +182,18 @@ async function planPeer(parent: string, name: string, role: Role, allocate = ALL
 async function writeConfig(
   { directory, role, allocate }: PlannedPeer,
   listen: string,
-  looksPerHour: number | undefined
+  { looksPerHour, auditDays }: Pick<DevnetOptions, 'looksPerHour' | 'auditDays'>
 ): Promise<void> {
   const looks =
     looksPerHour === undefined
       ? []
-      : ['[verifier]', `readsPerHour = ${looksPerHour}`, `bindingChecksPerHour = ${looksPerHour}`, '']
+      : [
+          '[verifier]',
+          `readsPerHour = ${looksPerHour}`,
+          `bindingChecksPerHour = ${looksPerHour}`,
+          'readBytesPerHour = "4GiB"',
+          ''
+        ]
   const lines = [
     `roles = ["${role}"]`,
     `listen = ["${listen}"]`,
@@ -193,6 +201,7 @@ async function writeConfig(
     '[provider]',
     `allocateBytes = "${allocate}"`,
     `pricePerLeafRound = "${DEVNET_PRICE_PER_LEAF_ROUND}"`,
+    ...(auditDays === undefined ? [] : [`auditDays = ${auditDays}`]),
     '',
     ...looks
   ]
