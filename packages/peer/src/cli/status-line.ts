@@ -8,6 +8,8 @@ export interface StatusLine {
   print(text: string): void
 }
 
+/** Of a terminal that does not say, or says 0. */
+const COLUMNS_DEFAULT = 80
 const CLEAR_LINE = '\r\u001b[2K'
 
 /** @param stream - where it is shown */
@@ -19,7 +21,7 @@ export function createStatusLine(
     show(text) {
       if (stream.isTTY !== true) return
       // A line that wraps could not be written over.
-      shown = escapeForTerminal(text).slice(0, Math.max(0, (stream.columns ?? 80) - 1))
+      shown = escapeForTerminal(text).slice(0, (stream.columns || COLUMNS_DEFAULT) - 1)
       stream.write(`${CLEAR_LINE}${shown}`)
     },
     print(text) {

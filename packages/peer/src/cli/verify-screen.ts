@@ -25,7 +25,9 @@ export function verifyScreen(directory: string, checking: CheckingCost): DaemonS
       const { address, addresses } = peer
       line.print(`holdfast: verifier ${address} runs on ${directory}`)
       for (const one of addresses) line.print(`  listening on ${one}`)
-      line.print(formatFacts(incomeFacts(quoteOf(peer, checking))).trimEnd())
+      const quote = quoteOf(peer, checking)
+      // Without a stake there are only noughts; what is wanted was shown before.
+      if (quote.stake > 0n) line.print(formatFacts(incomeFacts(quote)).trimEnd())
       line.print(`Ctrl-C stops it. \`holdfast verify status --directory ${directory}\` says more.`)
       follow(peer, line)
     }

@@ -4,6 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { countDisputes } from './dispute-metrics.ts'
 import { createProviderMetrics } from './provider-metrics.ts'
 import type { DaemonFacts } from './routes/daemon-facts.ts'
+import { createVerifierMetrics } from './verifier-metrics.ts'
 
 /** @returns what `/metrics` answers with */
 export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: string; contentType: string }> {
@@ -57,6 +58,7 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
   })
   countDisputes(registry, ledger, address)
   const { verifier } = facts
+  const setVerifier = verifier && createVerifierMetrics(registry, ledger, address)
   const setProviders = verifier && createProviderMetrics(registry, ledger.state, verifier.observations)
   return async () => {
     const peer = await facts.peer()
@@ -68,6 +70,7 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
     audited.set(peer.audit?.readBytes ?? 0)
     damaged.set(peer.audit?.damaged.length ?? 0)
     healed.set(peer.audit?.healed ?? 0)
+    setVerifier?.()
     setProviders?.()
     return { text: await registry.metrics(), contentType: registry.contentType }
   }
