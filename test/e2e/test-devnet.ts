@@ -31,7 +31,7 @@ export interface TestDevnet extends AsyncDisposable {
 }
 
 export async function startTestDevnet(
-  options: Pick<DevnetOptions, 'providers' | 'roundMs' | 'allocate' | 'looksPerHour'>
+  options: Pick<DevnetOptions, 'providers' | 'roundMs' | 'allocate' | 'auditDays' | 'looksPerHour'>
 ): Promise<TestDevnet> {
   await using life = new AsyncDisposableStack()
   const { path } = life.use(await temporaryDirectory())
