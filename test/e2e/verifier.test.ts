@@ -29,7 +29,7 @@ import { HOLDFAST_MAIN, type HoldfastEvent, type HoldfastRun, runHoldfast } from
 import { isPaid, startTestDevnet, TEST_ROUND_MS, type TestDevnet } from './test-devnet.ts'
 
 const REPLICAS = 2
-const KILLS = process.env.HOLDFAST_LONG === undefined ? 4 : 60
+const KILLS = process.env.HOLDFAST_LONG === undefined ? 3 : 60
 const SEED = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000)
 const CREDIT = 10n ** 18n
 

@@ -68,7 +68,10 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   // Who was asked once is not asked again; a stake that is taken back is 0 there.
   if (verifier.stake === undefined) {
     const stake = await askForStake(options, address, checking, signal)
-    if (stake === undefined) return
+    if (stake === undefined) {
+      process.stdout.write('Nothing was staked, and nothing runs. `holdfast verify` asks again.\n')
+      return
+    }
     await setUpVerifier({ directory, stake })
   } else if (options.stake !== undefined) await showBeforeStaking(options, address, options.stake, checking, signal)
   await runDaemon(options, signal, json ? verifyEvents(directory, checking) : verifyScreen(directory, checking))
