@@ -80,9 +80,12 @@ export function isCurrent({ parameters, round }: LedgerState, nowMs: number): bo
   return roundAtMs(parameters, nowMs) <= round + 1
 }
 
+/** The longest that timers wait, three weeks and a half; beyond it they do not wait at all. */
+const PAUSE_MS_MAX = 2 ** 31 - 1
+
 /** @param perHour - on average; above 0 */
 export function drawPauseMs(perHour: number, draw: Draw): number {
-  return (-Math.log1p(-fractionOf(draw)) * HOUR_MS) / perHour
+  return Math.min(PAUSE_MS_MAX, (-Math.log1p(-fractionOf(draw)) * HOUR_MS) / perHour)
 }
 
 /** Reads of small and large ranges alike: as likely between 256 and 512 KiB as between 2 and 4 MiB. */

@@ -55,6 +55,11 @@ describe('when', () => {
     expect(longer(2) / longer(1)).toBeCloseTo(Math.exp(-1), 1)
   })
 
+  it('is no later than a timer waits: one that is told more fires at once', () => {
+    const pauses = Array.from({ length: 50 }, () => drawPauseMs(1e-9, draw))
+    expect(Math.max(...pauses)).toBe(2 ** 31 - 1)
+  })
+
   it('is as far as a budget of bytes goes, which an hour fills', () => {
     const full = { bytes: 1000, timeMs: 0 }
     const spent = spend(full, 1500)
