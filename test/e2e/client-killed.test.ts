@@ -11,6 +11,7 @@ import { findObjectDeals, parseReference } from '@holdfast/core'
 import { compareTrees } from '@holdfast/peer'
 import { createClient } from '@holdfast/peer/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createDraw } from './draw.ts'
 import { type HoldfastRun, runHoldfast } from './holdfast-run.ts'
 import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
 
@@ -18,17 +19,6 @@ const REPLICAS = 2
 const KILLS = process.env.HOLDFAST_LONG === undefined ? 3 : 20
 const SEED = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000)
 const SIZE_BYTES = 12 * 1024 * 1024
-
-/** Small and good enough for choosing moments: mulberry32. */
-function createDraw(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 describe(`a client that is killed ${KILLS} times (HOLDFAST_SEED=${SEED})`, () => {
   let net: TestDevnet

@@ -25,6 +25,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DevnetPeer } from '../../packages/peer/dist/devnet/devnet.js'
 import { createTranscriptStore } from '../../packages/peer/dist/verifier/transcript-store.js'
 import { temporaryDirectory } from '../../packages/peer/test/temporary-directory.ts'
+import { createDraw } from './draw.ts'
 import { HOLDFAST_MAIN, type HoldfastEvent, type HoldfastRun, runHoldfast } from './holdfast-run.ts'
 import { isPaid, startTestDevnet, TEST_ROUND_MS, type TestDevnet } from './test-devnet.ts'
 
@@ -32,17 +33,6 @@ const REPLICAS = 2
 const KILLS = process.env.HOLDFAST_LONG === undefined ? 3 : 60
 const SEED = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000)
 const CREDIT = 10n ** 18n
-
-/** Small and good enough for choosing moments: mulberry32. */
-function createDraw(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 let net: TestDevnet
 /** The devnet's own verifier. */

@@ -27,6 +27,11 @@ export function formatAmount(atto: bigint, decimals = 6): string {
   return `${whole}.${fraction.padEnd(shown, '0').slice(0, shown)}`
 }
 
+/** Attos as credits for charts only, to sixteen digits: whoever counts credits asks the ledger. */
+export function creditsForCharts(atto: bigint): number {
+  return Number.parseFloat(formatCredits(atto))
+}
+
 /** Highest resident memory of this process so far, in MiB. */
 export function ownPeakRssMiB(): number {
   return Math.round(process.resourceUsage().maxRSS / 1024)

@@ -1,11 +1,11 @@
 /** `holdfast credits send`: moves credits to another account. */
-import { type Address, createSigner, parseCredits, statementDigestOf } from '@holdfast/core'
-import { Command, InvalidArgumentError } from 'commander'
+import { type Address, createSigner, statementDigestOf } from '@holdfast/core'
+import { Command } from 'commander'
 import { PeerError } from '../error.ts'
 import { loadKey } from '../key-file.ts'
 import { formatAmount } from '../units.ts'
 import { openCommandClient } from './client-options.ts'
-import { parseAddress } from './ledger/options.ts'
+import { parseAddress, parseAmount } from './ledger/options.ts'
 import { printJsonEvent } from './output.ts'
 
 interface Options {
@@ -43,14 +43,4 @@ async function run(to: Address, amount: bigint, options: Options, signal: AbortS
     process.stdout.write(
       `Sent ${formatAmount(amount)} credits to ${to} (entry ${receipt.sequence}); ${formatAmount(left)} are left.\n`
     )
-}
-
-function parseAmount(text: string): bigint {
-  try {
-    const amount = parseCredits(text)
-    if (amount > 0n) return amount
-  } catch {
-    // Said below.
-  }
-  throw new InvalidArgumentError('expected a number of credits above 0, such as 12.5')
 }

@@ -1,7 +1,7 @@
 /** `holdfast verify`: a verifier from nothing. Shows what it earns, costs and risks, stakes, and runs until it is told to stop. */
 import { createInterface } from 'node:readline/promises'
-import { createSigner, formatCredits, type LedgerState, parseCredits } from '@holdfast/core'
-import { Command, InvalidArgumentError } from 'commander'
+import { createSigner, type LedgerState } from '@holdfast/core'
+import { Command } from 'commander'
 import { DEFAULT_CONFIG, loadConfig } from '../config.ts'
 import { dataDirectoryPaths } from '../data-directory.ts'
 import { PeerError, systemCodeOf } from '../error.ts'
@@ -18,6 +18,7 @@ import { quoteVerifier, type VerifierQuote } from '../verifier/quote-verifier.ts
 import { setUpVerifier } from '../verifier-peer.ts'
 import { incomeFacts } from '../views/verifier-screens.ts'
 import { runDaemon } from './daemon.ts'
+import { parseAmount } from './ledger/options.ts'
 import { escapeForTerminal, printJsonEvent } from './output.ts'
 import { formatFacts } from './table.ts'
 import { verifyEvents, verifyScreen } from './verify-screen.ts'
@@ -41,7 +42,7 @@ export function verifyCommand(signal: AbortSignal): Command {
     .option('--directory <path>', 'data directory', defaultDirectory())
     .option('--network <source>', 'first time: a network.json, its web address, or the multiaddr of a member')
     .option('--listen <multiaddr...>', `first time: where to listen (default: ${DEFAULT_CONFIG.listen.join(' ')})`)
-    .option('--stake <credits>', 'stake so many in all; each whole unit of the network buys a place', parseStake)
+    .option('--stake <credits>', 'stake so many in all; each whole unit of the network buys a place', parseAmount)
     .option('--dry-run', 'show what it would earn, cost and risk; stake nothing and make nothing', false)
     .option('--json', 'print one event a line', false)
     .option(
@@ -162,14 +163,4 @@ function sayUnreachable(json: boolean): (error: Error) => void {
     if (json) printJsonEvent('hostUnreachable', { reason: message })
     else process.stderr.write(`holdfast: ${escapeForTerminal(message)}; waiting for it, Ctrl-C ends this\n`)
   }
-}
-
-function parseStake(text: string): bigint {
-  try {
-    const amount = parseCredits(text)
-    if (amount >= 0n) return amount
-  } catch {
-    // Said below.
-  }
-  throw new InvalidArgumentError(`expected a number of credits, such as ${formatCredits(100n * 10n ** 18n)}`)
 }

@@ -1,6 +1,5 @@
 /** `holdfast verify status | unstake`: what a verifier did, and the way out of its stake. */
-import { parseCredits } from '@holdfast/core'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { createClient } from '../client.ts'
 import { dataDirectoryPaths } from '../data-directory.ts'
 import { connectToDaemon } from '../http/api-client.ts'
@@ -10,7 +9,7 @@ import { formatAmount } from '../units.ts'
 import { unstakeIn } from '../verifier-peer.ts'
 import { describeDial, describeRound } from '../views/verifier-screens.ts'
 import type { LeavingView } from '../views/verifier-views.ts'
-import { parseNatural } from './ledger/options.ts'
+import { parseAmount, parseNatural } from './ledger/options.ts'
 import { formatTime } from './ledger/show.ts'
 import { escapeForTerminal, formatJson, printJsonEvent } from './output.ts'
 import { formatFacts } from './table.ts'
@@ -98,14 +97,4 @@ function subcommand(name: string, description: string): Command {
     .option('--directory <path>', 'data directory of the verifier', defaultDirectory())
     .option('--json', 'print JSON, amounts as decimal strings of attoFIL', false)
     .exitOverride()
-}
-
-function parseAmount(text: string): bigint {
-  try {
-    const amount = parseCredits(text)
-    if (amount > 0n) return amount
-  } catch {
-    // Said below.
-  }
-  throw new InvalidArgumentError('expected a number of credits above 0, such as 100')
 }

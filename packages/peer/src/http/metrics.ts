@@ -1,6 +1,7 @@
 /** Prometheus metrics of a peer. Amounts are credits, sizes bytes; both lose what a floating-point number cannot hold. */
-import { accountOf, formatCredits, resultsIn } from '@holdfast/core'
+import { accountOf, resultsIn } from '@holdfast/core'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { creditsForCharts } from '../units.ts'
 import { countDisputes } from './dispute-metrics.ts'
 import { createProviderMetrics } from './provider-metrics.ts'
 import type { DaemonFacts } from './routes/daemon-facts.ts'
@@ -53,7 +54,7 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
     for (const result of events.flatMap(resultsIn)) {
       if (result.provider !== address) continue
       outcomes.inc({ outcome: result.outcome.kind })
-      earned.inc(inCredits(result.paid + result.withheld + result.reward))
+      earned.inc(creditsForCharts(result.paid + result.withheld + result.reward))
     }
   })
   countDisputes(registry, ledger, address)
@@ -63,7 +64,7 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
   return async () => {
     const peer = await facts.peer()
     round.set(peer.round)
-    balance.set(inCredits(accountOf(ledger.state, address).free))
+    balance.set(creditsForCharts(accountOf(ledger.state, address).free))
     deals.set(peer.deals.running)
     owing.set(peer.deals.owing)
     for (const [state, size] of Object.entries(peer.bytes ?? {})) bytes.set({ state }, size)
@@ -74,9 +75,4 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
     setProviders?.()
     return { text: await registry.metrics(), contentType: registry.contentType }
   }
-}
-
-/** For charts only: whoever counts credits asks the ledger. */
-function inCredits(amount: bigint): number {
-  return Number.parseFloat(formatCredits(amount))
 }

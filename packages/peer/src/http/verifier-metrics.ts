@@ -1,14 +1,7 @@
 /** Prometheus metrics of a verifier, by the ledger alone: what it said, what it earned, what it has at stake. */
-import {
-  type Address,
-  assignmentOf,
-  countAssignedTo,
-  decodeVerdicts,
-  formatCredits,
-  type Ledger,
-  resultsIn
-} from '@holdfast/core'
+import { type Address, assignmentOf, countAssignedTo, decodeVerdicts, type Ledger, resultsIn } from '@holdfast/core'
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { creditsForCharts } from '../units.ts'
 
 /** @returns what sets the gauges, before they are read */
 export function createVerifierMetrics(registry: Registry, ledger: Ledger, address: Address): () => void {
@@ -49,16 +42,11 @@ export function createVerifierMetrics(registry: Registry, ledger: Ledger, addres
         for (const verdict of (said && decodeVerdicts(said, countOwn())) ?? []) verdicts.inc({ verdict })
       }
       for (const { fees: paid, paidVerifiers } of resultsIn(event))
-        if (paidVerifiers.includes(address)) fees.inc(inCredits(paid / BigInt(paidVerifiers.length)))
+        if (paidVerifiers.includes(address)) fees.inc(creditsForCharts(paid / BigInt(paidVerifiers.length)))
     }
   })
   return () => {
-    stake.set(inCredits(state.verifiers.get(address)?.stake ?? 0n))
+    stake.set(creditsForCharts(state.verifiers.get(address)?.stake ?? 0n))
     assigned.set(countOwn())
   }
-}
-
-/** For charts only: whoever counts credits asks the ledger. */
-function inCredits(amount: bigint): number {
-  return Number.parseFloat(formatCredits(amount))
 }

@@ -1,5 +1,5 @@
 /** What the commands that read the ledger have in common: where it is read, and how it is shown. */
-import { type Address, addressSchema } from '@holdfast/core'
+import { type Address, addressSchema, parseCredits } from '@holdfast/core'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { LedgerPlace, ReadLedgerOptions } from '../../ledger/read-ledger.ts'
 import { escapeForTerminal, printJsonEvent } from '../output.ts'
@@ -37,4 +37,15 @@ export function parseNatural(text: string): number {
   const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
   if (Number.isSafeInteger(number)) return number
   throw new InvalidArgumentError('expected a number from 0 on')
+}
+
+/** Credits above 0, such as "12.5", in atto. */
+export function parseAmount(text: string): bigint {
+  try {
+    const amount = parseCredits(text)
+    if (amount > 0n) return amount
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgumentError('expected a number of credits above 0, such as 12.5')
 }
