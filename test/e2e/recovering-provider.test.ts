@@ -1,4 +1,4 @@
-/** A provider's disk flips a bit of a public piece: found by the provider itself, and made good from another replica. */
+/** What a provider makes good by itself: a flipped bit of a public piece, and the rounds of an outage. */
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DealResult } from '@holdfast/core'
@@ -8,6 +8,8 @@ import { writeSampleTree } from './sample-tree.ts'
 import { isFault, isPaid, startTestDevnet, TEST_ROUND_MS, type TestDevnet } from './test-devnet.ts'
 
 const REPLICAS = 2
+/** Rounds that nobody proves: fewer than a leaf may be owed. */
+const ROUNDS_AWAY = 3
 /** In which everything is read once: some seconds. */
 const AUDIT_DAYS = 0.00002
 /** Of the byte that is flipped: somewhere in the middle. */
@@ -46,4 +48,28 @@ test('a flipped byte is healed before a round faults', { timeout: 90_000 }, asyn
   await nextRound((_, closed) => closed.some(result => result.dealId === damaged!.dealId && isPaid(result)))
   end()
   expect(results.filter(isFault)).toEqual([])
+})
+
+test('a provider that was away for some rounds owes nothing soon, and loses no collateral', {
+  timeout: 120_000
+}, async () => {
+  const { client, devnet, directory, ledger, nextRound } = net
+  const tree = await writeSampleTree(directory, 'private')
+  const { replicas } = await client.put(tree, { replicas: REPLICAS, list: false })
+  const { provider, dealId } = replicas[0]!
+  const peer = devnet.providers.find(({ address }) => address === provider)!
+  const isOf = (result: DealResult) => result.dealId === dealId
+  await nextRound((_, closed) => closed.some(result => isOf(result) && isPaid(result)))
+  await devnet.kill(peer)
+  const deal = () => ledger.state.deals.get(dealId)!
+  const { collateral } = deal()
+  const faultedBefore = deal().rounds.faulted
+  expect(ledger.state.parameters.proving.cureRounds).toBeGreaterThan(ROUNDS_AWAY + 2)
+  await nextRound(() => deal().rounds.faulted >= faultedBefore + ROUNDS_AWAY)
+  expect(deal().docket.length).toBeGreaterThan(0)
+  await devnet.restart(peer)
+  const back = await nextRound((_, closed) => closed.some(result => isOf(result) && isPaid(result)))
+  expect(back.find(isOf)).toMatchObject({ docketLeaves: 0 })
+  expect(deal()).toMatchObject({ status: 'active', docket: [], repairBudget: 0n })
+  expect(deal().collateral).toBeGreaterThanOrEqual(collateral)
 })
