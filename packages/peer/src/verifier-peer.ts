@@ -16,7 +16,9 @@ import {
   type ExpectedIncome,
   expectIncome,
   type Ledger,
-  type NetworkDescription
+  type NetworkDescription,
+  type ProviderReport,
+  reportProviders
 } from '@holdfast/core'
 import { loadConfig, setConfigValue } from './config.ts'
 import { dataDirectoryPaths } from './data-directory.ts'
@@ -60,6 +62,8 @@ export interface VerifierPeer extends AsyncDisposable {
   expected(stake?: bigint): ExpectedIncome
   /** The newest rounds in which something was assigned, oldest first. */
   rounds(last?: number): VerifierRound[]
+  /** What is known of each provider, or of one: by the ledger, and by what this verifier saw itself. */
+  reports(provider?: Address): ProviderReport[]
   /**
    * Takes stake back, or all of it. Go on running until it is free: what was attested can be disputed until then.
    *
@@ -93,7 +97,7 @@ export async function createVerifier(options: VerifierPeerOptions): Promise<Veri
   })
   running = peer
   const { ledger, address } = peer
-  const { rounds } = peer.verifier!
+  const { rounds, observations } = peer.verifier!
   if (onRound !== undefined) rounds.subscribe(onRound)
   const staked = () => ledger.state.verifiers.get(address)?.stake ?? 0n
   return {
@@ -102,6 +106,7 @@ export async function createVerifier(options: VerifierPeerOptions): Promise<Veri
     ended: ended.promise,
     expected: (stake = staked()) => expectIncome(ledger.state, { verifier: address, stake }),
     rounds: last => rounds.rounds(last),
+    reports: provider => reportProviders(ledger.state, observations, provider),
     unstake: amount => unstakeIn(directory, ledger, amount, signal),
     stop,
     [Symbol.asyncDispose]: stop
