@@ -142,6 +142,30 @@ describe('a provider that was away', () => {
     expect(deal.rounds.faulted).toBe(1)
   })
 
+  it('proves what is due now before what it owes from before', async () => {
+    await using _ = peers
+    await network.openRounds(2)
+    expect(deal.docket.length).toBeGreaterThan(0)
+    startVerifiers()
+    peers.startProver(PROVIDER, pieces)
+    await network.clock.advanceTo(network.clock.now() + 1)
+    expect(deal.docket).toEqual([])
+    const sent = peers.events.filter(({ kind }) => kind === 'pushed' || kind === 'provedToLedger')
+    expect(sent.map(({ kind }) => kind)).toEqual(['pushed', 'pushed', 'pushed', 'provedToLedger'])
+  })
+
+  it('clears its docket although a verifier never answers', async () => {
+    await using _ = peers
+    await network.openRounds(2)
+    const push = (_addresses: unknown, _message: unknown, signal: AbortSignal) =>
+      new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    peers.startProver(PROVIDER, pieces, { push })
+    await network.clock.advanceTo(attestFromMs(network.parameters, network.state.round) - 1)
+    expect(deal.docket.length).toBeGreaterThan(0)
+    await network.clock.advanceTo(attestFromMs(network.parameters, network.state.round))
+    expect(deal.docket).toEqual([])
+  })
+
   it('owes nothing to the rounds that it only reads about', async () => {
     await using _ = peers
     const lagging = {
