@@ -8,8 +8,9 @@
 import { ledgerMutants } from './ledger.ts'
 import { type MutantSuite, plantAll } from './plant.ts'
 import { proofsMutants } from './proofs.ts'
+import { wordsMutants } from './words.ts'
 
-const suites: readonly MutantSuite[] = [proofsMutants, ledgerMutants]
+const suites: readonly MutantSuite[] = [proofsMutants, ledgerMutants, wordsMutants]
 
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter(name => !suites.some(suite => suite.name === name))

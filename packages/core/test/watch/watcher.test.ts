@@ -169,6 +169,30 @@ describe('a watcher', () => {
     expect(network.clock.sleeping).toBe(0)
   })
 
+  it('has one id for one dispute, whatever became of the first try', async () => {
+    hidden.add(verifier.address)
+    await attest('blind pass')
+    const ids = new Set<string>()
+    const away: Ledger = {
+      state: network.ledger.state,
+      subscribe: listener => network.ledger.subscribe(listener),
+      async submit({ statement }) {
+        if ('id' in statement) ids.add(statement.id)
+        throw new CoreError('LEDGER_UNREACHABLE', 'nobody knows whether it has come')
+      }
+    }
+    for (let life = 0; life < 2; life += 1) {
+      const watcher = watch({
+        ledger: away,
+        choose: (state, round, draw) => all(state, state.closed.get(2) ?? round, draw)
+      })
+      await network.openRounds(2)
+      await settled()
+      await watcher.stop()
+    }
+    expect(ids.size).toBe(1)
+  })
+
   it('leaves alone what would cost more than it can win, or what the config forbids', async () => {
     hidden.add(verifier.address)
     await attest('blind pass')
