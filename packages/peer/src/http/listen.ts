@@ -1,7 +1,7 @@
 /** Listens for the local API: on loopback or on a Unix socket, and nowhere else. */
-import { rm } from 'node:fs/promises'
+import { lstat, rm } from 'node:fs/promises'
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { PeerError, systemCodeOf } from '../error.ts'
@@ -35,8 +35,7 @@ export async function listenForApi(app: Hono, listen: string): Promise<Listening
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.headersTimeout = REQUEST_TIMEOUT_MS
   server.maxConnections = CONNECTIONS_MAX
-  // A socket that a killed daemon left behind; the lock of the data directory says that no other one runs.
-  if ('path' in wanted) await rm(wanted.path, { force: true })
+  if ('path' in wanted) await clearSocket(wanted.path)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(wanted, resolve)
@@ -58,4 +57,33 @@ export async function listenForApi(app: Hono, listen: string): Promise<Listening
       await closed
     }
   }
+}
+
+/**
+ * Removes a socket that a killed daemon left behind: nothing else may stand there, and nobody may answer on it.
+ *
+ * @throws {PeerError} `API_ADDRESS_INVALID` for another file, `API_PORT_IN_USE`
+ */
+async function clearSocket(path: string): Promise<void> {
+  const stats = await lstat(path).catch(() => undefined)
+  if (stats === undefined) return
+  if (!stats.isSocket()) {
+    throw new PeerError(
+      'API_ADDRESS_INVALID',
+      `The API cannot listen on ${path}: there is a file that is no socket. Give it another path in the config, [api] listen.`,
+      { path }
+    )
+  }
+  const probe = connect(path)
+  const isAnswered = await new Promise<boolean>(resolve => {
+    probe.once('connect', () => resolve(true))
+    probe.once('error', () => resolve(false))
+  })
+  probe.destroy()
+  if (!isAnswered) return await rm(path, { force: true })
+  throw new PeerError(
+    'API_PORT_IN_USE',
+    `Another program listens on ${path}: give the API another path in the config, [api] listen.`,
+    { path }
+  )
 }

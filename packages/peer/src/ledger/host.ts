@@ -17,6 +17,7 @@ import {
   CoreError,
   createBeaconOfOne,
   createLedgerMachine,
+  createTokenBuckets,
   decodeHead,
   deriveBeaconKey,
   type EntryBody,
@@ -96,6 +97,12 @@ export interface LedgerHostOptions {
   readonly onBeaconSilent?: (error: CoreError) => void
 }
 
+/**
+ * Unknown heads whose signature is checked, which strangers send at will; a tenth of a core at most. One that is dropped
+ * for it comes again with the next message of who believes it.
+ */
+const UNKNOWN_HEADS = { burst: 200, perSecond: 100 }
+
 /** The clock has moved between the look at it and the entry: look again. */
 const CLOCK_REFUSALS: ReadonlySet<string> = new Set(['TOO_EARLY', 'TOO_LATE'])
 
@@ -128,8 +135,11 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
   const { log, heads, snapshots } = files
   const authority = { networkId: networkIdOf(parameters), host: parameters.host, signatures: tools.signatures }
   const beforeStart = createLedgerMachine(parameters, tools)
+  /** Nothing is written any more, after a failure too; what is durable is still read until it is closed. */
   const stopping = new AbortController()
+  const closed = new AbortController()
   const listeners = new Set<(applied: AppliedEntry) => void>()
+  const checks = createTokenBuckets(UNKNOWN_HEADS, 1, clock)
   let started: Started | undefined
   let failure: { readonly error: unknown } | undefined
   let starting: Promise<void> | undefined
@@ -142,7 +152,7 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
     clock,
     length: () => (started === undefined ? 0 : (heads.last?.size ?? 0)),
     tree: () => running().tree,
-    ended: stopping.signal
+    ended: closed.signal
   })
 
   function running(): Started {
@@ -242,6 +252,7 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
       own !== undefined ? Buffer.compare(hashHead(own), hashHead(head)) === 0 : head.number < (heads.last?.number ?? 0)
     )
       return
+    if (!checks.take('unknown heads', 1)) return
     const verdict = verifyHead(bytes, authority)
     if (!verdict.ok) return
     if (own !== undefined)
@@ -323,6 +334,7 @@ export function createLedgerHost(options: LedgerHostOptions): LedgerHost {
   async function stop(): Promise<void> {
     const isFirst = !stopping.signal.aborted
     stopping.abort(stopped())
+    closed.abort(stopped())
     await starting?.catch(() => undefined) // whoever called start hears of it
     await keeping
     await started?.writer.idle()

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { lstat, readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -170,4 +172,35 @@ describe('the local API', () => {
     'listens not on "%s"',
     listen => expect(parseListen(listen)).toBeUndefined()
   )
+})
+
+describe('a Unix socket', () => {
+  const open = async (path: string) => {
+    const app = createApi({
+      routes,
+      token: 'ab',
+      version: '1',
+      metrics: async () => ({ text: '', contentType: '' }),
+      onError() {}
+    })
+    return await listenForApi(app, `unix:${path}`)
+  }
+
+  it('that a killed daemon left behind is taken over, one that answers and other files are not', async () => {
+    await using directory = await temporaryDirectory()
+    const path = join(directory.path, 'api.sock')
+    // A process that is killed does not remove its socket.
+    const killed = spawnSync(process.execPath, [
+      '-e',
+      `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
+    ])
+    expect(killed.signal).toBe('SIGKILL')
+    expect((await lstat(path)).isSocket()).toBe(true)
+    await using _ = await open(path)
+    await expect(open(path)).rejects.toMatchObject({ code: 'API_PORT_IN_USE' })
+    const precious = join(directory.path, 'precious')
+    await writeFile(precious, 'mine')
+    await expect(open(precious)).rejects.toMatchObject({ code: 'API_ADDRESS_INVALID' })
+    expect(await readFile(precious, 'utf8')).toBe('mine')
+  })
 })

@@ -87,3 +87,38 @@ it.each([
 it('survives a short write at the n-th write', { timeout: 600_000 }, async () => {
   expect(await failEach(tearingFileSystem)).toBeGreaterThan(5)
 })
+
+it.each(['EIO', 'ENOSPC'])(
+  'while every write fails with %s it refuses commands and serves reads, and it goes on once it is started again',
+  async code => {
+    await using directory = await temporaryDirectory()
+    let isBroken = false
+    const writes = new Set(['write', 'writev', 'writeFile', 'datasync', 'sync', 'truncate', 'rename'])
+    const files = failingFileSystem(({ operation }) =>
+      isBroken && writes.has(operation) ? systemError(code) : undefined
+    )
+    {
+      await using opened = await openTestHost(directory.path, { tools: FAST_TOOLS, log: { files } })
+      const { host, failures } = opened
+      await host.start()
+      const taken = await host.submit(network.transfer(CLIENT, PROVIDER, 1n, 0))
+      expect(taken.ok).toBe(true)
+      const { length } = host
+      const before = await host.entries(0, 0, AbortSignal.timeout(5_000))
+      isBroken = true
+      for (let nonce = 1; nonce < 4; nonce++)
+        await expect(host.submit(network.transfer(CLIENT, PROVIDER, 1n, nonce))).rejects.toMatchObject({
+          code: expect.stringMatching(/^[A-Z_]+$/)
+        })
+      expect(failures).toHaveLength(1)
+      expect(host.length).toBe(length)
+      expect(await host.entries(0, 0, AbortSignal.timeout(5_000))).toEqual(before)
+      expect(await host.head()).toBeDefined()
+      isBroken = false
+    }
+    await expectIntact(directory.path, 1)
+    await using again = await openTestHost(directory.path, { tools: FAST_TOOLS, log: { files } })
+    await again.host.start()
+    expect((await again.host.submit(network.transfer(CLIENT, PROVIDER, 1n, 1))).ok).toBe(true)
+  }
+)
