@@ -37,6 +37,15 @@ export class ReadMeter {
     if (this.#spent[budget] > this.#budget[budget]) this.#exceeded(budget)
   }
 
+  /**
+   * Refuses at once what will not fit. Spends nothing.
+   *
+   * @throws {CoreError} `BUDGET_EXCEEDED`
+   */
+  admit(budget: SpendableBudget, amount: bigint): void {
+    if (BigInt(this.#spent[budget]) + amount > BigInt(this.#budget[budget])) this.#exceeded(budget)
+  }
+
   /** @throws {CoreError} `BUDGET_EXCEEDED` */
   admitDepth(depth: number): void {
     if (depth > this.#budget.depth) this.#exceeded('depth')

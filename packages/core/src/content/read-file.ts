@@ -37,6 +37,7 @@ export async function* readFile(
   range: FileRange = {}
 ): AsyncGenerator<Uint8Array> {
   const { from, to } = boundsOf(file, range)
+  reader.meter.admit('bytes', to - from)
   const ahead = new ReadAhead(reader)
   /** The part to read next is last. */
   const pending: PendingPart[] = []
