@@ -73,12 +73,16 @@ export async function announceStake(
 ): Promise<void> {
   const { ledger, signer, random } = components
   const { state } = ledger
+  const staked = () => state.verifiers.get(signer.address)?.stake ?? 0n
+  const wanted = staked() + amount
   const receipt = await submitUntilTaken(components, 'stake', () => {
+    const stake = staked()
     const statement = {
       verifier: signer.address,
       operator: signer.address,
       ...freshId(state, random),
-      amount,
+      // A statement that nobody answered may have counted, and must not count again under another id.
+      amount: wanted > stake ? wanted - stake : 0n,
       addresses
     }
     return {
