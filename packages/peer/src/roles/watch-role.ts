@@ -20,7 +20,11 @@ export const WATCH_SHARE_DEFAULT = 0.05
  * A bad proof costs a provider an opening; it signs none, unless its disk is bad, and then it finds that out. A verifier
  * looks at none when its config says so.
  */
-export function startWatching(life: AsyncDisposableStack, components: PeerComponents, ledger: Ledger): void {
+export function startWatching(
+  life: AsyncDisposableStack,
+  components: Pick<PeerComponents, 'config' | 'signer' | 'tools' | 'clock' | 'emit' | 'node' | 'serveOptions'>,
+  ledger: Ledger
+): void {
   const { config, signer, tools, clock, emit } = components
   const { watchShare: rate = WATCH_SHARE_DEFAULT, demandTranscripts = 'when it pays' } = config.verifier
   const { address: self } = signer
