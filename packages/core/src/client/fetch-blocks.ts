@@ -70,8 +70,9 @@ export function createBlockFetcher({
     measurements.record(provider, { kind: 'latency', ms: now() - askedMs })
     const { header, chunks } = answer.value
     const { sizesBytes } = header
-    const wanted = [...cids, ...(header.ahead ?? [])]
-    const aheadBytes = sizesBytes.slice(cids.length).reduce((sum, size) => sum + size, 0)
+    const { ahead: along = [] } = header
+    const wanted = [...along.toReversed(), ...cids]
+    const aheadBytes = sizesBytes.slice(0, along.length).reduce((sum, size) => sum + size, 0)
     const isAsked =
       sizesBytes.length === wanted.length &&
       sizesBytes.every(size => size <= BLOCK_SIZE_BYTES_MAX) &&
@@ -83,7 +84,6 @@ export function createBlockFetcher({
     }
     // What was not used of the last is not kept beside the next.
     if (isRange) ahead.clear()
-    const received: Uint8Array[] = []
     const watch = openStopwatch(now)
     let next = 0
     let bytes = 0
@@ -93,14 +93,13 @@ export function createBlockFetcher({
         const verdict = await checkBlock(cid, block)
         if (!verdict.ok) throw failed(`sent bytes that are not ${cid} (${verdict.reason})`)
         bytes += block.length
-        if (wanted.length === cids.length) yield block
-        else if (received.push(block) > cids.length) ahead.set(cid.toString(), block)
+        if (next > along.length) yield block
+        else ahead.set(cid.toString(), block)
       }
     } finally {
       if (bytes > 0) measurements.record(provider, { kind: 'download', bytes, ms: watch.elapsedMs })
     }
     if (next < wanted.length) throw failed(`sent ${next} of ${wanted.length} blocks`)
-    yield* received.slice(0, cids.length)
   }
 
   return createFailover({ providers, measurements, onFailure, ahead }, fetchFrom)

@@ -3,6 +3,20 @@ import * as raw from 'multiformats/codecs/raw'
 import { CoreError } from '../error.ts'
 import { decodeUnixfsNode, rawNode, type UnixfsNode } from './unixfs-node.ts'
 
+/** Links of all nodes that are remembered: those of 32 GiB of files, in some 10 MB. */
+const REMEMBERED_PARTS_MAX = 32 * 1024
+/** Nodes with fewer are decoded in no time. */
+const REMEMBERED_NODE_PARTS_MIN = 64
+
+type FileNode = UnixfsNode & { readonly kind: 'file' }
+
+/**
+ * Nodes of large files that were decoded last, oldest first. Decoding a thousand links takes as long as a round trip, and
+ * who reads a range mostly reads others of the same file. A CID stands for the same node for ever.
+ */
+const remembered = new Map<string, FileNode>()
+let rememberedParts = 0
+
 /**
  * Decodes a checked block by the codec of its CID.
  *
@@ -10,9 +24,30 @@ import { decodeUnixfsNode, rawNode, type UnixfsNode } from './unixfs-node.ts'
  */
 export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
   if (cid.code === raw.code) return rawNode(bytes)
+  const key = cid.toString()
+  const known = remembered.get(key)
+  if (known !== undefined) {
+    remembered.delete(key)
+    remembered.set(key, known)
+    return known
+  }
   const verdict = decodeUnixfsNode(bytes)
   if (!verdict.ok) throw malformed(cid, verdict.fault)
+  if (verdict.node.kind === 'file') remember(key, verdict.node)
   return verdict.node
+}
+
+function remember(key: string, node: FileNode): void {
+  const count = node.parts.length
+  // One of content and links is nobody's but a test's, and would keep its content in memory.
+  if (count < REMEMBERED_NODE_PARTS_MIN || count > REMEMBERED_PARTS_MAX || node.data.length > 0) return
+  remembered.set(key, node)
+  rememberedParts += count
+  for (const [oldest, { parts }] of remembered) {
+    if (rememberedParts <= REMEMBERED_PARTS_MAX) break
+    remembered.delete(oldest)
+    rememberedParts -= parts.length
+  }
 }
 
 /** The error for a block that is what its CID says but not sound UnixFS. */

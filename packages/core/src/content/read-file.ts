@@ -1,9 +1,8 @@
-import * as dagPb from '@ipld/dag-pb'
 import type { CID } from 'multiformats/cid'
 import { type BlockReader, planBatch, READ_AHEAD_BYTES, STREAMED_BLOCKS_MAX } from './block-reader.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import { decodeNode, malformed } from './decode-node.ts'
-import { decodeUnixfsNode, type FilePart, type UnixfsNode } from './unixfs-node.ts'
+import type { FilePart, UnixfsNode } from './unixfs-node.ts'
 
 export type FileNode = UnixfsNode & { readonly kind: 'file' }
 
@@ -51,7 +50,7 @@ export async function* readFile(
       if (node.parts.length > 0) {
         reader.meter.admitDepth(level + 1)
         await ahead.settle()
-        for (const part of partsOf(node, level + 1, start).reverse()) if (touches(part, from, to)) pending.push(part)
+        for (const part of touchedParts(node, start, from, to).reverse()) pending.push({ ...part, level: level + 1 })
       }
       const part = pending.pop()
       if (part === undefined) return
@@ -73,18 +72,19 @@ function boundsOf({ sizeBytes }: FileNode, { offset = 0, length }: FileRange): {
   return { from, to: to < sizeBytes ? to : sizeBytes }
 }
 
-function partsOf({ data, parts }: FileNode, level: number, nodeStart: bigint): PendingPart[] {
-  let start = nodeStart + BigInt(data.length)
-  return parts.map(part => {
-    const pending = { ...part, level, start }
-    start += part.sizeBytes
-    return pending
-  })
-}
+type PlacedPart = FilePart & Pick<PendingPart, 'start'>
 
 /** A part that claims to be empty is looked at where the range goes over it: it may lie. */
-function touches({ start, sizeBytes }: PendingPart, from: bigint, to: bigint): boolean {
-  return sizeBytes === 0n ? start >= from && start <= to : start < to && start + sizeBytes > from
+function touchedParts({ data, parts }: FileNode, nodeStart: bigint, from: bigint, to: bigint): PlacedPart[] {
+  const touched: PlacedPart[] = []
+  let start = nodeStart + BigInt(data.length)
+  for (const { cid, sizeBytes } of parts) {
+    const end = start + sizeBytes
+    if (sizeBytes === 0n ? start >= from && start <= to : start < to && end > from)
+      touched.push({ cid, sizeBytes, start })
+    start = end
+  }
+  return touched
 }
 
 function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Array {
@@ -98,18 +98,18 @@ function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Ar
  * What a reader of a range asks for after a node of a file, in that order: for those who have the file, and want to send it
  * along. Nothing for a block that is no node of a file.
  *
+ * @param node - a checked block
  * @param start - where in the file the node's content begins
+ * @throws {CoreError} `MALFORMED_CONTENT`
  */
 export function partsInRange(
   node: { readonly cid: CID; readonly bytes: Uint8Array },
   start: bigint,
   { offset, length }: { readonly offset: number; readonly length: number }
-): readonly (FilePart & { readonly start: bigint })[] {
-  if (node.cid.code !== dagPb.code) return []
-  const verdict = decodeUnixfsNode(node.bytes)
-  if (!verdict.ok || verdict.node.kind !== 'file') return []
+): readonly PlacedPart[] {
+  const decoded = decodeNode(node.cid, node.bytes)
   const from = BigInt(offset)
-  return partsOf(verdict.node, 0, start).filter(part => touches(part, from, from + BigInt(length)))
+  return decoded.kind === 'file' ? touchedParts(decoded, start, from, from + BigInt(length)) : []
 }
 
 /** What claims to be more than a block has parts of its own. */

@@ -212,7 +212,7 @@ export const readBlocks = {
   }),
   response: z.strictObject({
     sizesBytes: z.array(naturalSchema).max(BLOCKS_PER_REQUEST_MAX + BLOCKS_AHEAD_MAX),
-    /** What follows those asked for. */
+    /** What comes before the root: the last first, so that a leaf of a whole chunk lies in one. */
     ahead: z.array(cidSchema).max(BLOCKS_AHEAD_MAX).optional()
   }),
   requestSizeBytesMax: 64 * KIB,
@@ -378,6 +378,31 @@ export const readTranscript = {
 } satisfies Protocol<unknown, unknown>
 
 export type TranscriptAnswer = z.output<typeof readTranscript.response>
+
+/** Deals and pieces of one answer; a provider that lost more than that has worse to do than to list it. */
+export const REPAIR_NOTICE_DEALS_MAX = 16
+export const REPAIR_NOTICE_PIECES_MAX = 64
+
+const repairNoticeSchema = z.strictObject({
+  dealId: naturalSchema,
+  round: naturalSchema,
+  pieces: z.array(cidSchema).min(1).max(REPAIR_NOTICE_PIECES_MAX),
+  /** The provider's, over RepairNotice. */
+  signature: signatureSchema
+})
+export type RepairNotice = z.output<typeof repairNoticeSchema>
+
+/** Asks a provider what it has lost of one's own deals and cannot get again by itself. */
+export const repairNotices = {
+  id: '/holdfast/repair-notices/1',
+  request: z.strictObject({ dealIds: z.array(naturalSchema).min(1).max(REPAIR_NOTICE_DEALS_MAX) }),
+  response: z.strictObject({ notices: z.array(repairNoticeSchema).max(REPAIR_NOTICE_DEALS_MAX) }),
+  requestSizeBytesMax: KIB,
+  responseSizeBytesMax: 128 * KIB,
+  timeoutMs: 10_000,
+  streamsInboundMax: 2,
+  cost: 2
+} satisfies Protocol<unknown, unknown>
 
 /** Stands for the network's id where a peer does not know it yet: in the envelopes of `network` alone. */
 export const ANY_NETWORK = new Uint8Array(32)

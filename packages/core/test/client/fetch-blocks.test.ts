@@ -254,7 +254,7 @@ it('obeys its signal, and a reader who leaves, and leaves no stream behind', asy
 /** The first block is taken for the root of a file, and the others for what a range of it needs. */
 function sendAhead(places: readonly number[], blocks = places.map(place => ALL[place]!)): Answering {
   return () => {
-    const all = [ALL[0]!, ...blocks]
+    const all = [...blocks.toReversed(), ALL[0]!]
     const { value } = send(all)
     return { ok: true, value: { ...value, header: { ...value.header, ahead: places.map(place => CIDS[place]!) } } }
   }

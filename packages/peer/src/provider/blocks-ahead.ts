@@ -2,7 +2,7 @@
  * What a reader of a range will ask for after a file's root, so that it is sent along: the nodes on the way and the first
  * leaves. Bounded by count and bytes, whatever the DAG looks like; every node is hashed before it is decoded.
  */
-import { BLOCKS_AHEAD_MAX, BLOCKS_AHEAD_SIZE_BYTES_MAX, partsInRange } from '@holdfast/core'
+import { BLOCKS_AHEAD_MAX, BLOCKS_AHEAD_SIZE_BYTES_MAX, CoreError, partsInRange } from '@holdfast/core'
 import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
@@ -39,8 +39,9 @@ export async function blocksAhead(
       if (!isLeaf) pending.push(...(await partsOf(part.cid, part.start)))
     }
   } catch (error) {
-    // A node that is damaged here: whoever asks for it by name hears of it.
-    if (!(error instanceof Error && error.name === 'NotFoundError')) throw error
+    // A node that is damaged here, or no sound node: whoever asks for it by name hears of it.
+    const isTheirs = error instanceof CoreError && error.code === 'MALFORMED_CONTENT'
+    if (!isTheirs && !(error instanceof Error && error.name === 'NotFoundError')) throw error
   }
   return found
 }

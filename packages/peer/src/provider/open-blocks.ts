@@ -28,7 +28,8 @@ export async function openBlocks(
   const [root] = placed
   const place = (cid: CID) => placeBlock(store, blocks, cid)
   const ahead = range === undefined || placed.length > 1 ? [] : await blocksAhead(root!, range, { place, blocks })
-  placed.push(...ahead)
+  // Before the root and last first: then a leaf of a whole chunk lies in one, and is copied at neither end.
+  placed.unshift(...ahead.toReversed())
   const sizesBytes = placed.map(({ sizeBytes }) => sizeBytes)
   const taken = budget.take(
     remotePeer.toString(),
