@@ -78,6 +78,7 @@ describe('a verifier', () => {
     const [good, bad] = [honest, liar.address].map(address => reports.find(({ provider }) => provider === address)!)
     expect(good!.firstByteMs!.p50).toBeGreaterThan(0)
     expect(good!.checks.badProof).toBe(0)
+    expect(good!.binding.unboundDeals).toHaveLength(1)
     expect(bad!).toMatchObject({ retrieval: { good: 0, lowerBound: 0 }, binding: { bound: 0 } })
     expect(bad!.lastTrouble!.reason).not.toBe('')
     expect(bad!.rounds.proved).toBe(0)

@@ -35,8 +35,16 @@ export interface ProviderReport {
   readonly retrieval: Share
   /** This verifier's own checks of proofs. */
   readonly checks: { readonly pass: number; readonly badProof: number; readonly noAnswer: number }
-  /** Blocks of public objects that were to be shown in the pieces that are paid for. */
-  readonly binding: { readonly bound: number; readonly notBound: number; readonly noAnswer: number }
+  /**
+   * Blocks of public objects that were to be shown in the pieces that are paid for. Whose lie it is when one is not bound it does
+   * not say: a client chooses the label, a provider shows the block. `unboundDeals` are those, ascending.
+   */
+  readonly binding: {
+    readonly bound: number
+    readonly notBound: number
+    readonly noAnswer: number
+    readonly unboundDeals: readonly number[]
+  }
   /** Milliseconds from the first request of a read to its first byte, a new connection included. */
   readonly firstByteMs: Percentiles | undefined
   /** Milliseconds from when the challenges were known to the proof. */
@@ -112,7 +120,8 @@ function reportOf(
     binding: {
       bound: tally(bindings, 'bound'),
       notBound: tally(bindings, 'not bound'),
-      noAnswer: tally(bindings, 'no answer')
+      noAnswer: tally(bindings, 'no answer'),
+      unboundDeals: unboundDealsOf(bindings)
     },
     firstByteMs: percentilesOf(reads.flatMap(({ firstByteMs }) => firstByteMs ?? [])),
     proofMs: percentilesOf(proofs.flatMap(({ answerMs }) => answerMs ?? [])),
@@ -127,6 +136,11 @@ function ofKind<Kind extends ObservationKind>(observations: readonly Observation
 
 function tally<Outcome extends string>(of: readonly { readonly outcome: Outcome }[], wanted: Outcome): number {
   return of.filter(({ outcome }) => outcome === wanted).length
+}
+
+function unboundDealsOf(bindings: readonly ObservationOf<'binding'>[]): number[] {
+  const unbound = bindings.filter(({ outcome }) => outcome === 'not bound')
+  return [...new Set(unbound.map(({ dealId }) => dealId))].sort((a, b) => a - b)
 }
 
 function speedOf(reads: readonly ObservationOf<'read'>[]): ProviderReport['megabytesPerSecond'] {

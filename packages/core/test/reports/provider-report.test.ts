@@ -70,7 +70,7 @@ describe('the report on a provider', () => {
       operator: undefined,
       retrieval: { good: 3, trials: 4 },
       checks: { pass: 3, badProof: 0, noAnswer: 1 },
-      binding: { bound: 1, notBound: 1, noAnswer: 0 },
+      binding: { bound: 1, notBound: 1, noAnswer: 0, unboundDeals: [1] },
       firstByteMs: { p50: 10, p90: 30, p99: 30, count: 3 },
       proofMs: { p50: 40, p90: 60, p99: 60, count: 3 },
       megabytesPerSecond: { p50: 4, p10: 2, count: 2 },

@@ -33,7 +33,9 @@ export function reportsCommand(signal: AbortSignal): Command {
 proves   rounds of its deals that were proved, by the ledger; void rounds do not count
 holds    leaves that rounds drew at random from its deals and that were shown in their round, by the ledger: a bound on the
          share of bytes that it has. Not that they are a copy of their own
-hands out  unannounced reads of public objects by this verifier, as any reader makes them`
+hands out  unannounced reads of public objects by this verifier, as any reader makes them
+not bound  blocks of public objects that could not be shown in the pieces that are paid for: the client's lie, who chose the
+         label, or the provider's`
     )
     .action(async (provider: Address | undefined, { directory, json }: Options) => {
       const daemon = await connectToDaemon(directory)
@@ -94,7 +96,10 @@ function showOne(report: Report): string {
     ['holds', `at least ${formatBound(storing)}: ${storing.good} of ${storing.trials} leaves shown in their round`],
     ['hands out', `at least ${formatBound(retrieval)}: ${retrieval.good} of ${retrieval.trials} reads`],
     ['checked here', `${checks.pass} passed, ${checks.badProof} bad, ${checks.noAnswer} without answer`],
-    ['bound', `${binding.bound} blocks bound, ${binding.notBound} not, ${binding.noAnswer} without answer`],
+    [
+      'bound',
+      `${binding.bound} blocks bound, ${binding.notBound} not${binding.notBound === 0 ? '' : ` (deals ${binding.unboundDeals.join(', ')})`}, ${binding.noAnswer} without answer`
+    ],
     ['first byte', samples(firstByteMs)],
     ['proof', samples(proofMs)],
     [

@@ -78,6 +78,9 @@ function setQuantiles(gauge: Gauge, provider: Address, times: ProviderReport['fi
 
 function mostSampled(reports: readonly ProviderReport[]): readonly ProviderReport[] {
   const samplesOf = ({ checks, binding, retrieval }: ProviderReport) =>
-    [...Object.values(checks), ...Object.values(binding), retrieval.trials].reduce((sum, count) => sum + count, 0)
+    [...Object.values(checks), binding.bound, binding.notBound, binding.noAnswer, retrieval.trials].reduce(
+      (sum, count) => sum + count,
+      0
+    )
   return [...reports].sort((a, b) => samplesOf(b) - samplesOf(a)).slice(0, PROVIDERS_IN_METRICS_MAX)
 }

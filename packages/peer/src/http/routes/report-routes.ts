@@ -27,7 +27,12 @@ export const providerReportSchema = z.object({
   storing: shareSchema,
   retrieval: shareSchema,
   checks: z.object({ pass: naturalSchema, badProof: naturalSchema, noAnswer: naturalSchema }),
-  binding: z.object({ bound: naturalSchema, notBound: naturalSchema, noAnswer: naturalSchema }),
+  binding: z.object({
+    bound: naturalSchema,
+    notBound: naturalSchema,
+    noAnswer: naturalSchema,
+    unboundDeals: z.array(naturalSchema)
+  }),
   firstByteMs: percentilesSchema.optional(),
   proofMs: percentilesSchema.optional(),
   megabytesPerSecond: z.object({ p50: z.number(), p10: z.number(), count: naturalSchema }).optional(),
@@ -130,7 +135,10 @@ export function reportRoutes(facts: DaemonFacts): Route[] {
         confidence: REPORT_CONFIDENCE,
         round: ledger.state.round,
         looks: verifier !== undefined,
-        reports: reportProviders(ledger.state, verifier?.observations, provider).map(report => ({ ...report }))
+        reports: reportProviders(ledger.state, verifier?.observations, provider).map(report => ({
+          ...report,
+          binding: { ...report.binding, unboundDeals: [...report.binding.unboundDeals] }
+        }))
       })
     }),
     defineRoute({
