@@ -5,10 +5,19 @@ import {
   FRAME_SIZE_BYTES,
   openPrivateObject,
   PRIVATE_PIECE_SIZE_LIMIT_BYTES_MIN,
-  portablePieceCiphers
+  portablePieceCiphers,
+  readReplica
 } from '../../src/pieces/index.ts'
 import { collect, file, gather } from '../content/memory-content.ts'
-import { expectSame, noise, type PrivateFixture, packPrivateTree, type Spoil } from './private-objects.ts'
+import {
+  chunked,
+  expectSame,
+  join,
+  noise,
+  type PrivateFixture,
+  packPrivateTree,
+  type Spoil
+} from './private-objects.ts'
 
 const MIB = 1024 * 1024
 const CONTENT = noise(3 * MIB + 5)
@@ -88,6 +97,29 @@ it('a replica answering for another one is refused', async () => {
   fixture.spoil = (bytes, { piece }, offset) => stored[piece]!.slice(offset, offset + bytes.length)
   await expect(readAll(1)).rejects.toMatchObject({ code: 'PIECE_UNREADABLE' })
 })
+
+it.each(['without the repair key', 'with it'])('frames in another order are refused, by whom %s', async who => {
+  const swapped = await Promise.all(
+    fixture.inner.map(async (inner, piece) => {
+      const place = { replica: 0, piece }
+      if (who !== 'with it') return swapFrames(await fixture.stored(place))
+      // Whoever makes replicas can put every frame under the right keystream, and cannot renumber it.
+      return join(await gather(readReplica({ ...fixture.layer, place, inner: chunked(swapFrames(inner)) })))
+    })
+  )
+  fixture.spoil = (bytes, { piece }, offset) => swapped[piece]!.slice(offset, offset + bytes.length)
+  await expect(readAll(1)).rejects.toMatchObject({ code: 'PIECE_UNREADABLE' })
+})
+
+/** Each two frames in each other's place, but for the last, which may be shorter. */
+function swapFrames(piece: Uint8Array): Uint8Array {
+  const swapped = piece.slice()
+  for (let at = 0; at + 2 * FRAME_SIZE_BYTES < piece.length; at += 2 * FRAME_SIZE_BYTES) {
+    swapped.set(piece.subarray(at, at + FRAME_SIZE_BYTES), at + FRAME_SIZE_BYTES)
+    swapped.set(piece.subarray(at + FRAME_SIZE_BYTES, at + 2 * FRAME_SIZE_BYTES), at)
+  }
+  return swapped
+}
 
 it('one flipped bit anywhere is found, and the frame read elsewhere', async () => {
   await fc.assert(
