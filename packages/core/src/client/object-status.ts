@@ -4,6 +4,7 @@ import { newestAskOf } from '../ledger/asks.ts'
 import { pricePerRound, unitsIn } from '../ledger/price.ts'
 import type { Deal, DealStatus, LedgerState } from '../ledger/state.ts'
 import type { ObjectReference } from '../pieces/index.ts'
+import type { RepairNotice } from '../protocols/definitions.ts'
 import { roundOpensMs } from '../rounds/schedule.ts'
 import type { Address } from '../schema.ts'
 import { findObjectDeals, type ObjectDeal } from './object-deals.ts'
@@ -60,12 +61,14 @@ export interface ObjectStatus {
  * Pure: reads the state and says what it means.
  *
  * @param client - the account whose deals are looked at; undefined for everybody's
+ * @param notices - what their providers say that they lost
  */
 export function statusOfObject(
   state: LedgerState,
   history: Pick<ProofHistory, 'of'>,
   name: CID | ObjectReference,
-  client: Address | undefined
+  client: Address | undefined,
+  notices: readonly RepairNotice[] = []
 ): ObjectStatus {
   const { parameters, round } = state
   const isPrivate = 'secret' in name
@@ -84,7 +87,7 @@ export function statusOfObject(
     nextRoundMs: roundOpensMs(parameters, round + 1),
     problems: [
       ...(replicas.length === 0 ? [NOT_STORED] : []),
-      ...replicas.flatMap(replica => problemsOf(state, replica, whole))
+      ...replicas.flatMap(replica => problemsOf(state, replica, whole, notices))
     ]
   }
 }
@@ -125,12 +128,23 @@ function replicaStatus(
   }
 }
 
-function problemsOf(state: LedgerState, replica: ReplicaStatus, wholePieces: number): StatusProblem[] {
+function problemsOf(
+  state: LedgerState,
+  replica: ReplicaStatus,
+  wholePieces: number,
+  notices: readonly RepairNotice[]
+): StatusProblem[] {
   const { dealId, docketLeaves, dealStatus, pieces, last } = replica
   const problems: StatusProblem[] = []
   const add = (what: string, whatToDo: string) => problems.push({ dealId, what, whatToDo })
   if (pieces < wholePieces)
     add(`holds ${pieces} of ${wholePieces} pieces`, 'store the object again: what is there is not sent twice')
+  const lost = notices.find(notice => notice.dealId === dealId)?.pieces.length ?? 0
+  if (lost > 0)
+    add(
+      `says itself that it has lost ${lost} ${lost === 1 ? 'piece' : 'pieces'} of this deal and cannot get them again`,
+      'read what you need from the other replicas, and store the object once more than before: another provider takes it'
+    )
   if (docketLeaves > 0)
     add(
       `owes a proof of ${docketLeaves} leaves and earns nothing meanwhile`,

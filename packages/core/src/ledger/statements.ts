@@ -78,7 +78,8 @@ const SIGNERS = {
   HandOver: 'provider',
   KeyChange: 'account',
   ParameterChange: 'host',
-  ReadPermission: 'label'
+  ReadPermission: 'label',
+  RepairNotice: 'provider'
 } as const
 
 const FIELDS = {
@@ -191,7 +192,9 @@ const FIELDS = {
   /** Reserved: other parameters for the network, by the digest of what they are, from an opening on. */
   ParameterChange: { host: address, id, validUntilRound: natural, fromOpening: natural, parameters: digest },
   /** Never on the ledger: lets one peer read one private piece at one provider. Signed by the key of the piece's label. */
-  ReadPermission: { label: address, provider: address, reader: address, validUntilRound: natural }
+  ReadPermission: { label: address, provider: address, reader: address, validUntilRound: natural },
+  /** Never on the ledger: a provider's word that it has lost these pieces and cannot get them again by itself. */
+  RepairNotice: { provider: address, dealId: natural, round: natural, pieces: cids }
 } as const
 
 type Fields = typeof FIELDS

@@ -33,5 +33,6 @@ export const STATEMENT_TYPES: Record<StatementKind, string> = {
   KeyChange: 'KeyChange(address account,bytes16 id,uint64 validUntilRound,address successor)',
   ParameterChange:
     'ParameterChange(address host,bytes16 id,uint64 validUntilRound,uint64 fromOpening,bytes32 parameters)',
-  ReadPermission: 'ReadPermission(address label,address provider,address reader,uint64 validUntilRound)'
+  ReadPermission: 'ReadPermission(address label,address provider,address reader,uint64 validUntilRound)',
+  RepairNotice: 'RepairNotice(address provider,uint64 dealId,uint64 round,bytes[] pieces)'
 }

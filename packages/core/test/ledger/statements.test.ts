@@ -86,7 +86,8 @@ const STATEMENTS: { readonly [Kind in Parameters<typeof signerOf>[0]]: Statement
   HandOver: { provider: ALICE, id: ID, validUntilRound: 9, dealId: 3, pricePerLeafRound: 7n },
   KeyChange: { account: ALICE, id: ID, validUntilRound: 9, successor: BOB },
   ParameterChange: { host: ALICE, id: ID, validUntilRound: 9, fromOpening: 12, parameters: DIGEST },
-  ReadPermission: { label: ALICE, provider: BOB, reader: ALICE, validUntilRound: 9 }
+  ReadPermission: { label: ALICE, provider: BOB, reader: ALICE, validUntilRound: 9 },
+  RepairNotice: { provider: BOB, dealId: 3, round: 9, pieces: [pieceOf('a').cid, pieceOf('b').cid] }
 }
 type Kind = keyof typeof STATEMENTS
 

@@ -21,4 +21,6 @@ export interface ProviderComponents {
   readonly budget: TransferBudget
   /** Addresses that this peer tells others; it dials what reaches no less far. */
   readonly announced: () => readonly string[]
+  /** PieceCIDv2s as text of what was lost and cannot be fetched again; none when left out. */
+  readonly lostPieces?: () => readonly string[]
 }

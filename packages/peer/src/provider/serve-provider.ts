@@ -8,6 +8,7 @@ import {
   readBlocks,
   readRange,
   refuse,
+  repairNotices,
   type ServeOptions,
   serve,
   serveDownload,
@@ -16,6 +17,7 @@ import {
 } from '@holdfast/core'
 import { createVerifiedReader } from '../storage/verified-reader.ts'
 import { acceptUpload } from './accept-upload.ts'
+import { answerNotices } from './answer-notices.ts'
 import { answerProposal } from './answer-proposal.ts'
 import type { ProviderComponents } from './components.ts'
 import { answerLocate } from './locate-blocks.ts'
@@ -41,6 +43,9 @@ export async function serveProvider(
   services.use(await serve(node, pullPiece, (request, context) => puller.answer(request, context), options))
   services.use(
     await serveDownload(node, readBlocks, (request, context) => openBlocks(components, request, context), options)
+  )
+  services.use(
+    await serve(node, repairNotices, async (request, context) => answerNotices(components, request, context), options)
   )
   services.use(await serve(node, locateBlocks, request => answerLocate(components, request), options))
   services.use(

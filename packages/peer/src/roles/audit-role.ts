@@ -3,7 +3,7 @@ import type { AuditCursor, Ledger, ProverEvent } from '@holdfast/core'
 import { z } from 'zod'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { AUDIT_DAYS_DEFAULT } from '../config.ts'
-import { createHealer, type HealEvent } from '../provider/heal-pieces.ts'
+import { createHealer, type HealEvent, PRIVATE_OBSTACLE } from '../provider/heal-pieces.ts'
 import { createStorePieceReader } from '../provider/piece-reader.ts'
 import { type AuditEvent, type AuditProgress, createSelfAudit } from '../provider/self-audit.ts'
 import { createWounds, type Wound } from '../provider/wounds.ts'
@@ -17,6 +17,8 @@ export interface AuditHandle {
   progress(): AuditProgress
   wounds(): readonly Wound[]
   readonly healed: number
+  /** What nobody but the client can make good; PieceCIDv2s as text. */
+  lostPieces(): readonly string[]
   /** Takes note of what verifiers said of our proofs. */
   note(event: ProverEvent): void
 }
@@ -91,6 +93,7 @@ export function startSelfAudit(
     get healed() {
       return wounds.healed
     },
+    lostPieces: () => wounds.list().flatMap(({ piece, obstacle }) => (obstacle === PRIVATE_OBSTACLE ? [piece] : [])),
     note(event) {
       for (const dealId of doubtedDeals(event)) audit.suspect(dealId)
     }

@@ -77,7 +77,8 @@ export async function startProvider(
         bytesPerClientMax: Math.max(leaseBytes / 2, PIECE_SIZE_BYTES_MAX)
       },
       budget: createTransferBudget(transferBytes === undefined ? {} : { bytesMax: transferBytes }),
-      announced: () => announcedAddresses(node.addresses())
+      announced: () => announcedAddresses(node.addresses()),
+      lostPieces: () => audit?.lostPieces() ?? []
     },
     serveOptions
   )

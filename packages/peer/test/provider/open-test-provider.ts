@@ -29,8 +29,14 @@ export async function openTestProvider(
     name = 'provider one',
     budget = createTransferBudget(),
     wireClock,
+    lostPieces,
     ...storeOptions
-  }: { name?: string; budget?: TransferBudget; wireClock?: Clock } & Partial<PieceStoreOptions> = {}
+  }: {
+    name?: string
+    budget?: TransferBudget
+    wireClock?: Clock
+    lostPieces?: () => readonly string[]
+  } & Partial<PieceStoreOptions> = {}
 ): Promise<TestProvider> {
   await using starting = new AsyncDisposableStack()
   const { clock, ledger } = network
@@ -66,7 +72,8 @@ export async function openTestProvider(
       terms: { address: signer.address, pricePerLeafRoundMin: 100n, leavesPerRoundMax: 64 },
       leaseLimits: { bytesMax: 100e9, bytesPerClientMax: 100e9 },
       budget,
-      announced: () => node.addresses()
+      announced: () => node.addresses(),
+      ...(lostPieces !== undefined && { lostPieces })
     },
     {
       networkId: ledger.state.networkId,

@@ -1,7 +1,16 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { type AuditCursor, type Clock, createSigner, labelOfAddress } from '@holdfast/core'
+import {
+  type AuditCursor,
+  type Clock,
+  createSigner,
+  isRepairNotice,
+  labelOfAddress,
+  portableSignatureVerifier,
+  repairNotices,
+  request
+} from '@holdfast/core'
 import { CID } from 'multiformats/cid'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LABEL, OTHER_PROVIDER, PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
@@ -55,8 +64,11 @@ let client: WireClient
 let events: (AuditEvent | HealEvent)[]
 let errors: unknown[]
 let listeners: (() => void)[]
-let wounds: Wounds
+let wounds: Wounds | undefined
 let cursor: AuditCursor | undefined
+
+const lostPieces = () =>
+  wounds?.list().flatMap(({ piece, obstacle }) => (obstacle === PRIVATE_OBSTACLE ? [piece] : [])) ?? []
 
 beforeEach(async () => {
   const { path } = life.use(await temporaryDirectory())
@@ -66,7 +78,7 @@ beforeEach(async () => {
   cursor = undefined
   network = new TestNetwork({ money: { uncollateralisedBytesMax: 100_000_000 } })
   source = life.use(await openTestProvider(join(path, 'source'), network))
-  damaged = life.use(await openTestProvider(join(path, 'damaged'), network, { name: 'provider two' }))
+  damaged = life.use(await openTestProvider(join(path, 'damaged'), network, { name: 'provider two', lostPieces }))
   const asks = { addresses: source.node.addresses() }
   await network.take(network.ask(PROVIDER, asks), network.ask(OTHER_PROVIDER))
   await network.take(network.dealOrder(PROVIDER), network.dealOrder(OTHER_PROVIDER))
@@ -144,6 +156,21 @@ function startAudit(clock: RushingClock, periodMs = 30 * DAY_MS): SelfAudit {
   return audit
 }
 
+/** What the damaged provider says to somebody that it has lost. */
+async function noticesFor(asker: WireClient) {
+  const answer = await request(
+    asker.node.libp2p,
+    damaged.addresses,
+    repairNotices,
+    { dealIds: [1, 2, 3] },
+    client.options
+  )
+  if (answer.kind !== 'answer') throw new Error(JSON.stringify(answer))
+  const { notices } = answer.value
+  for (const notice of notices) expect(isRepairNotice(network.state, notice, portableSignatureVerifier)).toBe(true)
+  return notices
+}
+
 const fileOf = ({ directory }: TestProvider) => join(directory, PIECE.toString())
 
 async function flipByte(provider: TestProvider, offset: number): Promise<void> {
@@ -166,7 +193,7 @@ describe('the audit of a provider’s own disk', () => {
     const { startedMs } = await event('passed')
     expect(clock.now() - startedMs).toBeLessThanOrEqual(30 * DAY_MS)
     expect(second.progress().totalBytes).toBe(BYTES.length)
-    expect(wounds.list()).toEqual([])
+    expect(wounds!.list()).toEqual([])
   })
 
   it('finds a flipped byte, and fetches the piece from another replica', async () => {
@@ -177,8 +204,9 @@ describe('the audit of a provider’s own disk', () => {
     expect(await event('healed')).toMatchObject({ piece: PIECE.toString(), from: PROVIDER.address })
     expect(await damaged.store.check(PIECE)).toEqual({ ok: true })
     expect(await damaged.store.get(PIECE)).toMatchObject({ isDamaged: false, deals: ['2'] })
-    await expect.poll(() => wounds.list()).toEqual([])
-    expect(wounds.healed).toBe(1)
+    await expect.poll(() => wounds!.list()).toEqual([])
+    expect(wounds!.healed).toBe(1)
+    expect(await noticesFor(client)).toEqual([])
     expect(await readdir(join(damaged.directory, 'incoming'))).toEqual([])
   })
 
@@ -211,9 +239,11 @@ describe('the audit of a provider’s own disk', () => {
     await flipByte(damaged, 7)
     startAudit(new RushingClock(DAY_MS * 30))
     expect(await event('cannotHeal')).toMatchObject({ obstacle: PRIVATE_OBSTACLE })
-    expect(wounds.list()).toMatchObject([{ piece: PIECE.toString(), obstacle: PRIVATE_OBSTACLE }])
+    expect(wounds!.list()).toMatchObject([{ piece: PIECE.toString(), obstacle: PRIVATE_OBSTACLE }])
+    expect(await noticesFor(client)).toMatchObject([{ dealId: 2, pieces: [PIECE] }])
+    expect(await noticesFor(new WireClient(source.node, network))).toEqual([])
     await client.upload(damaged.addresses, 2, BYTES)
-    await expect.poll(() => wounds.list()).toEqual([])
+    await expect.poll(() => wounds!.list()).toEqual([])
   })
 
   it('takes nothing from a replica that rotted as well', async () => {
