@@ -11,6 +11,7 @@ const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts']
 const STANDING_TESTS = [
   'bad-input',
   'client-killed',
+  'daemon-killed',
   'floods',
   'full-disk',
   'hostile-providers',

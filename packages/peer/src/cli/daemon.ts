@@ -1,5 +1,7 @@
 /** Runs a peer in the foreground until it is told to stop: what `start` and `network create` end in. */
 import { formatCredits, type ProverEvent } from '@holdfast/core'
+import { awaitDisk } from '../await-disk.ts'
+import { systemCodeOf } from '../error.ts'
 import { type Peer, type PeerEvent, startPeer } from '../peer.ts'
 import { describeAnnounce } from '../roles/announce.ts'
 import type { SelfAuditEvent } from '../roles/audit-role.ts'
@@ -22,7 +24,12 @@ export interface DaemonScreen {
   ready(peer: Peer): void
 }
 
-/** Resolves when the peer has stopped. @throws what made it stop by itself */
+/**
+ * Resolves when the peer has stopped. One whose log cannot be written goes on serving what it has, and is started again
+ * once its disk takes bytes.
+ *
+ * @throws what made it stop by itself
+ */
 export async function runDaemon(
   { directory, json, stopWithParent }: DaemonOptions,
   signal: AbortSignal,
@@ -31,21 +38,32 @@ export async function runDaemon(
   const orphaned = new AbortController()
   const end = AbortSignal.any([signal, orphaned.signal])
   if (stopWithParent) process.stdin.on('end', () => orphaned.abort(new Error('the parent process has ended'))).resume()
-  const failed = Promise.withResolvers<never>()
-  failed.promise.catch(() => undefined) // also when it comes during the start, which then fails by itself
   try {
-    await using peer = await startPeer({
-      directory,
-      signal: end,
-      onEvent: screen.event,
-      onFailure: failed.reject
-    })
-    screen.ready(peer)
-    await Promise.race([aborted(end), failed.promise])
+    while (!end.aborted) await runPeer(directory, end, screen)
   } catch (error) {
     if (error !== end.reason) throw error
   } finally {
     process.stdin.destroy()
+  }
+}
+
+/** Resolves when the peer has stopped and is to be started again. @throws the signal's reason, or why it cannot go on */
+async function runPeer(directory: string, end: AbortSignal, screen: DaemonScreen): Promise<void> {
+  const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => undefined) // also when it comes during the start, which then fails by itself
+  await using peer = await startPeer({
+    directory,
+    signal: end,
+    onEvent: screen.event,
+    onFailure: failed.reject
+  })
+  screen.ready(peer)
+  try {
+    await Promise.race([aborted(end), failed.promise])
+  } catch (error) {
+    if (end.aborted || systemCodeOf(error) !== 'LOG_POISONED') throw error
+    screen.event({ kind: 'error', error })
+    await awaitDisk(directory, end)
   }
 }
 

@@ -269,7 +269,7 @@ class OpenSegmentLog implements SegmentLog {
       } catch (cause) {
         this.#failure ??= new PeerError(
           'LOG_POISONED',
-          'A write to the ledger log failed, so nothing more is written to it: see that the disk has room and is sound, then start again.',
+          'A write to the ledger log failed, so nothing more is written to it: see that the disk has room and is sound. A daemon goes on by itself once it has.',
           { directory: this.#options.directory },
           { cause }
         )
