@@ -62,6 +62,22 @@ describe('a read of a measurement', () => {
     expect(seen).toMatchObject({ outcome: 'failed', reason: expect.stringMatching(reason) })
   })
 
+  it('fails where a provider is slower than any reader bears', async () => {
+    await using served = await serveObject(OBJECT, { stalls: true })
+    const hasty = { ...components(), patience: { bytesPerSecondMin: 100 * 1024 ** 2 } }
+    const seen = await lookByReading(hasty, served.object, { lengthBytes: 300_000, draw: drawOf(3), signal })
+    expect(seen).toMatchObject({ outcome: 'failed', bytes: 0, firstByteMs: expect.any(Number) })
+  })
+
+  it('times what a slow provider takes', async () => {
+    await using served = await serveObject(OBJECT)
+    let nowMs = 0
+    const slow = { ...components(), now: () => (nowMs += 400) }
+    const seen = await lookByReading(slow, served.object, { lengthBytes: 300_000, draw: drawOf(3), signal })
+    expect(seen).toMatchObject({ outcome: 'read', firstByteMs: 400 })
+    expect(seen.transferMs).toBeGreaterThanOrEqual(400)
+  })
+
   it('fails where nobody answers', async () => {
     const served = await serveObject(OBJECT)
     await served[Symbol.asyncDispose]()

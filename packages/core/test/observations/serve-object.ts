@@ -15,6 +15,8 @@ export interface Behaviour {
   readonly refusesReads?: boolean
   readonly spoils?: (bytes: Uint8Array) => Uint8Array
   readonly knowsNoPlace?: boolean
+  /** Answers, and then sends nothing. */
+  readonly stalls?: boolean
 }
 
 export interface ServedObject extends AsyncDisposable {
@@ -46,7 +48,7 @@ export async function packObjectOf(entries: readonly SourceEntry[]) {
 /** @param label - the root that the ledger has for the piece, when it is not the content's */
 export async function serveObject(
   { root, piece, bytes: pieceBytes, blocks, places, digest }: Awaited<ReturnType<typeof packObjectOf>>,
-  { refusesReads = false, spoils = bytes => bytes, knowsNoPlace = false }: Behaviour = {},
+  { refusesReads = false, spoils = bytes => bytes, knowsNoPlace = false, stalls = false }: Behaviour = {},
   label: CID = root
 ): Promise<ServedObject> {
   const asked: string[][] = []
@@ -54,21 +56,22 @@ export async function serveObject(
   const node = await createNode()
   starting.defer(() => node.stop())
   const options = { networkId: NETWORK_ID }
-  async function* chunksOf(bytes: Uint8Array) {
+  async function* chunksOf(bytes: Uint8Array, signal: AbortSignal) {
+    if (stalls) await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
     yield spoils(bytes.slice())
   }
   starting.use(
     await serveDownload(
       node,
       readBlocks,
-      async ({ cids }) => {
+      async ({ cids }, { signal }) => {
         asked.push(cids.map(String))
         const found = cids.map(cid => blocks.get(cid.toString()))
         if (refusesReads || found.includes(undefined)) return refuse('BLOCK_MISSING', 'what block?')
         const bytes = new Uint8Array(Buffer.concat(found as Uint8Array[]))
         return {
           ok: true,
-          value: { header: { sizesBytes: found.map(block => block!.length) }, chunks: chunksOf(bytes) }
+          value: { header: { sizesBytes: found.map(block => block!.length) }, chunks: chunksOf(bytes, signal) }
         }
       },
       options
@@ -94,7 +97,7 @@ export async function serveObject(
     await serveDownload(
       node,
       readRange,
-      async ({ offset, length }) => {
+      async ({ offset, length }, { signal }) => {
         if (refusesReads) return refuse('PIECE_MISSING', 'what piece?')
         const range = { offset, size: length }
         const quads = enclosingQuads(range, digest.rawSize)
@@ -104,7 +107,7 @@ export async function serveObject(
         const header = { offset: quads.offset, length: quads.size, nodes }
         return {
           ok: true,
-          value: { header, chunks: chunksOf(pieceBytes.slice(quads.offset, quads.offset + quads.size)) }
+          value: { header, chunks: chunksOf(pieceBytes.slice(quads.offset, quads.offset + quads.size), signal) }
         }
       },
       options

@@ -1,6 +1,6 @@
 /** `holdfast verified`: when each replica of an object was last verified, by whom, how; ends with 3 when one was not lately. */
 import { Command } from 'commander'
-import { PeerError } from '../error.ts'
+import { PeerError, systemCodeOf } from '../error.ts'
 import { connectToDaemon } from '../http/api-client.ts'
 import { type VerifiedView, verifiedShape, viewVerified } from '../http/routes/report-routes.ts'
 import { defaultDirectory } from '../set-up.ts'
@@ -38,7 +38,12 @@ async function viewOf(name: string, { network, directory, json }: Options, signa
   if (network !== undefined && directory !== undefined)
     throw new PeerError('OPTION_INVALID', 'Say --network or --directory, not both: the log is read in one place.')
   if (network === undefined) {
-    const daemon = await connectToDaemon(directory ?? defaultDirectory())
+    const daemon = await connectToDaemon(directory ?? defaultDirectory()).catch(cause => {
+      if (directory !== undefined || systemCodeOf(cause) !== 'DAEMON_MISSING') throw cause
+      const message =
+        'Say on which network the object is: --network with a network.json, or --directory with a daemon’s.'
+      throw new PeerError('OPTION_INVALID', message, {}, { cause })
+    })
     return await daemon.call(verifiedShape, { name }, { signal })
   }
   await using client = await openCommandClient({ network, json }, signal)
