@@ -150,12 +150,17 @@ describe('a verifier from nothing', () => {
       places,
       rounds
     } = JSON.parse(view.stdout) as Record<string, string> & {
-      rounds: { attestedMs: number }[]
+      rounds: { round: number; attestedMs: number }[]
     }
     expect({ stake, places }).toEqual({ stake: `${200n * CREDIT}`, places: 2 })
     // The client may be an entry behind the verifier, or ahead of it.
     await expect.poll(() => feesOf(address)).toContain(BigInt(earned!))
     expect(rounds.some(({ attestedMs }) => attestedMs > 0)).toBe(true)
+    const { round } = rounds.findLast(({ attestedMs }) => attestedMs > 0)!
+    const kept = await run(['verify', 'status', '--round', `${round}`, ...options()]).ended
+    const { deals } = JSON.parse(kept.stdout) as { deals: { verdict: string }[] }
+    expect(deals.length).toBeGreaterThan(0)
+    for (const deal of deals) expect(deal).toMatchObject({ verdict: 'pass', provider: expect.any(String) })
   })
 
   test('takes its stake back, is told when it is free, and does not stake again', async () => {

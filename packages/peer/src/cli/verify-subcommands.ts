@@ -1,9 +1,10 @@
 /** `holdfast verify status | unstake`: what a verifier did, and the way out of its stake. */
 import { Command } from 'commander'
+import type { z } from 'zod'
 import { createClient } from '../client.ts'
 import { dataDirectoryPaths } from '../data-directory.ts'
 import { connectToDaemon } from '../http/api-client.ts'
-import { dialsShape, verifierShape } from '../http/routes/verifier-routes.ts'
+import { verifierRoundShape, verifierShape } from '../http/routes/verifier-routes.ts'
 import { defaultDirectory } from '../set-up.ts'
 import { formatAmount } from '../units.ts'
 import { unstakeIn } from '../verifier-peer.ts'
@@ -24,23 +25,20 @@ const ROUNDS_DEFAULT = 10
 export function verifyStatusCommand(signal: AbortSignal): Command {
   return subcommand('status', 'What the running verifier did in its newest rounds, and whom it had to ask.')
     .option('--rounds <n>', 'how many rounds', parseNatural, ROUNDS_DEFAULT)
-    .option('--dials <round>', 'whom it asked in that round: when, at which addresses, what came back', parseNatural)
-    .option('--deal <id>', 'with --dials: about this deal only', parseNatural)
+    .option('--round <number>', 'what it found in that round, deal by deal, and whom it asked in vain', parseNatural)
     .action((options: Options & StatusWishes) => status(options, signal))
 }
 
 interface StatusWishes {
   readonly rounds: number
-  readonly dials?: number
-  readonly deal?: number
+  readonly round?: number
 }
 
-async function status({ directory, json, rounds, dials, deal }: Options & StatusWishes, signal: AbortSignal) {
+async function status({ directory, json, rounds, round: one }: Options & StatusWishes, signal: AbortSignal) {
   const daemon = await connectToDaemon(directory)
-  if (dials !== undefined) {
-    const answer = await daemon.call(dialsShape, { round: dials, ...(deal !== undefined && { deal }) }, { signal })
-    const lines = answer.dials.map(dial => `${escapeForTerminal(describeDial(dial))}\n`).join('')
-    process.stdout.write(json ? `${formatJson(answer)}\n` : lines || `Nobody had to be asked in round ${dials}.\n`)
+  if (one !== undefined) {
+    const answer = await daemon.call(verifierRoundShape, { round: one }, { signal })
+    process.stdout.write(json ? `${formatJson(answer)}\n` : answer.deals.map(showDeal).join(''))
     return
   }
   const view = await daemon.call(verifierShape, { rounds }, { signal })
@@ -66,6 +64,18 @@ async function status({ directory, json, rounds, dials, deal }: Options & Status
   process.stdout.write(
     lines.length === 0 ? 'Nothing was assigned since the start.\n' : `${lines.map(escapeForTerminal).join('\n')}\n`
   )
+}
+
+type KeptDeal = z.output<(typeof verifierRoundShape)['answer']>['deals'][number]
+
+function showDeal({ dealId, provider, verdict, reason, signature, dials }: KeptDeal): string {
+  const why = reason === undefined ? '' : `: ${reason}`
+  const lines = [
+    `deal ${dealId} of ${provider}: ${verdict}${why}`,
+    ...(signature === undefined ? [] : [`  signed by the provider: ${signature}`]),
+    ...dials.map(dial => `  ${describeDial(dial)}`)
+  ]
+  return lines.map(line => `${escapeForTerminal(line)}\n`).join('')
 }
 
 export function verifyUnstakeCommand(signal: AbortSignal): Command {

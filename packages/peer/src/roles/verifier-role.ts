@@ -10,7 +10,8 @@ import {
   readTranscript,
   serve,
   serveRequests,
-  showTranscript
+  showTranscript,
+  type TranscriptStore
 } from '@holdfast/core'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { createSignaturePool } from '../ledger/signature-pool.ts'
@@ -28,6 +29,7 @@ const SIGNATURE_THREADS = 1
 export interface VerifierHandle {
   readonly rounds: RoundBook
   readonly dials: DialLog
+  readonly transcripts: Pick<TranscriptStore, 'sealed' | 'get'>
   /** What it saw of providers by itself. */
   readonly observations: Observations['book']
 }
@@ -99,5 +101,5 @@ export async function startVerifier(
   )
   await stake.start()
   verifier.start()
-  return { rounds, dials, observations: observations.book }
+  return { rounds, dials, transcripts, observations: observations.book }
 }

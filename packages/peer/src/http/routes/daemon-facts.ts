@@ -1,5 +1,5 @@
 /** What the routes ask of a running peer: narrow enough for tests to make one, wide enough for all screens. */
-import type { Address, DialLog, Ledger, ObservationBook, VerificationHistory } from '@holdfast/core'
+import type { Address, DialLog, Ledger, ObservationBook, TranscriptStore, VerificationHistory } from '@holdfast/core'
 import type { Finding } from '../../doctor/finding.ts'
 import type { CreditBook } from '../../ledger/credit-book.ts'
 import type { ExplainedBytes } from '../../provider/explain-bytes.ts'
@@ -18,6 +18,7 @@ export interface OwnAsk {
 export interface VerifierFacts {
   readonly rounds: Pick<RoundBook, 'rounds'>
   readonly dials: Pick<DialLog, 'read'>
+  readonly transcripts: Pick<TranscriptStore, 'sealed' | 'get'>
   readonly observations: Pick<ObservationBook, 'list' | 'providers'>
 }
 

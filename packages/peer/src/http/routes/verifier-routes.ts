@@ -1,7 +1,8 @@
 /** What the operator of a verifier asks: what it did and earned, and whom it asked in vain. */
-import { addressSchema, amountSchema, dialRecordSchema, naturalSchema } from '@holdfast/core'
+import { addressSchema, amountSchema, dialRecordSchema, naturalSchema, VERDICTS } from '@holdfast/core'
 import { z } from 'zod'
 import { PeerError } from '../../error.ts'
+import { readKeptRound } from '../../verifier/kept-round.ts'
 import { viewVerifier } from '../../views/verifier-views.ts'
 import { defineRoute, type Route } from '../route.ts'
 import type { DaemonFacts, VerifierFacts } from './daemon-facts.ts'
@@ -58,14 +59,27 @@ export const verifierShape = {
   answer: verifierSchema
 } as const
 
-const dialsSchema = z.object({ dials: z.array(dialRecordSchema) })
+const roundSchema = z.object({
+  round: naturalSchema,
+  deals: z.array(
+    z.object({
+      dealId: naturalSchema,
+      provider: addressSchema,
+      verdict: z.enum(VERDICTS),
+      reason: z.string().optional(),
+      signature: z.string().optional(),
+      dials: z.array(dialRecordSchema)
+    })
+  )
+})
 
-export const dialsShape = {
+export const verifierRoundShape = {
   method: 'GET',
-  path: '/v1/verifier/dials/{round}',
-  summary: 'Whom this verifier had to ask in a round: when, at which addresses, and what came back.',
-  input: z.object({ round: z.coerce.number().int().min(0), deal: z.coerce.number().int().min(0).optional() }),
-  answer: dialsSchema
+  path: '/v1/verifier/rounds/{round}',
+  summary:
+    'What this verifier attested of each deal in a round: proved, refuted with the provider’s signature, or no answer, and whom it asked when, where, and what came back.',
+  input: z.object({ round: z.coerce.number().int().min(0) }),
+  answer: roundSchema
 } as const
 
 export function verifierRoutes(facts: DaemonFacts): Route[] {
@@ -94,8 +108,16 @@ export function verifierRoutes(facts: DaemonFacts): Route[] {
       }
     }),
     defineRoute({
-      ...dialsShape,
-      handle: async ({ round, deal }) => ({ dials: [...(await verifier().dials.read(round, deal))] })
+      ...verifierRoundShape,
+      handle: async ({ round }) => {
+        const deals = await readKeptRound(ledger.state, address, verifier(), round)
+        if (deals !== undefined) return { round, deals: deals.map(deal => ({ ...deal, dials: [...deal.dials] })) }
+        throw new PeerError(
+          'NO_ROUND',
+          `This verifier keeps nothing of round ${round}: it attested nothing there, or nobody can dispute it any more.`,
+          { round }
+        )
+      }
     })
   ] as unknown as Route[]
 }
