@@ -16,33 +16,24 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   askRepairNotices,
-  CoreError,
   changeStoredObjectList,
   connectionTo,
   createSigner,
   createStatementDigest,
-  type FileRange,
   findObjectDeals,
   findReplicas,
-  formatObjectName,
   type Ledger,
   type ListComponents,
   type ListedObject,
   machineClock,
-  type NamedObject,
   networkIdOf,
   type OpenComponents,
-  openObject,
-  parseObjectName,
   planTopUp,
   quoteStore,
-  readBytes,
-  readContent,
   readStoredObjectList,
   removeObject,
   replicasOf,
   roundAtMs,
-  type StoredReplica,
   type StoreOptions,
   statusOfObject,
   storeObject,
@@ -61,16 +52,17 @@ import type {
   StoreWishes
 } from './client/client-types.ts'
 import { followLazily } from './client/followed-ledger.ts'
-import { isSameSecret, listEntry, toListed, withEntry } from './client/listed-objects.ts'
+import { isSameSecret, toListed } from './client/listed-objects.ts'
+import { putObject } from './client/put-object.ts'
+import { createGet, resolveName } from './client/read-objects.ts'
 import { PeerError } from './error.ts'
-import { type WrittenTree, writeTree } from './files/index.ts'
 import { createHashingThreads } from './hashing/hashing-threads.ts'
 import { loadKey } from './key-file.ts'
 import { wasmSignatureVerifier } from './ledger/wasm-signatures.ts'
 import { readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
 import { chooseNodeHasher } from './node-hasher.ts'
-import { type DiskSource, type StagedObject, stageObject } from './staging/stage-object.ts'
+import { stageObject } from './staging/stage-object.ts'
 
 export type * from './client/client-types.ts'
 export type { DiskSource, StagedObject } from './staging/stage-object.ts'
@@ -164,29 +156,6 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     }
   }
 
-  async function open({ name }: NamedObject, { bindToPiece, ...wishes }: GetOptions) {
-    const components = bindToPiece === true ? { ...reading, nodeHasher } : reading
-    return await openObject(components, name, wishes)
-  }
-
-  async function writeTo(name: ObjectName, path: string, wishes: GetOptions): Promise<WrittenTree> {
-    const named = resolve(name)
-    if (named.path.length > 0)
-      throw new PeerError(
-        'OPTION_INVALID',
-        'A path inside an object names one file: read it with an offset, or leave the path out to write the whole object.'
-      )
-    const { root, fetchBlocks } = await open(named, wishes)
-    return await writeTree(path, readContent({ root, fetchBlocks, signal: wishes.signal }), { signal: wishes.signal })
-  }
-
-  async function* readFrom(name: ObjectName, wishes: GetOptions & FileRange): AsyncGenerator<Uint8Array> {
-    const named = resolve(name)
-    const { root, fetchBlocks } = await open(named, wishes)
-    const { signal: abort, offset, length } = wishes
-    yield* readBytes({ root, fetchBlocks, path: named.path, offset, length, signal: abort })
-  }
-
   async function changeList(
     change: (objects: readonly ListedObject[]) => readonly ListedObject[],
     wishes: StoreWishes
@@ -195,38 +164,6 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     const listing = { replicas, leavesPerRound, rounds, signal: abort, seenSequence: state.listSequence }
     state.listSequence = await changeStoredObjectList(await paying(), change, listing)
     await state.save()
-  }
-
-  /**
-   * Content that the account stores already is packed again under the secret that it has: then the same put finds what
-   * stands, and pays nothing twice.
-   */
-  async function packAsListed(
-    source: DiskSource,
-    { root, reference }: StagedObject,
-    wishes: PackOptions
-  ): Promise<StagedObject | undefined> {
-    if (reference === undefined || !canBeReadAgain(source)) return undefined
-    const { list } = await readStoredObjectList(await paying(), wishes.signal).catch(() => ({ list: NO_LIST }))
-    wishes.signal?.throwIfAborted()
-    const known = list.objects.find(
-      one => one.root.equals(root) && one.private?.layout === reference.layout && !isSameSecret(one, reference)
-    )
-    if (known === undefined) return undefined
-    const again = await client.pack(source, { ...wishes, secret: known.private!.secret })
-    if (again.root.equals(root)) return again
-    await again[Symbol.asyncDispose]()
-    return undefined
-  }
-
-  function get(name: ObjectName, path: string, wishes?: GetOptions): Promise<WrittenTree>
-  function get(name: ObjectName, wishes?: GetOptions & FileRange): AsyncIterable<Uint8Array>
-  function get(
-    name: ObjectName,
-    where: string | (GetOptions & FileRange) = {},
-    wishes: GetOptions = {}
-  ): Promise<WrittenTree> | AsyncIterable<Uint8Array> {
-    return typeof where === 'string' ? writeTo(name, where, wishes) : readFrom(name, where)
   }
 
   function stop(): Promise<void> {
@@ -242,23 +179,13 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     quote: async (object, wishes = {}) =>
       quoteStore({ ledger: await ledger(), signer, measurements: state.measurements }, complete(object, wishes)),
     store: async (object, wishes = {}) => storeObject(await paying(), complete(object, wishes)),
-    async put(source, { name = nameOf(source), list = true, onPacked, ...wishes } = {}) {
-      await paying()
-      const replicaCount = wishes.replicas ?? REPLICAS_DEFAULT
-      await using packed = await client.pack(source, { replicaCount, ...wishes })
-      await using again = list ? await packAsListed(source, packed, { replicaCount, ...wishes }) : undefined
-      const object = again ?? packed
-      const replicas = await storeOrLeave(client, object, { ...wishes, onPacked })
-      const reference = formatObjectName(object.reference ?? object.root)
-      const entry = listEntry(name, object)
-      const notListed = list ? await reasonOf(changeList(objects => withEntry(objects, entry), wishes)) : undefined
-      return { root: object.root, reference, isPrivate: object.reference !== undefined, replicas, notListed }
-    },
-    get,
+    put: (source, wishes) =>
+      putObject({ client, paying, changeList, replicasDefault: REPLICAS_DEFAULT }, source, wishes),
+    get: createGet(reading, nodeHasher),
     async status(name) {
       const { ledger: followed, history } = await follow()
       isFollowing = true
-      const { name: object } = resolve(name)
+      const { name: object } = resolveName(name)
       const { state: ledgerState } = followed
       const own = findObjectDeals(ledgerState, object, signer.address)
       const notices = await askRepairNotices(
@@ -276,7 +203,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     async verified(name) {
       const { ledger: followed, verifications } = await follow()
       isFollowing = true
-      return verifiedObject(followed.state, verifications, resolve(name).name, machineClock.now())
+      return verifiedObject(followed.state, verifications, resolveName(name).name, machineClock.now())
     },
     async list(wishes = {}) {
       const { list, unread } = await readStoredObjectList(await paying(), wishes.signal)
@@ -284,77 +211,27 @@ export async function createClient(options: ClientOptions): Promise<Client> {
       return { objects: list.objects.map(toListed), unread }
     },
     async remove(name, { signal: abort } = {}) {
-      const { name: object } = resolve(name)
+      const { name: object } = resolveName(name)
       const removed = await removeObject(await paying(), object, { signal: abort })
       const root = 'secret' in object ? object.root : object
       const isListed = (one: ListedObject) => one.root.equals(root) && isSameSecret(one, object)
-      const { list } = await readStoredObjectList(await paying(), abort)
-      if (list.objects.some(isListed))
-        await changeList(objects => objects.filter(one => !isListed(one)), { signal: abort })
+      const without = (objects: readonly ListedObject[]) =>
+        objects.some(isListed) ? objects.filter(one => !isListed(one)) : objects
+      await changeList(without, { signal: abort })
       return removed
     },
     quoteTopUp: async (name, { rounds }) =>
-      planTopUp((await paying()).ledger.state, signer.address, resolve(name).name, rounds),
-    topUp: async (name, wishes) => topUpObject(await paying(), resolve(name).name, wishes),
+      planTopUp((await paying()).ledger.state, signer.address, resolveName(name).name, rounds),
+    topUp: async (name, wishes) => topUpObject(await paying(), resolveName(name).name, wishes),
     stop,
     [Symbol.asyncDispose]: stop
   }
   return client
 }
 
-const NO_LIST = { objects: [] as readonly ListedObject[] }
-
 /** For the defaults of a store alone. */
 const NO_OBJECT: StoreOptions['object'] = { areReplicasIdentical: true, replica: () => [] }
 
-function resolve(name: ObjectName): NamedObject {
-  return typeof name === 'string' ? parseObjectName(name) : { name, path: [] }
-}
-
 function stagingIn(stateDirectory: string | undefined): string {
   return stateDirectory === undefined ? join(tmpdir(), 'holdfast-staging') : join(stateDirectory, 'staging')
-}
-
-function nameOf(source: DiskSource): string {
-  if (typeof source === 'string') return join(source, '.').split(/[/\\]/).at(-1) ?? ''
-  return 'carFile' in source ? (source.carFile.split(/[/\\]/).at(-1) ?? '') : ''
-}
-
-/**
- * What was stored in part can go on as long as the secret is known: it stays where the next put of the same source finds it.
- * Where nothing of it is at any provider, nothing is left here either.
- */
-async function storeOrLeave(
-  client: Client,
-  object: StagedObject,
-  { onPacked, ...wishes }: StoreWishes & Pick<PutOptions, 'onPacked'>
-): Promise<readonly StoredReplica[]> {
-  try {
-    if (onPacked !== undefined) onPacked({ object, quote: await client.quote(object, wishes) })
-    return await client.store(object, wishes)
-  } catch (error) {
-    const { reference } = object
-    if (reference === undefined) throw error
-    const isIncomplete = error instanceof CoreError && error.code === 'STORE_INCOMPLETE'
-    const { state } = await client.ledger()
-    if (isIncomplete || findObjectDeals(state, reference, client.address).length > 0) await object.leave()
-    if (!isIncomplete) throw error
-    const details = { ...error.details, reference: formatObjectName(reference) }
-    throw new CoreError(error.code, error.message, details, { cause: error.cause })
-  }
-}
-
-function canBeReadAgain(source: DiskSource): boolean {
-  return typeof source === 'string' || source instanceof Uint8Array || source instanceof Blob || 'carFile' in source
-}
-
-/** Waits, and gives the reason of a failure that is not worth failing for; an abort is not one of these. */
-async function reasonOf(work: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await work
-    return undefined
-  } catch (error) {
-    if (!(error instanceof CoreError)) throw error
-    return error.message
-  }
 }
