@@ -28,7 +28,13 @@ export * from './sizes.ts'
 export { type NodeHasher, type NodeHasherName, portableNodeHasher } from './node-hasher.ts'
 export { createPieceHasher, joinParts, type PieceDigest, type PieceHasher } from './piece-hasher.ts'
 export { createPartHasher, type PartHasher, type PartHasherOptions, type PiecePart } from './piece-parts.ts'
-export { CACHED_LAYER_HEIGHT, CACHED_LAYER_HEIGHT_MAX, type CachedLayer, rootAbove } from './piece-tree.ts'
+export {
+  CACHED_LAYER_HEIGHT,
+  CACHED_LAYER_HEIGHT_MAX,
+  type CachedLayer,
+  rootAbove,
+  type SparseLayer
+} from './piece-tree.ts'
 export { zeroNode } from './zero-nodes.ts'
 
 // Challenges: which leaves, and how many.

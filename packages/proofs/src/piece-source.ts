@@ -11,7 +11,7 @@ import { expandFr32 } from './fr32.ts'
 import type { NodePosition } from './leaf-runs.ts'
 import { expectNodeHasher, type NodeHasher } from './node-hasher.ts'
 import type { PieceCommitment } from './piece-cid.ts'
-import { type CachedLayer, expectLayerOfPiece, growLayers } from './piece-tree.ts'
+import { type CachedLayer, expectLayerOfPiece, growLayers, nodeCountAbove, type SparseLayer } from './piece-tree.ts'
 import { readAhead } from './read-ahead.ts'
 import { expandedSizeOf, heightOf, LEAF_SIZE_BYTES, leafCountOf, rawCapacityOf } from './sizes.ts'
 import { zeroNode } from './zero-nodes.ts'
@@ -28,8 +28,8 @@ export interface PieceSource {
   read: ReadPiece
   /** The size is believed: whether the source *is* the piece is not checked. */
   commitment: Pick<PieceCommitment, 'rawSize'>
-  /** The layer that the piece hasher gave for this piece. */
-  layer: CachedLayer
+  /** The layer that the piece hasher gave for this piece, or the way to its parts. */
+  layer: CachedLayer | SparseLayer
   nodeHasher: NodeHasher
   /** Checked before each read. */
   signal?: AbortSignal
@@ -62,7 +62,7 @@ interface Wanted extends NodePosition {
 export async function readNodes(source: PieceSource, positions: readonly NodePosition[]): Promise<Uint8Array> {
   const { layer, nodeHasher } = source
   expectNodeHasher(nodeHasher)
-  expectLayerOfPiece(layer, source.commitment.rawSize)
+  expectLayerOfPiece(topOf(layer), source.commitment.rawSize)
   const bytes = new Uint8Array(positions.length * LEAF_SIZE_BYTES)
   const knownNode = createKnownNodes(source)
   const unknown: Wanted[] = []
@@ -72,9 +72,17 @@ export async function readNodes(source: PieceSource, positions: readonly NodePos
     if (node === undefined) unknown.push({ level, index, offset })
     else bytes.set(node, offset)
   }
+  const below = unknown.filter(({ level }) => level < layer.height)
+  if ('top' in layer)
+    await fillFromGroups(
+      source,
+      layer,
+      unknown.filter(({ level }) => level >= layer.height),
+      bytes
+    )
   const leavesPerSubtree = 2 ** layer.height
   const leaves = new Uint8Array(leavesPerSubtree * LEAF_SIZE_BYTES)
-  const wanted = Map.groupBy(unknown, ({ level, index }) => Math.floor((index * 2 ** level) / leavesPerSubtree))
+  const wanted = Map.groupBy(below, ({ level, index }) => Math.floor((index * 2 ** level) / leavesPerSubtree))
   const subtrees = [...wanted].sort(([a], [b]) => a - b)
   for await (const { item, bytes: raw } of readAhead(subtrees, ([subtree]) => readSubtree(source, subtree))) {
     const [, nodes] = item
@@ -86,8 +94,38 @@ export async function readNodes(source: PieceSource, positions: readonly NodePos
   return bytes
 }
 
-/** @returns what says a node that needs no reading: a zero node, or one at or above the cached layer */
-function createKnownNodes({ commitment, layer, nodeHasher }: PieceSource) {
+/** The lowest layer that is at hand whole. */
+function topOf(layer: CachedLayer | SparseLayer): CachedLayer {
+  return 'top' in layer ? layer.top : layer
+}
+
+/** Fills in nodes between the two layers of a sparse one: each group of nodes below one node of its top is read once. */
+async function fillFromGroups(
+  { commitment, nodeHasher, signal }: PieceSource,
+  { height, top, readNodes: readLayer }: SparseLayer,
+  wanted: readonly Wanted[],
+  bytes: Uint8Array
+): Promise<void> {
+  const perGroup = 2 ** (top.height - height)
+  const count = nodeCountAbove(leafCountOf(commitment.rawSize), height)
+  const groups = Map.groupBy(wanted, ({ level, index }) => Math.floor(index / 2 ** (top.height - level)))
+  const read = ([group]: [number, Wanted[]]) => {
+    signal?.throwIfAborted()
+    const first = group * perGroup
+    return readLayer(first, Math.min(perGroup, count - first))
+  }
+  for await (const { item, bytes: nodes } of readAhead([...groups], read)) {
+    const [group, wantedOfGroup] = item
+    expectBytes('readNodes()', nodes, Math.min(perGroup, count - group * perGroup) * LEAF_SIZE_BYTES)
+    const layers = growLayers(nodes, height, top.height - 1, nodeHasher)
+    for (const { level, index, offset } of wantedOfGroup)
+      bytes.set(nodeOf(layers[level - height]!, index % 2 ** (top.height - level)), offset)
+  }
+}
+
+/** @returns what says a node that needs no reading: a zero node, or one at or above the layer that is at hand */
+function createKnownNodes({ commitment, layer: given, nodeHasher }: PieceSource) {
+  const layer = topOf(given)
   const upper = growLayers(layer.nodes, layer.height, heightOf(commitment.rawSize), nodeHasher)
   const dataLeafCount = leafCountOf(commitment.rawSize)
   return ({ level, index }: NodePosition): Uint8Array | undefined => {

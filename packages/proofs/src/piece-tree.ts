@@ -18,6 +18,19 @@ export interface CachedLayer {
 }
 
 /**
+ * The same layer where it is too large to be read for a few leaves: it stays where it is, and a layer above it, a few KiB
+ * for the largest piece, says what lies above the parts that are read.
+ */
+export interface SparseLayer {
+  /** Level of the nodes that are read in parts. */
+  height: number
+  /** A layer above, whole. */
+  top: CachedLayer
+  /** Reads nodes of the lower layer, 32 bytes each: those below one node of `top`. */
+  readNodes: (first: number, count: number) => Promise<Uint8Array>
+}
+
+/**
  * The layer that is cached unless the caller chooses another: subtrees of 512 leaves, 16 KiB. A proof then reads 16,256
  * raw bytes, and the layer is 1/508 of the piece (2 MiB for 1 GiB). Lower layers answer many challenges of one piece
  * faster, higher ones few, because the layers above the cached one are rebuilt for each proof: SPEC.md §7 has the figures.

@@ -1,5 +1,5 @@
 /** Builds the proofs that a deal owes: a pure plan over pieces that are read through `PieceReader`. */
-import { type CachedLayer, type NodeHasher, proveLeaves } from '@holdfast/proofs'
+import { type CachedLayer, type NodeHasher, proveLeaves, type SparseLayer } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import type { PieceProof } from '../ledger/commands.ts'
 import { findPiece } from '../ledger/proof-rules.ts'
@@ -14,8 +14,8 @@ export interface PieceReader {
 
 /** A piece that is being read; disposed of by whoever opened it. */
 export interface ReadablePiece extends AsyncDisposable {
-  /** The cached middle layer. */
-  readonly layer: CachedLayer
+  /** The cached middle layer; of a large piece, the way to its parts. */
+  readonly layer: CachedLayer | SparseLayer
   /** @returns raw bytes of the piece; fewer when it is shorter. Does not check them: that is what the proof is for */
   read(offset: number, size: number): Promise<Uint8Array>
 }

@@ -91,6 +91,16 @@ export function decodeLayer(bytes: Buffer, rawSize: number): CachedLayer | undef
     : undefined
 }
 
+/** How many nodes the cached layer of a piece of this size has. */
+export function layerNodeCountOf(rawSize: number): number {
+  return (storedSizeOf(rawSize) - rawSize - LAYER_HEADER_SIZE_BYTES) / LEAF_SIZE_BYTES
+}
+
+/** Reads some nodes of a layer, unchecked; fewer where the file ends. */
+export function readLayerNodes(files: FileSystem, path: string, first: number, count: number): Promise<Buffer> {
+  return readAt(files, path, LAYER_HEADER_SIZE_BYTES + first * LEAF_SIZE_BYTES, count * LEAF_SIZE_BYTES)
+}
+
 /** Writes a new file and syncs its bytes, not its name. */
 export async function writeSynced(files: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
   const handle = await files.open(path, 'wx', 0o600)

@@ -5,7 +5,18 @@ import type { CID } from 'multiformats/cid'
 import { PeerError, systemCodeOf } from '../error.ts'
 import type { FileSystem } from './file-system.ts'
 import { diskError } from './incoming-file.ts'
-import { checkFile, decodeLayer, encodeLayer, readAt, readFully, storedSizeOf, writeSynced } from './piece-files.ts'
+import { createLayerTops, type LayerTops } from './layer-tops.ts'
+import {
+  checkFile,
+  decodeLayer,
+  encodeLayer,
+  layerNodeCountOf,
+  readAt,
+  readFully,
+  readLayerNodes,
+  storedSizeOf,
+  writeSynced
+} from './piece-files.ts'
 import type { PieceRecord } from './piece-index.ts'
 import type { PieceRecords } from './piece-records.ts'
 import type { DamageReason, PieceBytes, PieceStoreEvent } from './piece-store.ts'
@@ -23,12 +34,14 @@ export class StoredBytes {
   readonly #records: PieceRecords
   readonly #nodeHasher: NodeHasher
   readonly #report: (event: PieceStoreEvent) => void
+  readonly #tops: LayerTops
 
   constructor({ files, records, nodeHasher, report }: StoredBytesOptions) {
     this.#files = files
     this.#records = records
     this.#nodeHasher = nodeHasher
     this.#report = report
+    this.#tops = createLayerTops(nodeHasher)
   }
 
   async read(cid: CID, offset: number, size: number): Promise<Uint8Array> {
@@ -51,7 +64,16 @@ export class StoredBytes {
 
   async open(cid: CID): Promise<ReadablePiece> {
     const { record, rawSize } = await this.#records.expect(cid)
-    const layer = await this.#layerOf(cid, record, rawSize)
+    const path = this.#records.layerFileOf(cid.toString(), record)
+    const layer = await this.#tops.open(cid.toString(), {
+      count: layerNodeCountOf(rawSize),
+      whole: () => this.#layerOf(cid, record, rawSize),
+      part: (first, count) =>
+        readLayerNodes(this.#files, path, first, count).catch((error: unknown) => {
+          if (systemCodeOf(error) === 'ENOENT') return Buffer.alloc(0)
+          throw readError(error, cid)
+        })
+    })
     try {
       const handle = await this.#files.open(this.#records.pieceFileOf(cid.toString(), record), 'r')
       return {
