@@ -44,7 +44,7 @@ export interface ApiConfig {
 }
 
 export interface VerifierConfig {
-  /** Credits that it stakes, in atto; undefined for one place. */
+  /** Credits that it stakes, in atto: 0 for none, undefined for one place. */
   readonly stake?: bigint
   /** Share of other verifiers' verdicts that it looks at in a round, 0 to 1; undefined for the built-in one. */
   readonly watchShare?: number
@@ -339,7 +339,7 @@ ${formatSizeKey('transferBytes', provider.transferBytes, '192MiB')}
 ${provider.auditDays === undefined ? `# auditDays = ${AUDIT_DAYS_DEFAULT}` : `auditDays = ${provider.auditDays}`}
 
 [verifier]
-# Credits that it stakes, in attoFIL, as a string: one place for each whole unit of the network; without it, one place.
+# Credits that it stakes, in attoFIL, as a string: one place for each whole unit of the network; "0" for none. Without it, one place.
 ${stake}
 
 # Share of other verifiers' verdicts that it looks at in a round, and wins a part of their stake when one is a lie; 0 for none.

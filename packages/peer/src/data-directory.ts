@@ -11,7 +11,7 @@
  * reserve        room that is given up when the disk is full, so that ledger and index go on
  * deny           content that this peer stores and serves for nobody, one CID a line
  * ledger/        segments of the log
- * transcripts/   what this verifier attested by, one file a round
+ * transcripts/   what this verifier attested by, and whom it asked in vain, one file each a round
  * forks/         proofs that the ledger's host keeps two histories, one file each
  * observations   what this verifier saw of providers by itself, one line each
  * api.json       where the local API listens while the daemon runs
