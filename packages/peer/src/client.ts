@@ -42,15 +42,7 @@ import {
 } from '@holdfast/core'
 import { nodePieceCiphers } from './ciphers.ts'
 import { openClientState } from './client/client-state.ts'
-import type {
-  Client,
-  ClientOptions,
-  GetOptions,
-  ObjectName,
-  PackOptions,
-  PutOptions,
-  StoreWishes
-} from './client/client-types.ts'
+import type { Client, ClientOptions, StoreWishes } from './client/client-types.ts'
 import { followLazily } from './client/followed-ledger.ts'
 import { isSameSecret, toListed } from './client/listed-objects.ts'
 import { putObject } from './client/put-object.ts'
@@ -67,10 +59,10 @@ import { stageObject } from './staging/stage-object.ts'
 export type * from './client/client-types.ts'
 export type { DiskSource, StagedObject } from './staging/stage-object.ts'
 
-/** With 20 leaves an hour, a loss of 1 % is found within a day with 99 %. */
 /** That a status waits for providers to say what they lost: most say nothing, at once. */
 const NOTICES_MS_MAX = 3_000
 
+/** With 20 leaves an hour, a loss of 1 % is found within a day with 99 %. */
 const LEAVES_PER_ROUND_DEFAULT = 20
 const REPLICAS_DEFAULT = 3
 /** A month of hourly rounds. */

@@ -1,0 +1,56 @@
+/** Reads objects by what they are called: as a tree on the disk, or as the bytes of one file. */
+import {
+  type FileRange,
+  type NamedObject,
+  type OpenComponents,
+  openObject,
+  parseObjectName,
+  readBytes,
+  readContent
+} from '@holdfast/core'
+import type { NodeHasher } from '@holdfast/proofs'
+import { PeerError } from '../error.ts'
+import { type WrittenTree, writeTree } from '../files/index.ts'
+import type { Client, GetOptions, ObjectName } from './client-types.ts'
+
+/** @throws {CoreError} `REFERENCE_INVALID`, `CID_INVALID` */
+export function resolveName(name: ObjectName): NamedObject {
+  return typeof name === 'string' ? parseObjectName(name) : { name, path: [] }
+}
+
+/** @param nodeHasher - for those who want every block bound to its piece */
+export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Client['get'] {
+  async function open({ name }: NamedObject, { bindToPiece, ...wishes }: GetOptions) {
+    const components = bindToPiece === true ? { ...reading, nodeHasher } : reading
+    return await openObject(components, name, wishes)
+  }
+
+  async function writeTo(name: ObjectName, path: string, wishes: GetOptions): Promise<WrittenTree> {
+    const named = resolveName(name)
+    if (named.path.length > 0)
+      throw new PeerError(
+        'OPTION_INVALID',
+        'A path inside an object names one file: read it with an offset, or leave the path out to write the whole object.'
+      )
+    const { root, fetchBlocks } = await open(named, wishes)
+    return await writeTree(path, readContent({ root, fetchBlocks, signal: wishes.signal }), { signal: wishes.signal })
+  }
+
+  async function* readFrom(name: ObjectName, wishes: GetOptions & FileRange): AsyncGenerator<Uint8Array> {
+    const named = resolveName(name)
+    const { root, fetchBlocks } = await open(named, wishes)
+    const { signal: abort, offset, length } = wishes
+    yield* readBytes({ root, fetchBlocks, path: named.path, offset, length, signal: abort })
+  }
+
+  function get(name: ObjectName, path: string, wishes?: GetOptions): Promise<WrittenTree>
+  function get(name: ObjectName, wishes?: GetOptions & FileRange): AsyncIterable<Uint8Array>
+  function get(
+    name: ObjectName,
+    where: string | (GetOptions & FileRange) = {},
+    wishes: GetOptions = {}
+  ): Promise<WrittenTree> | AsyncIterable<Uint8Array> {
+    return typeof where === 'string' ? writeTo(name, where, wishes) : readFrom(name, where)
+  }
+  return get
+}
