@@ -17,7 +17,8 @@ const STANDING_TESTS = [
   'hostile-providers',
   'plain-helia',
   'private-objects',
-  'put-get'
+  'put-get',
+  'refusals'
 ].map(name => `test/e2e/${name}.test.ts`)
 
 export default defineConfig({

@@ -28,6 +28,7 @@ import { startProvider } from './roles/provider-role.ts'
 import { startVerifier, type VerifierHandle } from './roles/verifier-role.ts'
 import { startWatching } from './roles/watch-role.ts'
 import { serveMembership } from './serve-membership.ts'
+import { expectRoomFor } from './set-up.ts'
 import {
   createPieceBlockstore,
   DISK_RESERVE_SIZE_BYTES,
@@ -81,6 +82,8 @@ export async function startPeer({
   const reserve = await openDiskReserve(directory.reserveFile, {
     sizeBytes: isProvider ? DISK_RESERVE_SIZE_BYTES : LEDGER_RESERVE_SIZE_BYTES
   })
+  if (config.roles.includes('provider'))
+    await expectRoomFor(config.provider, directory.piecesDirectory, directory.configFile)
   const privateKey = (await loadOrCreateKey(directory.keyFile)).raw
   const signer = createWasmSigner(privateKey)
   const network = await readNetworkFile(directory.networkFile)

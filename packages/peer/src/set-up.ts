@@ -102,12 +102,35 @@ async function expectSameNetwork(path: string, { parameters }: NetworkDescriptio
 /** More than the disk has would be promised to clients and then refused to them. */
 async function expectRoom({ directory, roles, allocateBytes }: SetUpWishes): Promise<void> {
   if (allocateBytes === undefined || !roles.includes('provider')) return
-  const { blocks, bsize } = await statfs(directory)
-  const diskBytes = blocks * bsize
+  await expectDisk(directory, allocateBytes, 'lower --allocate, or choose another --directory')
+}
+
+/**
+ * The same at every later start, because configs are edited and disks are changed.
+ *
+ * @param directory - where pieces go when the config names no other places
+ * @throws {PeerError} `NOT_ENOUGH_ROOM`
+ */
+export async function expectRoomFor(
+  { allocateBytes, directories = [] }: PeerConfig['provider'],
+  directory: string,
+  configFile: string
+): Promise<void> {
+  const mend = (key: string) => `lower provider.${key} in ${configFile}`
+  if (directories.length === 0) return await expectDisk(directory, allocateBytes, mend('allocateBytes'))
+  for (const one of directories)
+    if (one.allocateBytes !== undefined) await expectDisk(one.path, one.allocateBytes, mend('directories'))
+}
+
+/** A directory that is not there yet is said by whoever opens it. */
+async function expectDisk(directory: string, allocateBytes: number, mend: string): Promise<void> {
+  const disk = await statfs(directory).catch(() => undefined)
+  if (disk === undefined) return
+  const diskBytes = disk.blocks * disk.bsize
   if (allocateBytes <= diskBytes) return
   throw new PeerError(
     'NOT_ENOUGH_ROOM',
-    `The disk of ${directory} has ${formatSize(diskBytes)}, less than the ${formatSize(allocateBytes)} that you give: lower --allocate, or choose another --directory.`,
+    `The disk of ${directory} has ${formatSize(diskBytes)}, less than the ${formatSize(allocateBytes)} that you give: ${mend}.`,
     { diskBytes, allocateBytes }
   )
 }
