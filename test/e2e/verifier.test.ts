@@ -154,7 +154,7 @@ describe('a verifier from nothing', () => {
     }
     expect({ stake, places }).toEqual({ stake: `${200n * CREDIT}`, places: 2 })
     // The client may be an entry behind the verifier, or ahead of it.
-    await expect.poll(() => feesOf(address)).toContain(BigInt(earned!))
+    await expect.poll(() => feesOf(address), { timeout: 10_000 }).toContain(BigInt(earned!))
     expect(rounds.some(({ attestedMs }) => attestedMs > 0)).toBe(true)
     const { round } = rounds.findLast(({ attestedMs }) => attestedMs > 0)!
     const kept = await run(['verify', 'status', '--round', `${round}`, ...options()]).ended
