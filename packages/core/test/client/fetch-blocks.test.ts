@@ -4,9 +4,12 @@ import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type BlockProvider, createBlockFetcher } from '../../src/client/fetch-blocks.ts'
+import { createMeasurements } from '../../src/client/measurements.ts'
+import { readBytes } from '../../src/content/index.ts'
 import { readBlocks } from '../../src/protocols/definitions.ts'
 import { type DownloadSource, serveDownload } from '../../src/protocols/download.ts'
 import { type Reply, refuse } from '../../src/protocols/protocol.ts'
+import { file, packTree } from '../content/memory-content.ts'
 import { pieceOf } from '../ledger/memory-pieces.ts'
 import { PROVIDERS } from '../ledger/network-fixture.ts'
 import { createNode, NETWORK_ID, openStreams } from '../protocols/network.ts'
@@ -293,4 +296,39 @@ describe('what a provider sends along with a root', () => {
     expect(await fetchAll(fetcherOf(bad, next), [CIDS[0]!])).toEqual([0])
     expect(failures).toEqual([{ provider: bad.provider, reason: expect.stringMatching(/other blocks/) }])
   })
+})
+
+it('a range goes on at another provider when the fastest dies in the middle of it', async () => {
+  const LEAF = 256 * 1024
+  const bytes = Uint8Array.from({ length: 10 * LEAF + 77 }, (_, i) => (i * 13 + (i >> 18)) & 255)
+  const { packed, pieces } = await packTree([file('', bytes)], { profile: 'unixfs-v0-2015' })
+  const blocks = pieces.blocks()
+  const blocksOf = (cids: readonly CID[]) => cids.map(cid => blocks.get(cid.toString())!)
+  const dying = await openProvider(0, cids => {
+    const all = blocksOf(cids)
+    if (all.length === 1) return send(all)
+    const sizesBytes = all.map(({ length }) => length)
+    return {
+      ok: true,
+      value: { header: { sizesBytes }, chunks: cutAfter(all.slice(0, 6), all[6]!.subarray(0, 100_000)) }
+    }
+  })
+  const next = await openProvider(1, cids => send(blocksOf(cids)))
+  const measurements = createMeasurements()
+  measurements.record(dying.provider, { kind: 'download', bytes: 2 ** 30, ms: 1000 })
+  measurements.record(next.provider, { kind: 'download', bytes: 2 ** 20, ms: 1000 })
+  const fetchBlocks = createBlockFetcher({
+    node: client,
+    networkId: NETWORK_ID,
+    providers: [next, dying],
+    measurements,
+    onFailure: failure => failures.push(failure)
+  })
+  const range = { offset: LEAF + 5, length: 8 * LEAF }
+  const read: Uint8Array[] = []
+  for await (const chunk of readBytes({ root: packed.root, fetchBlocks, ...range })) read.push(chunk)
+  expect(Buffer.concat(read).equals(bytes.subarray(range.offset, range.offset + range.length))).toBe(true)
+  expect(failures).toEqual([expect.objectContaining({ provider: dying.provider })])
+  // Of nine leaves three had come, in the one chunk that was full.
+  expect(next.asked.map(cids => cids.length)).toEqual([6])
 })
