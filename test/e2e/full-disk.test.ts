@@ -37,7 +37,7 @@ describe('a provider without room', () => {
 
   /** A disk of its own for the small provider's pieces. It takes memory only for what is written. */
   function mount(): void {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4g,mode=700', 'tmpfs', piecesOfSmall()], { stdio: 'pipe' })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16g,mode=700', 'tmpfs', piecesOfSmall()], { stdio: 'pipe' })
     isMounted = true
   }
 
@@ -108,7 +108,7 @@ describe('a provider without room', () => {
     expect(stoppedAtBytes).toBeLessThan(32 * MIB)
     await expectStandsElsewhere(replicas, path)
 
-    resize('4g')
+    resize('16g')
     const again = await client.put(path, { ...IN_PUBLIC, replicas: REPLICAS + 1 })
     expect(again.replicas).toEqual(expect.arrayContaining([...replicas]))
     expect(again.replicas.map(({ provider }) => provider)).toContain(small.address)

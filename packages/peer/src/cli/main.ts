@@ -1,29 +1,10 @@
 #!/usr/bin/env node
-/** `holdfast`: the program's commands. Each is declared in a file of its own; this one only lists them. */
-import { Command, CommanderError } from 'commander'
+/** `holdfast`: runs one command, and ends with a code that says how it went. */
+import { CommanderError } from 'commander'
 import { systemCodeOf } from '../error.ts'
-import { creditsCommand } from './credits-command.ts'
-import { devnetCommand } from './devnet-command.ts'
-import { donorCommands } from './donor-commands.ts'
-import { getCommand } from './get-command.ts'
 import { abortOnSignals, exitCodeOf, Interrupted } from './interrupt.ts'
-import { keyCommand } from './key-command.ts'
-import { ledgerCommand } from './ledger-command.ts'
-import { listCommand } from './list-command.ts'
-import { networkCommand } from './network-command.ts'
 import { printFailure } from './output.ts'
-import { putCommand } from './put-command.ts'
-import { quoteCommand } from './quote-command.ts'
-import { checkReceiptCommand, receiptCommand } from './receipt-commands.ts'
-import { referenceCommand } from './reference-command.ts'
-import { removeCommand } from './remove-command.ts'
-import { reportsCommand } from './reports-command.ts'
-import { startCommand } from './start-command.ts'
-import { statusCommand } from './status-command.ts'
-import { storeCommand } from './store-command.ts'
-import { topUpCommand } from './top-up-command.ts'
-import { verifiedCommand } from './verified-command.ts'
-import { verifyCommand } from './verify-command.ts'
+import { createProgram } from './program.ts'
 
 /** A command was given something that it cannot work with; nothing was done. */
 const EXIT_USAGE = 2
@@ -68,36 +49,7 @@ function exitCodeFor(error: unknown): number {
 }
 
 const signal = abortOnSignals()
-const program = new Command('holdfast')
-  .description(
-    'A decentralized storage network: store files on n providers, prove them every round, pay for what was proved.'
-  )
-  .exitOverride()
-  .enablePositionalOptions() // `credits send --key` is meant for `send`, not for `credits`
-for (const command of [
-  devnetCommand,
-  startCommand,
-  verifyCommand,
-  putCommand,
-  getCommand,
-  quoteCommand,
-  listCommand,
-  statusCommand,
-  removeCommand,
-  topUpCommand,
-  referenceCommand,
-  ledgerCommand,
-  creditsCommand,
-  storeCommand,
-  networkCommand,
-  keyCommand,
-  receiptCommand,
-  checkReceiptCommand,
-  reportsCommand,
-  verifiedCommand
-])
-  program.addCommand(command(signal).exitOverride())
-for (const command of donorCommands(signal)) program.addCommand(command.exitOverride())
+const program = createProgram(signal)
 
 try {
   await program.parseAsync()

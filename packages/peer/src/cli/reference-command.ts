@@ -21,18 +21,20 @@ interface ImportOptions {
 export function referenceCommand(signal: AbortSignal): Command {
   const reference = new Command('reference').description('Lock references of private objects, and open them again.')
   reference
-    .command('export <reference>')
+    .command('export')
     .description(
-      `Lock a reference under a passphrase or for somebody with an age key, as an age file that age itself opens too. REFERENCE: ${NAME_ARGUMENT}`
+      'Lock a reference under a passphrase or for somebody with an age key, as an age file that age itself opens too.'
     )
+    .argument('<reference>', NAME_ARGUMENT)
     .option('--passphrase-file <file>', 'its first line is the passphrase')
     .option('--recipient <key...>', 'public keys of age (age1…) that open it')
     .option('--json', 'print one event a line', false)
     .exitOverride()
     .action((name: string, options: ExportOptions) => runExport(name, options, signal))
   reference
-    .command('import <file>')
+    .command('import')
     .description('Open a locked reference, which export has printed, and print it.')
+    .argument('<file>', 'what export has printed')
     .option('--passphrase-file <file>', 'its first line is the passphrase')
     .option('--identity-file <file>', 'holds an AGE-SECRET-KEY-1…')
     .option('--json', 'print one event a line', false)
