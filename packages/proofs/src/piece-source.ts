@@ -81,13 +81,17 @@ export async function readNodes(source: PieceSource, positions: readonly NodePos
       bytes
     )
   const leavesPerSubtree = 2 ** layer.height
-  const leaves = new Uint8Array(leavesPerSubtree * LEAF_SIZE_BYTES)
+  // Used again for each subtree: what they would leave behind otherwise is most of a prover's garbage.
+  const layers = Array.from(
+    { length: layer.height },
+    (_, level) => new Uint8Array((leavesPerSubtree / 2 ** level) * LEAF_SIZE_BYTES)
+  )
   const wanted = Map.groupBy(below, ({ level, index }) => Math.floor((index * 2 ** level) / leavesPerSubtree))
   const subtrees = [...wanted].sort(([a], [b]) => a - b)
   for await (const { item, bytes: raw } of readAhead(subtrees, ([subtree]) => readSubtree(source, subtree))) {
     const [, nodes] = item
-    expandSubtree(raw, leaves)
-    const layers = growLayers(leaves, 0, layer.height - 1, nodeHasher)
+    expandSubtree(raw, layers[0]!)
+    for (const [level, parents] of layers.slice(1).entries()) nodeHasher.hashLayer(layers[level]!, parents)
     for (const { level, index, offset } of nodes)
       bytes.set(nodeOf(layers[level]!, index % 2 ** (layer.height - level)), offset)
   }
