@@ -59,6 +59,17 @@ async function transfer({ ledger }: Peer, nonce: number, amount: bigint): Promis
   if (!receipt.ok) throw new Error(receipt.refusal.message)
 }
 
+/** Resolves when a peer has so many entries. */
+function reached({ ledger }: Peer, sequence: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const check = () => {
+    if (ledger.state.sequence >= sequence) resolve()
+  }
+  const end = ledger.subscribe(check)
+  check()
+  return promise.finally(end)
+}
+
 const signerOf = async (file: string) => createSigner((await loadOrCreateKey(file)).raw)
 
 /** One host, stopped, and a copy of all that it has: two hosts with one key and one past. */
@@ -93,7 +104,7 @@ async function follow(name: string, { parameters }: NetworkDescription, host: Pe
 }
 
 it('followers of two hosts with one key meet, and each keeps the proof, which anybody can check', {
-  timeout: 60_000
+  timeout: 120_000
 }, async () => {
   const network = await forkHost()
   const [one, two] = [await start('one'), await start('two')]
@@ -103,6 +114,7 @@ it('followers of two hosts with one key meet, and each keeps the proof, which an
   await transfer(two.peer, 1, 20n)
   await transfer(two.peer, 2, 20n)
   expect(await findForkProofs(at('right').forksDirectory, network)).toEqual([])
+  await reached(left.peer, two.peer.ledger.state.sequence)
   // Its own host is gone: it turns to the follower of the other one.
   await one.peer.stop()
   const failure = await right.failed
@@ -113,6 +125,14 @@ it('followers of two hosts with one key meet, and each keeps the proof, which an
   using output = captureOutput(process.stdout)
   await checkForkCommand().parseAsync([file!], { from: 'user' })
   expect(output.text).toContain(`The host ${hostKey.address} has signed two histories`)
+  // The host itself is told by its followers, and keeps the proof as well.
+  const addresses = { sequence: 99, host: [...one.peer.addresses], bootstrap: [...left.peer.addresses] }
+  await writeNetworkFile(at('one').networkFile, describeNetwork(network.parameters, addresses, hostKey))
+  await expect(start('one')).rejects.toMatchObject({
+    code: 'HOST_FORKED',
+    details: { file: expect.stringContaining(at('one').forksDirectory) }
+  })
+  expect(await findForkProofs(at('one').forksDirectory, network)).toHaveLength(1)
 })
 
 it('a fork makes one file, however often it is met, and what proves nothing is no proof', async () => {
