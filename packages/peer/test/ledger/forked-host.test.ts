@@ -1,5 +1,5 @@
 import { cp, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import {
   createSigner,
   describeNetwork,
@@ -14,8 +14,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { checkForkCommand } from '../../src/cli/check-fork-command.ts'
 import { dataDirectoryPaths } from '../../src/data-directory.ts'
 import { devnetParameters } from '../../src/devnet/parameters.ts'
+import { PeerError } from '../../src/error.ts'
 import { loadOrCreateKey } from '../../src/key-file.ts'
-import { findForkProofs, keepForkProof } from '../../src/ledger/fork-proofs.ts'
+import { createForkKeeper, findForkProofs, keepForkProof } from '../../src/ledger/fork-proofs.ts'
 import { createHostBeacon } from '../../src/ledger/host.ts'
 import { readNetworkFile, writeNetworkFile } from '../../src/network-file.ts'
 import { type Peer, type PeerEvent, startPeer } from '../../src/peer.ts'
@@ -125,14 +126,27 @@ it('followers of two hosts with one key meet, and each keeps the proof, which an
   using output = captureOutput(process.stdout)
   await checkForkCommand().parseAsync([file!], { from: 'user' })
   expect(output.text).toContain(`The host ${hostKey.address} has signed two histories`)
-  // The host itself is told by its followers, and keeps the proof as well.
-  const addresses = { sequence: 99, host: [...one.peer.addresses], bootstrap: [...left.peer.addresses] }
-  await writeNetworkFile(at('one').networkFile, describeNetwork(network.parameters, addresses, hostKey))
-  await expect(start('one')).rejects.toMatchObject({
-    code: 'HOST_FORKED',
-    details: { file: expect.stringContaining(at('one').forksDirectory) }
-  })
-  expect(await findForkProofs(at('one').forksDirectory, network)).toHaveLength(1)
+})
+
+it('what ends a peer says where its proof is, when it comes with one, and is left alone otherwise', async () => {
+  const files: string[] = []
+  const directory = join(path, 'forks')
+  const keeper = life.use(
+    createForkKeeper({
+      directory,
+      onFork: file => files.push(file),
+      onError: error => {
+        throw error
+      }
+    })
+  )
+  const forked = new PeerError('HOST_FORKED', 'Two heads.', { number: 3, proof: Uint8Array.of(7) })
+  const kept = await keeper.keep(forked)
+  expect(kept).toMatchObject({ code: 'HOST_FORKED', cause: forked, details: { number: 3, file: files[0] } })
+  expect(await readdir(directory)).toEqual([basename(files[0]!)])
+  for (const other of [new PeerError('LOG_DAMAGED', 'x'), new Error('x'), undefined])
+    expect(await keeper.keep(other)).toBe(other)
+  expect(files).toHaveLength(1)
 })
 
 it('a fork makes one file, however often it is met, and what proves nothing is no proof', async () => {
