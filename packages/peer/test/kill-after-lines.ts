@@ -5,13 +5,14 @@ import type { Readable, Writable } from 'node:stream'
 
 const STANDBY = new URL('standby.ts', import.meta.url).pathname
 
-type Child = ChildProcessByStdio<Writable, Readable, Readable>
+/** Speaks on `stdout`; whoever starts it kills it. */
+export type StandingChild = ChildProcessByStdio<Writable, Readable, Readable>
 
 /** The next child of a file, which has loaded and waits: loading takes longer than what most children are killed in. */
-const standing = new Map<string, Child>()
+const standing = new Map<string, StandingChild>()
 
 /** A standby ends by itself when nobody is left who could ask it. */
-function standBy(file: URL): Child {
+function standBy(file: URL): StandingChild {
   const child = spawn(process.execPath, ['--conditions=source', STANDBY, file.pathname], {
     stdio: ['pipe', 'pipe', 'pipe']
   })
@@ -20,7 +21,8 @@ function standBy(file: URL): Child {
   return child
 }
 
-function takeOver(file: URL, parameters: readonly string[]): Child {
+/** Runs the `run` of a TypeScript file in a process of its own, which has loaded it already but for the first time. */
+export function startStanding(file: URL, parameters: readonly string[]): StandingChild {
   const child = standing.get(file.pathname) ?? standBy(file)
   child.ref()
   for (const stream of [child.stdout, child.stderr]) (stream as unknown as { ref(): void }).ref()
@@ -42,7 +44,7 @@ export async function killAfterLines(
   lineCount: number,
   beforeKill?: () => void
 ): Promise<string[]> {
-  const child = takeOver(file, parameters)
+  const child = startStanding(file, parameters)
   const exited = once(child, 'exit')
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => {

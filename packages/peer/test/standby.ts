@@ -9,4 +9,6 @@ const { run } = (await import(pathToFileURL(process.argv[2]!).href)) as {
   run(parameters: readonly string[]): Promise<void>
 }
 const [line] = (await once(createInterface({ input: process.stdin }), 'line')) as [string]
+// A child that has done its work ends; one that works ends with whoever started it.
+;(process.stdin as unknown as { unref(): void }).unref()
 await run(JSON.parse(line) as string[])

@@ -1,5 +1,4 @@
 /** Uploads over the wire while either side is killed with SIGKILL: resumed, or begun anew, and never another piece. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
@@ -7,7 +6,7 @@ import { CID } from 'multiformats/cid'
 import { expect, it } from 'vitest'
 import { PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import { createIntakeWorkers } from '../../src/storage/index.ts'
-import { KILL_COUNT } from '../kill-after-lines.ts'
+import { KILL_COUNT, type StandingChild, startStanding } from '../kill-after-lines.ts'
 import { keyOf, startNode } from '../open-nodes.ts'
 import { openTestStore, pieceCidOf, randomBytes } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
@@ -19,12 +18,13 @@ const UPLOAD_ID = '0d'.repeat(16)
 /** Each takes seconds: a process of its own, and tens of megabytes. */
 const KILLS = Math.ceil(KILL_COUNT / 2)
 
-function start(script: string, ...parameters: string[]): ChildProcess {
-  const file = new URL(script, import.meta.url).pathname
-  return spawn(process.execPath, ['--conditions=source', file, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
+function start(script: string, ...parameters: string[]): StandingChild {
+  const child = startStanding(new URL(script, import.meta.url), parameters)
+  child.stderr.on('data', (chunk: Buffer) => process.stderr.write(chunk))
+  return child
 }
 
-async function kill(child: ChildProcess): Promise<void> {
+async function kill(child: StandingChild): Promise<void> {
   const ended = once(child, 'exit')
   if (child.kill('SIGKILL')) await ended
 }
@@ -41,7 +41,7 @@ it(`a provider that is killed ${KILLS} times in an upload ends with the piece`, 
   for (let kills = 0; ; kills++) {
     const provider = start('provider-process.ts', directory.path)
     try {
-      const [line] = (await once(createInterface({ input: provider.stdout! }), 'line')) as [string]
+      const [line] = (await once(createInterface({ input: provider.stdout }), 'line')) as [string]
       const to: Multiaddr[] = (JSON.parse(line) as string[]).map(address => multiaddr(address))
       let firstBytes: number | undefined
       // Another place each time, from the first chunk to the last.
@@ -86,7 +86,7 @@ it(`a client that is killed ${KILLS} times in an upload goes on in another proce
     const to = JSON.stringify(provider.node.addresses())
     const client = start('client-process.ts', to, '1', String(sizeBytes), UPLOAD_ID)
     const lines: string[] = []
-    for await (const line of createInterface({ input: client.stdout! })) {
+    for await (const line of createInterface({ input: client.stdout })) {
       lines.push(line)
       if (kills < KILLS && Number(line) > before + MIB) client.kill('SIGKILL')
     }
