@@ -115,6 +115,10 @@ function printLine(event: PeerEvent): void {
   if (event.kind === 'audit') printAudit(event.event)
   if (event.kind === 'announce') process.stderr.write(`holdfast: ${escapeForTerminal(describeAnnounce(event.event))}\n`)
   if (event.kind === 'stake') process.stdout.write(`holdfast: ${describeStake(event.address, event.event)}\n`)
+  if (event.kind === 'verifier' && event.event.kind === 'cannotAnswer')
+    process.stderr.write(
+      `holdfast: somebody demands what deal ${event.event.dealId} was attested by in round ${event.event.round}, and it is not here: stake will be lost\n`
+    )
   if (event.kind === 'fork')
     process.stderr.write(`holdfast: the ledger’s host has signed two histories; the proof is in ${event.file}\n`)
   if (event.kind === 'watch' && event.event.kind === 'won')

@@ -6,6 +6,8 @@ export interface StatusLine {
   show(text: string): void
   /** Prints a line that stays. */
   print(text: string): void
+  /** Lets others print lines that stay. */
+  aside(print: () => void): void
 }
 
 /** Of a terminal that does not say, or says 0. */
@@ -17,6 +19,13 @@ export function createStatusLine(
   stream: Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number }
 ): StatusLine {
   let shown = ''
+
+  function aside(print: () => void): void {
+    if (shown !== '') stream.write(CLEAR_LINE)
+    print()
+    if (shown !== '') stream.write(shown)
+  }
+
   return {
     show(text) {
       if (stream.isTTY !== true) return
@@ -25,8 +34,8 @@ export function createStatusLine(
       stream.write(`${CLEAR_LINE}${shown}`)
     },
     print(text) {
-      const clear = shown === '' ? '' : CLEAR_LINE
-      stream.write(`${clear}${text}\n${shown}`)
-    }
+      aside(() => stream.write(`${text}\n`))
+    },
+    aside
   }
 }

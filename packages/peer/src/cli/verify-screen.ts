@@ -1,25 +1,28 @@
 /** What `holdfast verify` shows while it runs: its figures, one line that follows the round, and one for each that is over. */
 import { roundOpensMs } from '@holdfast/core'
 import type { Peer } from '../peer.ts'
-import { describeStake } from '../roles/keep-stake.ts'
 import { formatAmount } from '../units.ts'
 import type { CheckingCost } from '../verifier/measure-checking.ts'
 import { quoteVerifier } from '../verifier/quote-verifier.ts'
 import { describeRound, incomeFacts } from '../views/verifier-screens.ts'
 import { type DaemonScreen, peerScreen } from './daemon.ts'
-import { escapeForTerminal, printJsonEvent } from './output.ts'
+import { printJsonEvent } from './output.ts'
 import { createStatusLine } from './status-line.ts'
 import { formatFacts } from './table.ts'
 
+/** As often as people can follow. */
+const REFRESH_MS = 100
+
 export function verifyScreen(directory: string, checking: CheckingCost): DaemonScreen {
   const line = createStatusLine(process.stdout)
+  const others = peerScreen(directory, false)
+  let waitsForCredits = false
   return {
     event(event) {
-      if (event.kind === 'error')
-        line.print(
-          `holdfast: ${escapeForTerminal(event.error instanceof Error ? event.error.message : String(event.error))}`
-        )
-      if (event.kind === 'stake') line.print(`holdfast: ${describeStake(event.address, event.event)}`)
+      if (event.kind === 'stake') waitsForCredits = event.event.kind === 'creditsMissing'
+      // Proofs come by the thousand; the line below counts them.
+      if (event.kind === 'verifier' && event.event.kind !== 'cannotAnswer') return
+      line.aside(() => others.event(event))
     },
     ready(peer) {
       const { address, addresses } = peer
@@ -28,6 +31,10 @@ export function verifyScreen(directory: string, checking: CheckingCost): DaemonS
       const quote = quoteOf(peer, checking)
       // Without a stake there are only noughts; what is wanted was shown before.
       if (quote.stake > 0n) line.print(formatFacts(incomeFacts(quote)).trimEnd())
+      else if (!waitsForCredits)
+        line.print(
+          'Nothing is staked, so nothing is assigned; it answers for what it has attested. --stake stakes again.'
+        )
       line.print(`Ctrl-C stops it. \`holdfast verify status --directory ${directory}\` says more.`)
       follow(peer, line)
     }
@@ -55,9 +62,12 @@ export function verifyEvents(directory: string, checking: CheckingCost): DaemonS
 function follow({ ledger, verifier }: Peer, line: ReturnType<typeof createStatusLine>): void {
   const { parameters } = ledger.state
   let newestClosed = 0
+  let shownMs = 0
   let earned = 0n
   verifier?.rounds.subscribe(round => {
     const text = describeRound(round, roundOpensMs(parameters, round.round))
+    if (!round.isClosed && Date.now() - shownMs < REFRESH_MS && round.attestedMs === undefined) return
+    shownMs = Date.now()
     if (!round.isClosed) return line.show(`${text}; ${formatAmount(earned)} earned since the start`)
     if (round.round <= newestClosed) return
     newestClosed = round.round

@@ -10,6 +10,7 @@ import {
   type Ledger,
   type LedgerEvent,
   resultsIn,
+  type Verdict,
   type VerifierEvent
 } from '@holdfast/core'
 
@@ -51,8 +52,8 @@ export function createRoundBook(ledger: Ledger, address: Address): RoundBook {
   const { state } = ledger
   const drafts = new Map<number, Draft>()
   const listeners = new Set<(round: VerifierRound) => void>()
-  /** Verdicts of the newest round, by deal, until the attestation says all of them. */
-  let found = new Map<number, 'pass' | 'bad proof'>()
+  /** Deals of the newest round that something has come from. */
+  let found = new Set<number>()
 
   function draftOf(round: number): Draft | undefined {
     return drafts.get(round)
@@ -66,7 +67,7 @@ export function createRoundBook(ledger: Ledger, address: Address): RoundBook {
     if (state.open?.round !== round) return
     const assigned = countAssignedTo(assignmentOf(state, state.open), address)
     if (assigned === 0) return
-    found = new Map()
+    found = new Set()
     const draft = emptyRound(round, assigned)
     drafts.set(round, draft)
     if (drafts.size > ROUNDS_MAX) drafts.delete(drafts.keys().next().value!)
@@ -99,13 +100,6 @@ export function createRoundBook(ledger: Ledger, address: Address): RoundBook {
     }
   }
 
-  function count(draft: Draft, verdicts: Iterable<string>): void {
-    const all = [...verdicts]
-    draft.passed = all.filter(one => one === 'pass').length
-    draft.bad = all.filter(one => one === 'bad proof').length
-    draft.noAnswer = all.filter(one => one === 'no answer').length
-  }
-
   open(state.round)
   const end = ledger.subscribe(follow)
   return {
@@ -114,8 +108,9 @@ export function createRoundBook(ledger: Ledger, address: Address): RoundBook {
         const { dealId, verdict } = event.checked
         const draft = draftOf(event.round)
         if (draft === undefined || verdict === 'not asked' || event.round !== state.round) return
-        found.set(dealId, verdict)
-        count(draft, found.values())
+        if (found.has(dealId)) return
+        found.add(dealId)
+        draft[verdict === 'pass' ? 'passed' : 'bad'] += 1
         tell(draft)
       }
       if (event.kind === 'dialled') {
@@ -127,10 +122,10 @@ export function createRoundBook(ledger: Ledger, address: Address): RoundBook {
         if (draft === undefined) return
         const { receipt, verdicts } = event
         draft.refusal = receipt.ok ? undefined : receipt.refusal.message
-        count(
-          draft,
-          verdicts.map(({ verdict }) => verdict)
-        )
+        const count = (wanted: Verdict) => verdicts.filter(({ verdict }) => verdict === wanted).length
+        draft.passed = count('pass')
+        draft.bad = count('bad proof')
+        draft.noAnswer = count('no answer')
         tell(draft)
       }
     },
