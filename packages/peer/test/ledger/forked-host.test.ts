@@ -73,8 +73,8 @@ function reached({ ledger }: Peer, sequence: number): Promise<void> {
 
 const signerOf = async (file: string) => createSigner((await loadOrCreateKey(file)).raw)
 
-/** One host, stopped, and a copy of all that it has: two hosts with one key and one past. */
-async function forkHost(): Promise<NetworkDescription> {
+/** The directory of a host that has not run yet. */
+async function prepareHost(): Promise<NetworkDescription> {
   await prepare('one', 'ledger-host')
   hostKey = await signerOf(at('one').keyFile)
   client = await signerOf(join(path, 'client.key'))
@@ -85,10 +85,14 @@ async function forkHost(): Promise<NetworkDescription> {
     Date.now(),
     { roundMs: 3_600_000, startMs: 3_600_000 }
   )
-  await writeNetworkFile(
-    at('one').networkFile,
-    describeNetwork(parameters, { sequence: 0, host: [], bootstrap: [] }, hostKey)
-  )
+  const network = describeNetwork(parameters, { sequence: 0, host: [], bootstrap: [] }, hostKey)
+  await writeNetworkFile(at('one').networkFile, network)
+  return network
+}
+
+/** One host, stopped, and a copy of all that it has: two hosts with one key and one past. */
+async function forkHost(): Promise<NetworkDescription> {
+  await prepareHost()
   const { peer } = await start('one')
   await transfer(peer, 0, 5n)
   await peer.stop()
@@ -150,7 +154,7 @@ it('what ends a peer says where its proof is, when it comes with one, and is lef
 })
 
 it('a fork makes one file, however often it is met, and what proves nothing is no proof', async () => {
-  const network = await forkHost()
+  const network = await prepareHost()
   const directory = at('one').forksDirectory
   const authority = {
     networkId: networkIdOf(network.parameters),
