@@ -1,12 +1,12 @@
 /** Runs a peer in the foreground until it is told to stop: what `start` and `network create` end in. */
-import { formatCredits, type ProverEvent } from '@holdfast/core'
+import { formatCredits, machineClock, type ProverEvent } from '@holdfast/core'
 import { awaitDisk } from '../await-disk.ts'
 import { systemCodeOf } from '../error.ts'
 import { type Peer, type PeerEvent, startPeer } from '../peer.ts'
 import { describeAnnounce } from '../roles/announce.ts'
 import type { SelfAuditEvent } from '../roles/audit-role.ts'
 import { describeStake } from '../roles/keep-stake.ts'
-import { createRoundLines } from '../views/round-lines.ts'
+import { createRoundLines, quietLine } from '../views/round-lines.ts'
 import { aborted } from './interrupt.ts'
 import { escapeForTerminal, formatJson, printJsonEvent } from './output.ts'
 
@@ -16,6 +16,9 @@ export interface DaemonOptions {
   /** Stops when standard input ends, so that nothing outlives the program that started this. */
   readonly stopWithParent: boolean
 }
+
+/** A screen that has said nothing for so long says that the peer lives. */
+const QUIET_MS = 60_000
 
 /** What a daemon shows while it runs. */
 export interface DaemonScreen {
@@ -87,11 +90,18 @@ function printReady(peer: Peer, directory: string, json: boolean): void {
     )
 }
 
-/** One line for each closed round that concerns this peer. */
+/** One line for each closed round that concerns this peer, and now and then one that says that nothing has happened. */
 function printRounds({ ledger, address }: Peer): void {
   const lines = createRoundLines(address)
+  let saidMs = machineClock.now()
   ledger.subscribe(applied => {
-    for (const line of lines(ledger.state, applied)) process.stdout.write(`${line}\n`)
+    const closes = applied.events.some(({ kind }) => kind === 'roundClosed')
+    const said = lines(ledger.state, applied)
+    const quiet = closes && machineClock.now() - saidMs > QUIET_MS ? quietLine(ledger.state, address) : undefined
+    for (const line of said.length === 0 && quiet !== undefined ? [quiet] : said) {
+      process.stdout.write(`${line}\n`)
+      saidMs = machineClock.now()
+    }
   })
 }
 

@@ -5,9 +5,10 @@ import {
   creditLinesOf,
   type DealResult,
   type LedgerState,
+  newestAskOf,
   resultsIn
 } from '@holdfast/core'
-import { formatAmount } from '../units.ts'
+import { formatAmount, formatSize } from '../units.ts'
 
 /** @returns the lines that an entry is worth; none for rounds that do not concern the account */
 export function createRoundLines(account: Address): (state: LedgerState, applied: AppliedEntry) => string[] {
@@ -21,6 +22,19 @@ export function createRoundLines(account: Address): (state: LedgerState, applied
       const parts = [...providerParts(own), ...feeParts(fees.map(({ amount }) => amount))]
       return parts.length === 0 ? [] : [`round ${event.round}${event.late ? ' (late)' : ''}: ${parts.join(', ')}`]
     })
+}
+
+/**
+ * What to say of a round that brought a provider nothing, so that its owner sees that it lives: what it keeps and offers.
+ *
+ * @returns undefined for an account that offers nothing
+ */
+export function quietLine(state: LedgerState, account: Address): string | undefined {
+  const ask = newestAskOf(state, account)
+  if (ask === undefined) return undefined
+  const deals = state.dealsByProvider.get(account)?.size ?? 0
+  const kept = deals === 0 ? 'no deals yet' : `${deals} ${deals === 1 ? 'deal' : 'deals'}, nothing to prove`
+  return `round ${state.round}: ${kept}; ${formatSize(ask.capacityBytes)} offered`
 }
 
 function providerParts(results: readonly DealResult[]): string[] {

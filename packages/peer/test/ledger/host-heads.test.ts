@@ -235,6 +235,23 @@ describe('a host whose directory is an old copy', () => {
     expect(failures).toEqual([])
     expect(await host.submit(transfer(3))).toMatchObject({ ok: true })
   })
+
+  it('checks so many signatures of unknown heads a second, and no more', async () => {
+    let checked = 0
+    const counting = {
+      ...TOOLS.signatures,
+      recover: (...parameters: Parameters<typeof TOOLS.signatures.recover>) => {
+        checked += 1
+        return TOOLS.signatures.recover(...parameters)
+      }
+    }
+    const { host } = await startHost({ tools: { ...TOOLS, signatures: counting } })
+    const newest = decodeHead(host.headExchange.latest()!)!
+    const forged = encodeHead({ ...newest, number: 99 })
+    checked = 0
+    for (let index = 0; index < 1_000; index++) host.headExchange.saw(forged)
+    expect(checked).toBe(200)
+  })
 })
 
 it('signers that threads recover are those that the machine would have recovered', async () => {
