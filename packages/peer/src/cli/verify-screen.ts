@@ -68,10 +68,11 @@ function follow({ ledger, verifier }: Peer, line: ReturnType<typeof createStatus
     const text = describeRound(round, roundOpensMs(parameters, round.round))
     if (!round.isClosed && Date.now() - shownMs < REFRESH_MS && round.attestedMs === undefined) return
     shownMs = Date.now()
-    if (!round.isClosed) return line.show(`${text}; ${formatAmount(earned)} earned since the start`)
+    if (!round.isClosed) return line.show(`${text}; ${formatAmount(earned)} so far`)
     if (round.round <= newestClosed) return
     newestClosed = round.round
     earned += round.fees
+    line.show('')
     line.print(text)
   })
 }
