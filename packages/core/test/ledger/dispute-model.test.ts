@@ -6,6 +6,8 @@ import { checkInvariants } from '../../src/ledger/invariants.ts'
 import { AttestedRounds, type Conduct } from './attested-round.ts'
 import { CLIENT, CREDIT, PROVIDERS, STRANGER, TestNetwork, VERIFIERS } from './network-fixture.ts'
 
+const LONG = process.env.HOLDFAST_LONG === '1'
+
 /** The first two never lie, answer in time and are demanded like everybody else; the others do what chance says. */
 const HONEST = VERIFIERS.slice(0, 2)
 
@@ -23,59 +25,63 @@ const rounds = fc.array(
   { minLength: 3, maxLength: 6 }
 )
 
-it('whatever is demanded, answered, refuted and skipped: no honest verifier loses, and every lie that is looked at costs', async () => {
-  await fc.assert(
-    fc.asyncProperty(rounds, async plan => {
-      const network = new TestNetwork({ proving: { answerRounds: 1 } })
-      for (const verifier of VERIFIERS) await network.take(network.stake(verifier, 3))
-      const deals = []
-      for (const provider of PROVIDERS.slice(0, 2)) deals.push(await network.openDealWithPieces({ provider }))
-      await network.openRounds(2)
-      const attested = new AttestedRounds(network, deals)
-      /** Lies that were demanded or shown. */
-      const caught = new Set<string>()
-      for (const { verdicts, end } of plan) {
-        const { round } = network.state
-        const plans = new Map(
-          [1, 2].flatMap(dealId =>
-            attested.verifiersOf(dealId).map((verifier, place) => {
-              const drawn = verdicts[(dealId - 1) * 4 + place]!
-              const isHonest = HONEST.includes(verifier)
-              const conduct = isHonest ? 'honest' : drawn.conduct
-              return [`${verifier.address}/${dealId}`, { ...drawn, verifier, dealId, conduct, isHonest }] as const
-            })
+it(
+  'whatever is demanded, answered, refuted and skipped: no honest verifier loses, and every lie that is looked at costs',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(rounds, async plan => {
+        const network = new TestNetwork({ proving: { answerRounds: 1 } })
+        for (const verifier of VERIFIERS) await network.take(network.stake(verifier, 3))
+        const deals = []
+        for (const provider of PROVIDERS.slice(0, 2)) deals.push(await network.openDealWithPieces({ provider }))
+        await network.openRounds(2)
+        const attested = new AttestedRounds(network, deals)
+        /** Lies that were demanded or shown. */
+        const caught = new Set<string>()
+        for (const { verdicts, end } of plan) {
+          const { round } = network.state
+          const plans = new Map(
+            [1, 2].flatMap(dealId =>
+              attested.verifiersOf(dealId).map((verifier, place) => {
+                const drawn = verdicts[(dealId - 1) * 4 + place]!
+                const isHonest = HONEST.includes(verifier)
+                const conduct = isHonest ? 'honest' : drawn.conduct
+                return [`${verifier.address}/${dealId}`, { ...drawn, verifier, dealId, conduct, isHonest }] as const
+              })
+            )
           )
-        )
-        await attested.attestAll(({ address }, dealId) => plans.get(`${address}/${dealId}`)!.conduct)
-        if (end === 'void') network.voidRounds(round + 1)
-        await network.openRound()
-        for (const { verifier, dealId, conduct, demanded, refuted, answers, isHonest } of plans.values()) {
-          const lies = conduct === 'blind pass' || conduct === 'false alarm'
-          if (demanded && conduct !== 'no answer') {
-            await network.take(attested.demand(CLIENT, verifier, round, dealId))
+          await attested.attestAll(({ address }, dealId) => plans.get(`${address}/${dealId}`)!.conduct)
+          if (end === 'void') network.voidRounds(round + 1)
+          await network.openRound()
+          for (const { verifier, dealId, conduct, demanded, refuted, answers, isHonest } of plans.values()) {
+            const lies = conduct === 'blind pass' || conduct === 'false alarm'
+            if (demanded && conduct !== 'no answer') {
+              await network.take(attested.demand(CLIENT, verifier, round, dealId))
+              if (lies) caught.add(`${verifier.address}/${round}/${dealId}`)
+              if (isHonest || (answers && conduct === 'honest'))
+                await network.take(attested.answer(verifier, round, dealId))
+            }
+            if (!refuted) continue
+            const refusal = await network.refusalOf(attested.refutation(STRANGER, verifier, round, dealId))
             if (lies) caught.add(`${verifier.address}/${round}/${dealId}`)
-            if (isHonest || (answers && conduct === 'honest'))
-              await network.take(attested.answer(verifier, round, dealId))
+            expect(refusal === 'taken').toBe(lies)
           }
-          if (!refuted) continue
-          const refusal = await network.refusalOf(attested.refutation(STRANGER, verifier, round, dealId))
-          if (lies) caught.add(`${verifier.address}/${round}/${dealId}`)
-          expect(refusal === 'taken').toBe(lies)
+          expect(checkInvariants(network.state)).toEqual([])
         }
+        await network.openRounds(network.parameters.proving.answerRounds + 1)
         expect(checkInvariants(network.state)).toEqual([])
-      }
-      await network.openRounds(network.parameters.proving.answerRounds + 1)
-      expect(checkInvariants(network.state)).toEqual([])
-      const events = network.applied.flatMap(entry => entry.events)
-      for (const honest of HONEST) expect(lostBy(honest, events)).toBe(0n)
-      const refuted = events.filter(({ kind }) => kind === 'refuted') as Extract<LedgerEvent, { kind: 'refuted' }>[]
-      const names = refuted.map(({ verifier, round, dealId }) => `${verifier}/${round}/${dealId}`)
-      expect(new Set(names).size).toBe(names.length)
-      for (const lie of caught) expect(names).toContain(lie)
-    }),
-    { numRuns: process.env.HOLDFAST_LONG === '1' ? 300 : 6 }
-  )
-}, 120_000)
+        const events = network.applied.flatMap(entry => entry.events)
+        for (const honest of HONEST) expect(lostBy(honest, events)).toBe(0n)
+        const refuted = events.filter(({ kind }) => kind === 'refuted') as Extract<LedgerEvent, { kind: 'refuted' }>[]
+        const names = refuted.map(({ verifier, round, dealId }) => `${verifier}/${round}/${dealId}`)
+        expect(new Set(names).size).toBe(names.length)
+        for (const lie of caught) expect(names).toContain(lie)
+      }),
+      { numRuns: LONG ? 300 : 6 }
+    )
+  },
+  LONG ? 3_600_000 : 120_000
+)
 
 function lostBy({ address }: Signer, events: readonly LedgerEvent[]): bigint {
   return events.reduce(

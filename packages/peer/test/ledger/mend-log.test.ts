@@ -10,6 +10,8 @@ import { temporaryDirectory } from '../temporary-directory.ts'
 import { openTestFollower, reached, sourceOf } from './open-test-follower.ts'
 import { openTestHost } from './open-test-host.ts'
 
+const LONG = process.env.HOLDFAST_LONG === '1'
+
 const network = new TestNetwork()
 const transfer = (nonce: number) => network.transfer(CLIENT, PROVIDER, 1n, nonce)
 const tools = { ...TOOLS, signatures: wasmSignatureVerifier }
@@ -110,7 +112,7 @@ describe('a log that is mended', () => {
     expect(await startOutcome()).toBe(hash)
   })
 
-  it('of any one flipped bit starts with the same state', async () => {
+  it('of any one flipped bit starts with the same state', { timeout: LONG ? 1_200_000 : 30_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(), fc.nat({ max: 1_000_000 }), async (file, position) => {
         const names = (await readdir(directory)).filter(name => name === 'heads' || name.endsWith('.segment'))
@@ -118,7 +120,7 @@ describe('a log that is mended', () => {
         await mend()
         expect(await startOutcome()).toBe(hash)
       }),
-      { numRuns: process.env.HOLDFAST_LONG === '1' ? 300 : 15 }
+      { numRuns: LONG ? 300 : 15 }
     )
   })
 })
