@@ -37,7 +37,7 @@ export function showPeer(peer: Status): string {
 function describeAudit({ readBytes, totalBytes, passes, challenges, healed }: NonNullable<Status['audit']>): string {
   const read = `${formatSize(readBytes)} of ${formatSize(totalBytes)} read again`
   const before = passes === 0 ? '' : `, all of it ${passes === 1 ? 'once' : `${passes} times`} before`
-  return `${read}${before}; ${challenges} challenges of its own${healed === 0 ? '' : `; ${healed} pieces healed`}`
+  return `${read}${before}; own challenges: ${challenges}${healed === 0 ? '' : `; healed pieces: ${healed}`}`
 }
 
 function describeBytes(bytes: NonNullable<Status['bytes']>): string {
