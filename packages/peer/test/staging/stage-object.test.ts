@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatReference, portablePieceCiphers, type StorableObject } from '@holdfast/core'
+import { formatReference, portablePieceCiphers, STAGED_CHUNKS_KEPT, type StorableObject } from '@holdfast/core'
 import { portableNodeHasher } from '@holdfast/proofs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type DiskSource, type StageOptions, stageObject } from '../../src/staging/stage-object.ts'
@@ -214,4 +214,22 @@ describe('what a killed store has staged', () => {
     await sweepStagingDirectories(parent, Date.now())
     expect(await listed()).toEqual(['mine'])
   })
+})
+
+it('gives a staged piece in chunks that stay until four more are asked for, and uses their memory again', async () => {
+  const bytes = randomBytes(9 * 1024 * 1024 + 5)
+  await using object = await stage(bytes, { encrypt: false })
+  const [piece] = object.replica(0)
+  const held: { chunk: Uint8Array; copy: Uint8Array }[] = []
+  const buffers = new Set<ArrayBufferLike>()
+  let sizeBytes = 0
+  for await (const chunk of piece!.read(0)) {
+    for (const { chunk: earlier, copy } of held) expect(Buffer.compare(earlier, copy)).toBe(0)
+    held.push({ chunk, copy: chunk.slice() })
+    if (held.length === STAGED_CHUNKS_KEPT) held.shift()
+    buffers.add(chunk.buffer)
+    sizeBytes += chunk.length
+  }
+  expect(sizeBytes).toBe(piece!.rawSize)
+  expect(buffers.size).toBe(STAGED_CHUNKS_KEPT)
 })
