@@ -50,7 +50,7 @@ export function judgePieces(audit: AuditView | undefined): Finding {
   if (damaged.length === 0)
     return ok(
       'pieces',
-      `Nothing that was read of ${formatSize(totalBytes)} of pieces is damaged; all of it was read ${passes === 1 ? 'once' : `${passes} times`}.`
+      `Nothing that was read of ${formatSize(totalBytes)} of pieces is damaged; ${passes === 0 ? 'the first reading of all is under way' : `all of it was read ${passes === 1 ? 'once' : `${passes} times`}`}.`
     )
   return problem(
     'pieces',
