@@ -15,6 +15,12 @@ const LAYERS_KEPT_MAX = 8
 /** Subtrees of one read: a little under one chunk of the wire. */
 const SUBTREES_PER_STEP = 64
 
+/**
+ * Steps that are read and not hashed yet, over all readers: more of them would only wait for the one thread that hashes,
+ * with a megabyte each.
+ */
+const STEPS_WAITING_MAX = 8
+
 /** A piece that is being read. */
 export interface VerifiedPiece {
   readonly layer: CachedLayer
@@ -37,6 +43,21 @@ export function createVerifiedReader(
   nodeHasher: NodeHasher
 ): VerifiedReader {
   const layers = new Map<string, CachedLayer>()
+  const waiting: (() => void)[] = []
+  let running = 0
+
+  /** Runs a step when fewer than {@link STEPS_WAITING_MAX} run; first come, first served. */
+  async function inTurn<T>(step: () => Promise<T>): Promise<T> {
+    if (running < STEPS_WAITING_MAX) running++
+    else await new Promise<void>(resolve => waiting.push(resolve))
+    try {
+      return await step()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running--
+      else next()
+    }
+  }
 
   async function layerOf(cid: CID): Promise<CachedLayer> {
     const key = cid.toString()
@@ -95,7 +116,7 @@ export function createVerifiedReader(
         while (first * subtreeSize < end) {
           const wanted = Math.ceil(end / subtreeSize) - first
           const count = Math.min(wanted, SUBTREES_PER_STEP, subtreeCount - first)
-          const bytes = await readSubtrees(cid, rawSize, first, count)
+          const bytes = await inTurn(() => readSubtrees(cid, rawSize, first, count))
           const start = first * subtreeSize
           yield bytes.subarray(Math.max(0, offset - start), end - start)
           first += count
