@@ -1,5 +1,6 @@
 /** Pieces for tests: bytes with their digest, and the source that provers work from. */
 import {
+  type CachedLayer,
   createPieceHasher,
   type NodeHasher,
   type PieceDigest,
@@ -24,7 +25,7 @@ export function hashPiece(bytes: Uint8Array, cachedLayerHeight?: number, nodeHas
 export interface TestPiece {
   bytes: Uint8Array
   digest: PieceDigest
-  source: PieceSource
+  source: PieceSource & { layer: CachedLayer }
 }
 
 /** A piece in memory with all that a prover needs. */
