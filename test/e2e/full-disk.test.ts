@@ -1,7 +1,7 @@
 /** One provider of four has no room. The client takes another, and the one that failed holds nothing half. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { newestAskOf, type StoredReplica, type StoreEvent } from '@holdfast/core'
 import { dataDirectoryPaths } from '@holdfast/peer'
@@ -34,6 +34,12 @@ describe('a provider without room', () => {
   })
 
   const piecesOfSmall = () => dataDirectoryPaths(small.directory).piecesDirectory
+
+  async function storedBytesOfSmall(): Promise<number> {
+    const names = (await readdir(piecesOfSmall())).filter(name => name.startsWith('baf'))
+    const sizes = await Promise.all(names.map(async name => (await stat(join(piecesOfSmall(), name))).size))
+    return sizes.reduce((sum, size) => sum + size, 0)
+  }
 
   /** A disk of its own for the small provider's pieces. It takes memory only for what is written. */
   function mount(): void {
@@ -115,6 +121,8 @@ describe('a provider without room', () => {
     await devnet.kill(small)
     unmount()
     await devnet.restart(small)
+    // Its disk is gone, and it fetches from the others what it is paid for.
+    await expect.poll(storedBytesOfSmall, { timeout: 30_000 }).toBeGreaterThan(32 * MIB)
   })
 
   test('whose quota is used up is left before a byte is sent', { timeout: 60_000 }, async () => {
@@ -125,7 +133,7 @@ describe('a provider without room', () => {
       key: devnet.clientKeyFile,
       stateDirectory: join(net.directory, 'fresh-state')
     })
-    const capacityBytes = 2 * MIB
+    const capacityBytes = (await storedBytesOfSmall()) + 2 * MIB
     const { configFile } = dataDirectoryPaths(small.directory)
     const config = await readFile(configFile, 'utf8')
     await devnet.kill(small)
