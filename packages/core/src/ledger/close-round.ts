@@ -20,7 +20,7 @@ import { type Closing, type Deal, disputeKey, type LedgerState } from './state.t
 import { passVerifiers } from './verifier-boundary.ts'
 
 /** Deals that the entry which closes their round settles itself: all of them on most networks. */
-export const SETTLE_DEALS_MAX = 256
+export const SETTLE_DEALS_MAX = 64
 
 /** Leaves of faults after which an entry settles no further deal: deriving them is what costs time in a bad round. */
 export const SETTLE_LEAVES_MAX = 2048

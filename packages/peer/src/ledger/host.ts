@@ -57,7 +57,7 @@ const BEACON_SILENT_MS = 10_000
 /** A host whose clock is further off opens no round. */
 const CLOCK_OFF_MS_MAX = 60_000
 /** Deals that one entry settles after a round has closed: some milliseconds. */
-const SETTLE_SLICE_DEALS = 256
+const SETTLE_SLICE_DEALS = 128
 /** Entries that one crash can leave without a head: the groups that were on their way. */
 const HEADLESS_ENTRIES_MAX = 1024
 

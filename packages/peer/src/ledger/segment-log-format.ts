@@ -22,7 +22,9 @@ export const SEGMENT_MAGIC = 'HOLDFLOG'
 export const SEGMENT_VERSION = 1
 export const SEGMENT_HEADER_SIZE_BYTES = 8 + 4 + 4 + 8 + 32 + 4
 const HEADER_CHECKSUM_OFFSET = SEGMENT_HEADER_SIZE_BYTES - 4
-export const RECORD_HEADER_SIZE_BYTES = 4 + 4 + 4 + 32
+/** The chain hash is the last of a record's header: what it is taken over, the one before and the payload, lies in one piece. */
+const CHAIN_HASH_OFFSET = 4 + 4 + 4
+export const RECORD_HEADER_SIZE_BYTES = CHAIN_HASH_OFFSET + 32
 
 /** One payload: the ledger's largest entry is 256 KiB, and its envelope (signature, time, ids) is given 16 KiB. */
 export const PAYLOAD_SIZE_BYTES_MAX = 272 * KIB
@@ -107,12 +109,45 @@ export interface RecordFrame {
  * @returns the offset after the record
  */
 export function encodeRecord(target: Buffer, offset: number, payload: Uint8Array, frame: RecordFrame): number {
-  const end = offset + RECORD_HEADER_SIZE_BYTES + payload.length
-  target.writeUInt32BE(payload.length, offset)
-  target.writeUInt32BE(frame.groupOffset, offset + 8)
-  target.set(frame.chainHash, offset + 12)
+  target.set(frame.chainHash, offset + CHAIN_HASH_OFFSET)
   target.set(payload, offset + RECORD_HEADER_SIZE_BYTES)
-  target.writeUInt32BE(recordChecksum(target, offset, end, frame.salt), offset + 4)
+  return sealRecord(target, offset, payload.length, frame)
+}
+
+/**
+ * Writes the record that follows on another, and hashes it where it stands, without a copy of its payload.
+ *
+ * @param frame.chainHash - of the record before
+ * @returns the offset after the record, and its chain hash
+ */
+export function encodeNextRecord(
+  target: Buffer,
+  offset: number,
+  payload: Uint8Array,
+  frame: RecordFrame
+): { readonly end: number; readonly chainHash: Uint8Array } {
+  const hashed = offset + CHAIN_HASH_OFFSET
+  target.set(frame.chainHash, hashed)
+  target.set(payload, offset + RECORD_HEADER_SIZE_BYTES)
+  const chainHash = hash(
+    'sha256',
+    target.subarray(hashed, offset + RECORD_HEADER_SIZE_BYTES + payload.length),
+    'buffer'
+  )
+  target.set(chainHash, hashed)
+  return { end: sealRecord(target, offset, payload.length, frame), chainHash }
+}
+
+function sealRecord(
+  target: Buffer,
+  offset: number,
+  payloadLength: number,
+  { salt, groupOffset }: Omit<RecordFrame, 'chainHash'>
+): number {
+  const end = offset + RECORD_HEADER_SIZE_BYTES + payloadLength
+  target.writeUInt32BE(payloadLength, offset)
+  target.writeUInt32BE(groupOffset, offset + 8)
+  target.writeUInt32BE(recordChecksum(target, offset, end, salt), offset + 4)
   return end
 }
 

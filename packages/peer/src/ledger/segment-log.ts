@@ -16,8 +16,7 @@ import { PeerError } from '../error.ts'
 import { type FileSystem, machineFileSystem, syncDirectory } from '../storage/file-system.ts'
 import type { IndexLevel } from '../storage/index-level.ts'
 import {
-  chainHashOf,
-  encodeRecord,
+  encodeNextRecord,
   encodeSegmentHeader,
   formatSegmentName,
   GROUP_SIZE_BYTES_MAX,
@@ -298,11 +297,12 @@ class OpenSegmentLog implements SegmentLog {
     let { length: sequence, tipHash: chainHash } = this
     let groupOffset = 0
     for (const payload of group.flatMap(({ payloads }) => payloads)) {
-      chainHash = chainHashOf(chainHash, payload)
       const offset = file.sizeBytes + groupOffset
+      const next = encodeNextRecord(bytes, groupOffset, payload, { salt: file.salt, chainHash, groupOffset })
+      chainHash = next.chainHash
+      groupOffset = next.end
       const mark = this.#marker({ sequence, payload, chainHash, segment: file.firstSequence, offset })
       if (mark !== undefined) marks.push(mark)
-      groupOffset = encodeRecord(bytes, groupOffset, payload, { salt: file.salt, chainHash, groupOffset })
       sequence += 1
     }
     await writeFully(file.handle, bytes, file.sizeBytes)

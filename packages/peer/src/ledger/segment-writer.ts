@@ -3,8 +3,7 @@ import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import type { FileSystem } from '../storage/file-system.ts'
 import {
-  chainHashOf,
-  encodeRecord,
+  encodeNextRecord,
   encodeSegmentHeader,
   formatSegmentName,
   RECORD_HEADER_SIZE_BYTES,
@@ -67,9 +66,8 @@ export function createSegmentWriter(
       const sizeBytes = RECORD_HEADER_SIZE_BYTES + payload.length
       if (file !== undefined && file.sizeBytes + sizeBytes > SEGMENT_SIZE_BYTES_MAX) await finish()
       file ??= await begin()
-      chainHash = chainHashOf(chainHash, payload)
       const record = Buffer.allocUnsafe(sizeBytes)
-      encodeRecord(record, 0, payload, { salt: file.salt, chainHash, groupOffset: 0 })
+      chainHash = encodeNextRecord(record, 0, payload, { salt: file.salt, chainHash, groupOffset: 0 }).chainHash
       await file.handle.writeFile(record)
       file.sizeBytes += sizeBytes
       sequence += 1

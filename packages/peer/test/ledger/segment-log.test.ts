@@ -9,6 +9,7 @@ import {
   CHAIN_START,
   chainHashOf,
   decodeRecord,
+  encodeNextRecord,
   encodeRecord,
   encodeSegmentHeader,
   formatSegmentName,
@@ -474,6 +475,16 @@ describe('the record codec', () => {
       expect(record).toMatchObject({ groupOffset, sizeBytes: bytes.length - offset })
     }
   )
+
+  property.prop([sizes, fc.nat(50)])('hashes the next record where it stands', (payload, offset) => {
+    const before = createHash('sha256').update(payload).digest()
+    const sizeBytes = offset + RECORD_HEADER_SIZE_BYTES + payload.length
+    const [expected, bytes] = [Buffer.alloc(sizeBytes), Buffer.alloc(sizeBytes)]
+    const chainHash = chainHashOf(before, payload)
+    encodeRecord(expected, offset, payload, { salt: 3, chainHash, groupOffset: 9 })
+    const next = encodeNextRecord(bytes, offset, payload, { salt: 3, chainHash: before, groupOffset: 9 })
+    expect([next.end, Buffer.from(next.chainHash), bytes]).toEqual([sizeBytes, Buffer.from(chainHash), expected])
+  })
 
   property.prop([fc.uint8Array({ maxLength: 2000 }), fc.nat(0xffff_ffff)])(
     'never throws on foreign bytes',
