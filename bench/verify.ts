@@ -124,7 +124,7 @@ async function* leafChallenges(folder: string, { quick }: BenchOptions): AsyncIt
     figure: 'rate',
     ours,
     // The first is what the issue names: one after the other. The second hides the ways there and back behind each other.
-    peers: [oneByOne('one-stream-per-challenge', 1), oneByOne('32-streams-at-once', 32)],
+    peers: [oneByOne('one-stream-per-challenge', 1), oneByOne('16-streams-at-once', 16)],
     turns: quick ? 1 : 5
   })
 }

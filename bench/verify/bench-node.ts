@@ -26,5 +26,5 @@ export const askLeaf = {
   requestSizeBytesMax: KIB,
   responseSizeBytesMax: 4 * KIB,
   timeoutMs: 15_000,
-  streamsInboundMax: 32
+  streamsInboundMax: 64
 } satisfies Protocol<unknown, unknown>

@@ -24,7 +24,7 @@ it.runIf(process.env.HOLDFAST_LONG === '1')(
     const rows = lines.map(line => JSON.parse(line) as Row)
     expect(rows.map(({ row, peer }) => `${row} ${peer}`)).toEqual([
       'leaf-challenges-batched one-stream-per-challenge',
-      'leaf-challenges-batched 32-streams-at-once',
+      'leaf-challenges-batched 16-streams-at-once',
       'deal-round-cpu -',
       'deals-per-verifier -',
       'idle-daemon -',
