@@ -31,13 +31,15 @@ const BYTES = randomBytes(1, 2 * MIB + 5)
 const PIECE = CID.parse(pieceCidOf(BYTES))
 const PRIVATE_LABEL = labelOfAddress(createSigner(randomBytes(2, 32)).address)
 
-/** Time passes as soon as somebody waits for it, but no wait may be longer than this. */
+/** Time passes as soon as somebody waits for it, but no wait may be longer than this, and none ends while it is held. */
 class RushingClock implements Clock {
   nowMs = 0
   readonly #sleepMsMax: number
+  readonly #isHeld: () => boolean
 
-  constructor(sleepMsMax: number) {
+  constructor(sleepMsMax: number, isHeld = () => false) {
     this.#sleepMsMax = sleepMsMax
+    this.#isHeld = isHeld
   }
 
   now(): number {
@@ -47,7 +49,7 @@ class RushingClock implements Clock {
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     const untilMs = this.nowMs + ms
-    if (ms > this.#sleepMsMax) {
+    if (ms > this.#sleepMsMax || this.#isHeld()) {
       await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), { once: true }))
     }
     await setImmediate()
@@ -182,16 +184,16 @@ async function flipByte(provider: TestProvider, offset: number): Promise<void> {
 describe('the audit of a provider’s own disk', () => {
   it('reads everything once in its time, and goes on where it was', async () => {
     await storeOnBoth()
-    const clock = new RushingClock(DAY_MS * 30)
-    const first = startAudit(clock)
-    await expect.poll(() => cursor !== undefined || first.progress().readBytes > 0).toBe(true)
+    let first: SelfAudit | undefined
+    const hasRead = () => (first?.progress().readBytes ?? 0) > 0
+    first = startAudit(new RushingClock(DAY_MS * 30, hasRead))
+    await expect.poll(hasRead).toBe(true)
     await first.stop()
     const before = first.progress().readBytes
-    expect(before).toBeGreaterThan(0)
-    if (events.length === 0) expect(cursor).toMatchObject({ piece: PIECE.toString(), offset: before })
-    const second = startAudit(clock)
-    const { startedMs } = await event('passed')
-    expect(clock.now() - startedMs).toBeLessThanOrEqual(30 * DAY_MS)
+    expect(before).toBeLessThan(BYTES.length)
+    expect(cursor).toMatchObject({ piece: PIECE.toString(), offset: before })
+    const second = startAudit(new RushingClock(DAY_MS * 30))
+    await event('passed')
     expect(second.progress().totalBytes).toBe(BYTES.length)
     expect(wounds!.list()).toEqual([])
   })
