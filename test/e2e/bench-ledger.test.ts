@@ -14,7 +14,7 @@ interface Row {
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const ROWS = ['durable-commands', 'durable-commands-p99', 'attestations-in-batches', 'round-close', 'round-close-rss']
+const ROWS = ['durable-commands', 'attestations-in-batches', 'round-close']
 
 it('npm run bench -- ledger measures a real host, and what a round’s end does to it', {
   timeout: 240_000
@@ -30,9 +30,13 @@ it('npm run bench -- ledger measures a real host, and what a round’s end does 
   const peers = rows.map(({ row, peer }) => `${row} ${peer}`).filter(name => !name.endsWith('anvil'))
   expect(peers).toEqual([
     'durable-commands signature-limit',
+    'durable-commands-p50 wanted',
     'durable-commands-p99 wanted',
     'attestations-in-batches wanted',
     'round-close wanted',
+    'round-close-apply wanted',
+    'round-close-p99 wanted',
+    'round-close-p99 before it',
     'round-close-rss wanted'
   ])
   for (const { unit, value, peerValue, ratio, rssMiB } of rows) {

@@ -61,7 +61,7 @@ export type Observation = z.output<typeof observationSchema>
 export type ObservationKind = Observation['kind']
 export type ObservationOf<Kind extends ObservationKind> = Observation & { readonly kind: Kind }
 
-/** Foreign text as an observation keeps it. */
+/** Foreign text as an observation keeps it: never nothing, because it is shown to people. */
 export function cutReason(reason: string): string {
-  return reason.slice(0, REASON_LENGTH_MAX)
+  return reason === '' ? 'no reason was given' : reason.slice(0, REASON_LENGTH_MAX)
 }

@@ -143,8 +143,9 @@ export function decodeAnswer<Response>(
   return value.ok ? { kind: 'answer', value: value.value } : noAnswer('INVALID', value.message)
 }
 
+/** @param reason - what an error says; some of libp2p's, of several dials that failed, say nothing */
 export function noAnswer(code: NoAnswerCode, reason: string): NoAnswer {
-  return { kind: 'no-answer', code, reason }
+  return { kind: 'no-answer', code, reason: reason === '' ? `no reason was given (${code})` : reason }
 }
 
 function refused(refusal: z.infer<typeof replySchema> & { ok: false }): Answer<never> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Observation } from '../../src/observations/observation.ts'
+import { cutReason, type Observation } from '../../src/observations/observation.ts'
 import { createObservationBook } from '../../src/observations/observation-book.ts'
+import { noAnswer } from '../../src/protocols/envelope.ts'
 import { OTHER_PROVIDER, PROVIDER } from '../ledger/network-fixture.ts'
 
 const proof = (provider: { address: Observation['provider'] }, timeMs: number): Observation => ({
@@ -32,4 +33,9 @@ describe('the observations of a verifier', () => {
     expect(book.size).toBe(4)
     expect(book.providers()).toEqual([OTHER_PROVIDER.address, PROVIDER.address])
   })
+})
+
+it('an error that says nothing is shown in words all the same', () => {
+  expect(noAnswer('UNREACHABLE', '').reason).toBe('no reason was given (UNREACHABLE)')
+  expect([cutReason(''), cutReason('x'.repeat(1000)).length]).toEqual(['no reason was given', 256])
 })
