@@ -5,7 +5,7 @@ import { least, leavesHeld, noticeEscrow, partsPerMillion, priceHeld, priceOf } 
 import type { ModelBoundary, ModelDeal, ModelDispute, ModelRound, ModelState, ModelVerdict } from './state.ts'
 import { credit, dealsOf, findDeal, findRound, isRunning, verdictOf } from './state.ts'
 
-const SETTLED_BY_THE_ENTRY = 256
+const SETTLED_BY_THE_ENTRY = 64
 /** Leaves of faults with which a slice ends early. */
 const LEAVES_PER_SLICE = 2048
 
