@@ -157,5 +157,5 @@ export function donorRoutes(facts: DaemonFacts): Route[] {
     defineRoute({ ...denyShape, handle: async () => ({ denied: await facts.denied() }) }),
     defineRoute({ ...addDenyShape, handle: async ({ cid }) => ({ denied: await facts.deny(cid) }) }),
     defineRoute({ ...removeDenyShape, handle: async ({ cid }) => ({ denied: await facts.allow(cid) }) })
-  ] as unknown as Route[]
+  ]
 }

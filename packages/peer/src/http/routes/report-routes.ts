@@ -149,7 +149,7 @@ export function reportRoutes(facts: DaemonFacts): Route[] {
         return viewVerified(verifiedObject(ledger.state, history, object, facts.nowMs()))
       }
     })
-  ] as unknown as Route[]
+  ]
 }
 
 /** What was found, as it is sent and shown. */

@@ -58,5 +58,5 @@ export function statusRoutes(facts: DaemonFacts): Route[] {
       ...doctorShape,
       handle: async (_, signal) => ({ findings: [...(await facts.examine(signal))] })
     })
-  ] as unknown as Route[]
+  ]
 }

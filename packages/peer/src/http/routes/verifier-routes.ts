@@ -119,5 +119,5 @@ export function verifierRoutes(facts: DaemonFacts): Route[] {
         )
       }
     })
-  ] as unknown as Route[]
+  ]
 }
