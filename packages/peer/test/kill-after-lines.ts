@@ -11,12 +11,13 @@ export type StandingChild = ChildProcessByStdio<Writable, Readable, Readable>
 /** The next child of a file, which has loaded and waits: loading takes longer than what most children are killed in. */
 const standing = new Map<string, StandingChild>()
 
-/** A standby ends by itself when nobody is left who could ask it. */
+/** Says `loaded` as its one message. A standby ends by itself when nobody is left who could ask it. */
 function standBy(file: URL): StandingChild {
   const child = spawn(process.execPath, ['--conditions=source', STANDBY, file.pathname], {
-    stdio: ['pipe', 'pipe', 'pipe']
-  })
+    stdio: ['pipe', 'pipe', 'pipe', 'ipc']
+  }) as StandingChild
   child.unref()
+  child.channel?.unref()
   for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as unknown as { unref(): void }).unref()
   return child
 }
@@ -35,14 +36,14 @@ export function startStanding(file: URL, parameters: readonly string[]): Standin
  * Runs the `run` of a TypeScript file in a process of its own and kills it with SIGKILL in the middle of its work.
  *
  * @param lineCount - the kill comes with this line
- * @param beforeKill - does worse to it just before, from which it may end by itself
+ * @param beforeKill - is done with the process just before
  * @returns every line that the child managed to print
  */
 export async function killAfterLines(
   file: URL,
   parameters: readonly string[],
   lineCount: number,
-  beforeKill?: () => void
+  beforeKill?: (pid: number) => void
 ): Promise<string[]> {
   const child = startStanding(file, parameters)
   const exited = once(child, 'exit')
@@ -54,12 +55,43 @@ export async function killAfterLines(
   for await (const line of createInterface({ input: child.stdout })) {
     lines.push(line)
     if (lines.length !== lineCount) continue
-    beforeKill?.()
+    beforeKill?.(child.pid!)
     child.kill('SIGKILL')
   }
   await exited
-  if (child.signalCode !== 'SIGKILL' && beforeKill === undefined)
-    throw new Error(`the child ended by itself:\n${errors}`)
+  if (child.signalCode !== 'SIGKILL') throw new Error(`the child ended by itself:\n${errors}`)
+  return lines
+}
+
+/**
+ * Runs the `run` of a TypeScript file under strace, which kills it with SIGKILL at a system call.
+ *
+ * @param nth - of these calls of one thread; the first is the first after everything is loaded
+ * @param lineCount - the kill comes with this line where the call never comes so often
+ * @returns every line that the child managed to print
+ */
+export async function killAtCall(
+  file: URL,
+  parameters: readonly string[],
+  { call, nth, lineCount }: { readonly call: string; readonly nth: number; readonly lineCount: number }
+): Promise<string[]> {
+  const child = standBy(file)
+  const exited = once(child, 'exit')
+  await once(child, 'message')
+  const injected = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${nth}`]
+  const tracer = spawn('strace', ['-f', '-o', '/dev/null', ...injected, '-p', String(child.pid)], {
+    stdio: ['ignore', 'ignore', 'pipe']
+  })
+  const released = once(tracer, 'exit')
+  // It says that it is attached.
+  await once(tracer.stderr, 'data')
+  child.stdin.write(`${JSON.stringify(parameters)}\n`)
+  const lines: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    lines.push(line)
+    if (lines.length === lineCount) child.kill('SIGKILL')
+  }
+  await Promise.all([exited, released])
   return lines
 }
 

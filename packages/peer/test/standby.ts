@@ -8,6 +8,8 @@ process.stdin.on('end', () => process.exit())
 const { run } = (await import(pathToFileURL(process.argv[2]!).href)) as {
   run(parameters: readonly string[]): Promise<void>
 }
+// For whoever wants to do something to it first.
+process.send?.('loaded')
 const [line] = (await once(createInterface({ input: process.stdin }), 'line')) as [string]
 // A child that has done its work ends; one that works ends with whoever started it.
 ;(process.stdin as unknown as { unref(): void }).unref()

@@ -255,7 +255,14 @@ function ofOurs({ replicas }: Story, passes: (result: DealResult) => boolean) {
   }
 }
 
+/**
+ * The providers that hold a replica, the last name first: wherever placement put the replicas, two can be killed and
+ * provider-1, which README speaks to afterwards, is left.
+ */
 function providerOf({ devnet, ledger, replicas }: Story, index: number): { peer: DevnetPeer; deal: Deal } {
-  const { provider, dealId } = replicas[index]!
-  return { peer: devnet.providers.find(({ address }) => address === provider)!, deal: ledger.state.deals.get(dealId)! }
+  const holders = devnet.providers.flatMap(peer => {
+    const replica = replicas.find(({ provider }) => provider === peer.address)
+    return replica === undefined ? [] : [{ peer, deal: ledger.state.deals.get(replica.dealId)! }]
+  })
+  return holders.at(-1 - index)!
 }

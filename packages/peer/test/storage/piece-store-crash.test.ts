@@ -105,7 +105,7 @@ it(`loses nothing that it promised over ${CUTS} power cuts`, { timeout: CUTS * 6
   for (let cut = 0; cut < CUTS; cut++) {
     const parameters = [disk.path, String(cut * 1000), String(promises.uploads)]
     // Few lines and many: a file system writes its journal every few seconds, and loses other things before than after.
-    const lines = await killAfterLines(CHILD, parameters, cut % 2 === 0 ? 4 + cut : 60 + cut, () => disk.cutPower())
+    const lines = await killAfterLines(CHILD, parameters, cut % 2 === 0 ? 4 + cut : 60 + cut, pid => disk.cutPower(pid))
     for (const line of lines) promises.hear(line)
     disk.restorePower()
     await expectKept(disk.path, promises)
