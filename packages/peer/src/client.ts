@@ -47,6 +47,7 @@ import { followLazily } from './client/followed-ledger.ts'
 import { isSameSecret, toListed } from './client/listed-objects.ts'
 import { putObject } from './client/put-object.ts'
 import { createGet, resolveName } from './client/read-objects.ts'
+import { repairStored } from './client/repair-objects.ts'
 import { PeerError } from './error.ts'
 import { createHashingThreads } from './hashing/hashing-threads.ts'
 import { loadKey } from './key-file.ts'
@@ -197,6 +198,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
       isFollowing = true
       return verifiedObject(followed.state, verifications, resolveName(name).name, machineClock.now())
     },
+    repair: async (name, wishes) => repairStored(await paying(), tools.signatures, name, wishes),
     async list(wishes = {}) {
       const { list, unread } = await readStoredObjectList(await paying(), wishes.signal)
       state.listSequence = Math.max(state.listSequence, list.sequence)

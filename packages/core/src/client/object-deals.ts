@@ -4,7 +4,14 @@ import type { CID } from 'multiformats/cid'
 import { isRunning } from '../ledger/live-deals.ts'
 import { isPresent } from '../ledger/piece-rules.ts'
 import type { Deal, DealPiece, LedgerState } from '../ledger/state.ts'
-import { deriveLabel, deriveObjectKeys, type ObjectReference, REPLICAS_PER_OBJECT_MAX } from '../pieces/index.ts'
+import {
+  deriveLabel,
+  deriveObjectKeys,
+  type ObjectReference,
+  REPLICAS_PER_OBJECT_MAX,
+  type RepairReference,
+  type ReplicaPlace
+} from '../pieces/index.ts'
 import type { Address } from '../schema.ts'
 
 export interface ObjectDeal {
@@ -13,6 +20,14 @@ export interface ObjectDeal {
   readonly replica: number
   /** Pieces of the object that the deal holds and nobody has removed. */
   readonly pieces: readonly DealPiece[]
+}
+
+/** A piece of an object in a deal. */
+export interface HeldPiece {
+  /** Of a public object always the first: all of its pieces stand under one label, and nothing says which is which. */
+  readonly place: ReplicaPlace
+  readonly deal: Deal
+  readonly piece: DealPiece
 }
 
 /** Replicas of an object that have no piece, one after the other, before it is believed that there are no more. */
@@ -27,6 +42,32 @@ export function findObjectDeals(
   name: CID | ObjectReference,
   client: Address | undefined
 ): ObjectDeal[] {
+  const held = findHeldPieces(state, 'secret' in name ? toRepairReference(name) : name, client)
+  return [...Map.groupBy(held, ({ place }) => place.replica)].flatMap(([replica, ofReplica]) =>
+    [...Map.groupBy(ofReplica, ({ deal }) => deal)].map(([deal, pieces]) => ({
+      deal,
+      replica,
+      pieces: pieces.map(({ piece }) => piece)
+    }))
+  )
+}
+
+/** What finds and converts the replicas of a private object, and reads none of them. */
+export function toRepairReference({ secret, layout, pieceCount }: ObjectReference): RepairReference {
+  return { repairKey: deriveObjectKeys(secret).repairKey, layout, pieceCount }
+}
+
+/**
+ * Every piece of an object that a running deal holds, with its place: the root or the repair key is enough to find them.
+ *
+ * @param client - as `findObjectDeals`
+ * @returns in the order of replicas, then of pieces
+ */
+export function findHeldPieces(
+  state: LedgerState,
+  name: CID | RepairReference,
+  client: Address | undefined
+): HeldPiece[] {
   const deals = [...state.deals.values()].filter(
     deal => isRunning(deal) && (client === undefined || deal.client === client)
   )
@@ -34,27 +75,34 @@ export function findObjectDeals(
     deals.flatMap(deal => deal.pieces.filter(isPresent).map(piece => ({ deal, piece }))),
     ({ piece }) => piece.label
   )
-  const found: ObjectDeal[] = []
+  const found: HeldPiece[] = []
   for (const [replica, labels] of labelsOf(name)) {
-    const held = [...labels].flatMap(label => byLabel.get(bytesToHex(label)) ?? [])
-    for (const pieces of Map.groupBy(held, ({ deal }) => deal).values())
-      found.push({ deal: pieces[0]!.deal, replica, pieces: pieces.map(({ piece }) => piece) })
-    if (held.length === 0 && replica - (found.at(-1)?.replica ?? -1) >= GAP_MAX) break
+    const before = found.length
+    for (const { place, label } of labels)
+      for (const held of byLabel.get(bytesToHex(label)) ?? []) found.push({ place, ...held })
+    if (found.length === before && replica - (found.at(-1)?.place.replica ?? -1) >= GAP_MAX) break
   }
   return found
 }
 
+interface LabelledPlace {
+  readonly place: ReplicaPlace
+  readonly label: Uint8Array
+}
+
 /** The labels of each replica; whoever reads on decides when there are no more. */
-function* labelsOf(name: CID | ObjectReference): Generator<[number, Iterable<Uint8Array>]> {
-  if (!('secret' in name)) {
-    yield [0, [name.bytes]]
+function* labelsOf(name: CID | RepairReference): Generator<[number, Iterable<LabelledPlace>]> {
+  if (!('repairKey' in name)) {
+    yield [0, [{ place: { replica: 0, piece: 0 }, label: name.bytes }]]
     return
   }
-  const { repairKey } = deriveObjectKeys(name.secret)
+  const { repairKey, pieceCount } = name
   const end = name.layout === 'identical' ? 1 : REPLICAS_PER_OBJECT_MAX
-  const { pieceCount } = name
-  function* ofReplica(replica: number): Generator<Uint8Array> {
-    for (let piece = 0; piece < pieceCount; piece++) yield deriveLabel(repairKey, { replica, piece })
+  function* ofReplica(replica: number): Generator<LabelledPlace> {
+    for (let piece = 0; piece < pieceCount; piece++) {
+      const place = { replica, piece }
+      yield { place, label: deriveLabel(repairKey, place) }
+    }
   }
   for (let replica = 0; replica < end; replica++) yield [replica, ofReplica(replica)]
 }

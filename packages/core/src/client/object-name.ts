@@ -1,7 +1,15 @@
 /** What people paste to name an object: a CID, a reference, or either with a path behind it. */
 import { CID } from 'multiformats/cid'
 import { CoreError } from '../error.ts'
-import { formatReference, type ObjectReference, parseReference, type ReferenceFault } from '../pieces/index.ts'
+import {
+  formatReference,
+  type ObjectReference,
+  parseReference,
+  parseRepairReference,
+  type ReferenceFault,
+  type RepairReference
+} from '../pieces/index.ts'
+import { toRepairReference } from './object-deals.ts'
 
 export interface NamedObject {
   /** A root CID for a public object, a reference for a private one. */
@@ -31,6 +39,26 @@ export function parseObjectName(text: string): NamedObject {
   throw new CoreError('REFERENCE_INVALID', `this is no reference of an object: ${FAULTS[verdict.reason]}`, {
     reason: verdict.reason
   })
+}
+
+/**
+ * What names an object that can be repaired: a reference, with its path ignored, or a repair reference.
+ *
+ * @throws {CoreError} as `parseObjectName`; also for a public object, whose providers get pieces from each other
+ */
+export function parseRepairName(text: string): RepairReference {
+  const verdict = parseRepairReference(text.trim())
+  if (verdict.ok) return verdict.reference
+  if (/^hfr/i.test(text.trim()))
+    throw new CoreError('REFERENCE_INVALID', `this is no repair reference: ${FAULTS[verdict.reason]}`, {
+      reason: verdict.reason
+    })
+  const { name } = parseObjectName(text)
+  if ('secret' in name) return toRepairReference(name)
+  throw new CoreError(
+    'REFERENCE_INVALID',
+    `${name} is a public object: its providers fetch what they lost from each other, and nobody else has to do anything`
+  )
 }
 
 /** The text that `parseObjectName` reads: a secret for a private object, public for a public one. */

@@ -87,7 +87,7 @@ export function statusOfObject(
     nextRoundMs: roundOpensMs(parameters, round + 1),
     problems: [
       ...(replicas.length === 0 ? [NOT_STORED] : []),
-      ...replicas.flatMap(replica => problemsOf(state, replica, whole, notices))
+      ...replicas.flatMap(replica => problemsOf(state, replica, replicas, whole, notices))
     ]
   }
 }
@@ -131,6 +131,7 @@ function replicaStatus(
 function problemsOf(
   state: LedgerState,
   replica: ReplicaStatus,
+  replicas: readonly ReplicaStatus[],
   wholePieces: number,
   notices: readonly RepairNotice[]
 ): StatusProblem[] {
@@ -140,10 +141,13 @@ function problemsOf(
   if (pieces < wholePieces)
     add(`holds ${pieces} of ${wholePieces} pieces`, 'store the object again: what is there is not sent twice')
   const lost = notices.find(notice => notice.dealId === dealId)?.pieces.length ?? 0
+  const hasOthers = replicas.some(other => other.dealId !== dealId)
   if (lost > 0)
     add(
       `says itself that it has lost ${lost} ${lost === 1 ? 'piece' : 'pieces'} of this deal and cannot get them again`,
-      'read what you need from the other replicas, and store the object once more than before: another provider takes it'
+      hasOthers
+        ? '`holdfast repair` with its reference makes them again from another replica and sends them there'
+        : 'no other replica is left: store the object again while you still have it'
     )
   if (docketLeaves > 0)
     add(

@@ -25,6 +25,8 @@ const BREAK_MS = 250
 
 export interface TransferOptions {
   readonly dealId: number
+  /** The piece of the deal that the provider says it lost, and that these bytes are. */
+  readonly mends?: CID | undefined
   readonly signal?: AbortSignal | undefined
   /** Bytes that the provider has taken. */
   readonly onProgress: (takenBytes: number) => void
@@ -56,7 +58,7 @@ async function uploadOnce(
   { node, ledger, measurements, clock = machineClock, patience = {} }: StoreComponents,
   ask: Statement<'Ask'>,
   piece: ReplicaPiece,
-  { dealId, signal, onProgress }: TransferOptions,
+  { dealId, mends, signal, onProgress }: TransferOptions,
   progress: { takenBytes: number }
 ): Promise<Answer<Stored>> {
   // The protocol's own time is for the disk at the end; a peer that does not even answer is left sooner.
@@ -70,7 +72,12 @@ async function uploadOnce(
       node,
       parsePeerAddresses(ask.addresses),
       { ...storePiece, idleTimeoutMs },
-      { dealId, sizeBytes: piece.rawSize, uploadId: uploadIdOf(dealId, piece) },
+      {
+        dealId,
+        sizeBytes: piece.rawSize,
+        uploadId: uploadIdOf(dealId, piece),
+        ...(mends !== undefined && { mends })
+      },
       offset => piece.read(offset),
       {
         networkId: ledger.state.networkId,

@@ -178,13 +178,17 @@ export const proposeDeal = {
  *
  * With an `uploadId`, 128 bits that the client chose for these bytes alone, an upload that breaks off can be resumed: the
  * same request goes on where the provider's disk stands.
+ *
+ * With `mends`, a piece of the deal that the provider says it lost, nothing else is taken, nothing is leased for it, and
+ * its room is the room that it had.
  */
 export const storePiece = {
   id: '/holdfast/store-piece/1',
   request: z.strictObject({
     dealId: naturalSchema,
     sizeBytes: naturalSchema.min(1),
-    uploadId: statementIdSchema.optional()
+    uploadId: statementIdSchema.optional(),
+    mends: cidSchema.optional()
   }),
   response: z.strictObject({ cid: cidSchema, rawSize: naturalSchema }),
   requestSizeBytesMax: KIB,

@@ -147,6 +147,7 @@ function printAudit(event: SelfAuditEvent): void {
     )
   if (event.kind === 'healed')
     process.stdout.write(`holdfast: piece ${event.piece} was fetched again from ${event.from} and is whole\n`)
+  if (event.kind === 'whole') process.stdout.write(`holdfast: piece ${event.piece} is whole again\n`)
   if (event.kind === 'cannotHeal')
     process.stderr.write(
       `holdfast: piece ${event.piece} cannot be made good yet: ${escapeForTerminal(event.obstacle)}\n`

@@ -13,6 +13,7 @@ import { quoteCommand } from './quote-command.ts'
 import { checkReceiptCommand, receiptCommand } from './receipt-commands.ts'
 import { referenceCommand } from './reference-command.ts'
 import { removeCommand } from './remove-command.ts'
+import { repairCommand } from './repair-command.ts'
 import { reportsCommand } from './reports-command.ts'
 import { startCommand } from './start-command.ts'
 import { statusCommand } from './status-command.ts'
@@ -40,6 +41,7 @@ export function createProgram(signal: AbortSignal): Command {
     statusCommand,
     removeCommand,
     topUpCommand,
+    repairCommand,
     referenceCommand,
     ledgerCommand,
     creditsCommand,

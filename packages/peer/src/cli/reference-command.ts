@@ -1,6 +1,13 @@
 /** `holdfast reference`: locks references so that they can lie around, and opens them again. */
 import { randomBytes } from 'node:crypto'
-import { lockReference, parseObjectName, type ReferenceLock, unlockReference } from '@holdfast/core'
+import {
+  formatRepairReference,
+  lockReference,
+  parseObjectName,
+  parseRepairName,
+  type ReferenceLock,
+  unlockReference
+} from '@holdfast/core'
 import { Command } from 'commander'
 import { PeerError } from '../error.ts'
 import { NAME_ARGUMENT, readName, readSecretFile } from './client-options.ts'
@@ -40,7 +47,20 @@ export function referenceCommand(signal: AbortSignal): Command {
     .option('--json', 'print one event a line', false)
     .exitOverride()
     .action((file: string, options: ImportOptions) => runImport(file, options, signal))
+  reference
+    .command('repair')
+    .description('Print the repair reference of an object: who has it can make lost pieces again, and read nothing.')
+    .argument('<reference>', NAME_ARGUMENT)
+    .option('--json', 'print one event a line', false)
+    .exitOverride()
+    .action((name: string, options: { readonly json: boolean }) => runRepair(name, options))
   return reference
+}
+
+async function runRepair(argument: string, { json }: { readonly json: boolean }): Promise<void> {
+  const repairReference = formatRepairReference(parseRepairName(await readName(argument)))
+  if (json) printJsonEvent('repairReference', { repairReference })
+  else process.stdout.write(`${repairReference}\n`)
 }
 
 async function runExport(argument: string, options: ExportOptions, signal: AbortSignal): Promise<void> {

@@ -11,6 +11,8 @@ import type {
   ObjectVerified,
   Patience,
   RemovedFrom,
+  RepairOptions,
+  RepairResult,
   StoredReplica,
   StoreOptions,
   StoreQuote,
@@ -116,6 +118,14 @@ export interface Client extends AsyncDisposable {
   status(name: ObjectName): Promise<ObjectStatus>
   /** When each replica was last verified, by whom and how: anybody's, not only those that this account pays for. */
   verified(name: ObjectName): Promise<ObjectVerified>
+  /**
+   * Makes private pieces again that their providers say they lost, each from another replica, and sends them there. Takes
+   * the repair key alone, as `hfr1…` or in a reference; nothing is read.
+   *
+   * @param name - one object; undefined for all that this account's list names, and the list itself
+   * @throws {CoreError} `REFERENCE_INVALID`, also of a public object; `LIST_UNREADABLE`
+   */
+  repair(name?: string, options?: RepairOptions): Promise<RepairResult>
   /** All that this account has put, by its own list in the network; the key alone finds it. */
   list(options?: { readonly signal?: AbortSignal }): Promise<ObjectsOfAccount>
   /** Stops paying for an object and takes it off the list. Others may have kept what they read. */

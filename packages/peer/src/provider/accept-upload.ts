@@ -1,4 +1,5 @@
 /** Takes the bytes of a piece: only from the client of a deal, only what it could pay for, only as there is room. */
+import { hash } from 'node:crypto'
 import {
   addressOfPeer,
   type Deal,
@@ -11,7 +12,7 @@ import {
 import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
-import type { PieceWriter, StoredPiece } from '../storage/index.ts'
+import type { PieceStore, PieceWriter, ReceiveRequest, StoredPiece } from '../storage/index.ts'
 import { awaitDeal } from './await-deal.ts'
 import type { ProviderComponents } from './components.ts'
 
@@ -19,6 +20,8 @@ export interface UploadRequest {
   readonly dealId: number
   readonly sizeBytes: number
   readonly uploadId?: string | undefined
+  /** A lost piece of the deal that these bytes are. */
+  readonly mends?: CID | undefined
 }
 
 type Stored = { readonly cid: CID; readonly rawSize: number }
@@ -33,10 +36,23 @@ export async function acceptUpload(
   const taken = components.budget.take(context.remotePeer.toString(), request.sizeBytes)
   if (!taken.ok) return taken
   try {
-    const room = await reserveRoom(components, deal.value, request)
-    if (room.ok) return { ok: true, value: endingWith(openSink(room.value, request.sizeBytes), taken.giveBack) }
-    taken.giveBack()
-    return room
+    const { mends } = request
+    const room =
+      mends === undefined
+        ? await reserveRoom(components, deal.value, request)
+        : await reserveMend(components, deal.value, mends, request.sizeBytes)
+    if (!room.ok) {
+      taken.giveBack()
+      return room
+    }
+    const sink = openSink(room.value, request.sizeBytes, mends)
+    return {
+      ok: true,
+      value: endingWith(sink, stored => {
+        if (stored && mends !== undefined) components.lost?.mended(mends.toString())
+        taken.giveBack()
+      })
+    }
   } catch (error) {
     taken.giveBack()
     throw error
@@ -71,9 +87,26 @@ export async function reserveRoom(
   const leases = store.leases().map(lease => ({ ...lease, dealId: Number(lease.dealId) }))
   const refusal = judgeUpload(deal, sizeBytes, leases, leaseLimits, ledger.state)
   if (refusal !== undefined) return refusal
-  const received = await orFullDisk(() =>
-    store.receive({ sizeBytes, dealId: String(deal.id), ...(uploadId !== undefined && { uploadId }) })
-  )
+  return await openRoom(store, { sizeBytes, dealId: String(deal.id), ...(uploadId !== undefined && { uploadId }) })
+}
+
+/** Room for a piece that was lost here: it had it before, so neither quota nor leases are asked. One upload at a time. */
+async function reserveMend(
+  { store, lost }: Pick<ProviderComponents, 'store' | 'lost'>,
+  deal: Deal,
+  mends: CID,
+  sizeBytes: number
+): Promise<Reply<Room>> {
+  const piece = mends.toString()
+  const isOfDeal = deal.pieces.some(({ cid, rawSize }) => cid.equals(mends) && rawSize === sizeBytes)
+  if (!isOfDeal || lost?.list().includes(piece) !== true)
+    return refuse('NOT_LOST', `I miss no piece ${piece} of ${sizeBytes} bytes in deal ${deal.id}`)
+  const uploadId = hash('sha256', `holdfast/mend/${piece}`).slice(0, 32)
+  return await openRoom(store, { sizeBytes, dealId: String(deal.id), uploadId, mends: true })
+}
+
+async function openRoom(store: Pick<PieceStore, 'receive'>, request: ReceiveRequest): Promise<Reply<Room>> {
+  const received = await orFullDisk(() => store.receive(request))
   if (!received.ok) return received
   const room = received.value
   if (room.ok) return { ok: true, value: room }
@@ -83,7 +116,8 @@ export async function reserveRoom(
   })
 }
 
-function openSink(room: Room, sizeBytes: number): UploadSink<Stored> {
+/** @param expected - the piece that these bytes must be; any when left out */
+function openSink(room: Room, sizeBytes: number, expected?: CID): UploadSink<Stored> {
   const wrongSize = (came: number) => refuse('WRONG_SIZE', `${sizeBytes} bytes were declared and ${came} came`)
   if ('piece' in room) {
     const { cid, rawSize } = room.piece
@@ -111,6 +145,14 @@ function openSink(room: Room, sizeBytes: number): UploadSink<Stored> {
         await writer.abort()
         return wrongSize(totalBytes)
       }
+      if (expected !== undefined) {
+        const found = await orFullDisk(() => writer.finish())
+        if (!found.ok) return found
+        if (found.value.piece !== expected.toString()) {
+          await writer.abort()
+          return refuse('OTHER_PIECE', `that was ${found.value.piece}, not the piece that I miss`)
+        }
+      }
       const committed = await orFullDisk(() => writer.commit())
       if (!committed.ok) return committed
       const { cid, rawSize } = committed.value
@@ -121,13 +163,22 @@ function openSink(room: Room, sizeBytes: number): UploadSink<Stored> {
   }
 }
 
-/** Gives the budget back with the end of a sink, whichever end that is. */
-function endingWith(sink: UploadSink<Stored>, giveBack: () => void): UploadSink<Stored> {
+/** Tells of the end of a sink, whichever end that is. */
+function endingWith(sink: UploadSink<Stored>, ended: (isStored: boolean) => void): UploadSink<Stored> {
   return {
     offset: sink.offset,
     write: chunk => sink.write(chunk) as Promise<undefined>,
-    finish: totalBytes => sink.finish(totalBytes).finally(giveBack),
-    abort: reason => sink.abort(reason).finally(giveBack)
+    async finish(totalBytes) {
+      let isStored = false
+      try {
+        const reply = await sink.finish(totalBytes)
+        isStored = reply.ok
+        return reply
+      } finally {
+        ended(isStored)
+      }
+    },
+    abort: reason => sink.abort(reason).finally(() => ended(false))
   }
 }
 

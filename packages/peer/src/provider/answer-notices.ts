@@ -8,13 +8,13 @@ type Notices = z.output<typeof repairNotices.response>
 
 /** Of deals that are not the asker's, nothing is said. */
 export function answerNotices(
-  { ledger, signer, lostPieces = () => [] }: Pick<ProviderComponents, 'ledger' | 'signer' | 'lostPieces'>,
+  { ledger, signer, lost: losses }: Pick<ProviderComponents, 'ledger' | 'signer' | 'lost'>,
   { dealIds }: Question,
   { remotePeer }: HandlerContext
 ): Reply<Notices> {
   const { state } = ledger
   const client = addressOfPeer(remotePeer)
-  const lost = new Set(lostPieces())
+  const lost = new Set(losses?.list())
   const notices = [...new Set(dealIds)].flatMap(dealId => {
     const deal = state.deals.get(dealId)
     if (deal === undefined || deal.provider !== signer.address || deal.client !== client) return []

@@ -6,6 +6,14 @@ import type { Blockstore } from 'interface-blockstore'
 import type { PieceStore } from '../storage/index.ts'
 import type { TransferBudget } from './transfer-budget.ts'
 
+/** Pieces that this provider is paid for, lost, and cannot fetch again by itself. */
+export interface LostPieces {
+  /** PieceCIDv2s as text. */
+  list(): readonly string[]
+  /** Told of one whose bytes have come. */
+  mended(piece: string): void
+}
+
 export interface ProviderComponents {
   readonly node: Pick<Libp2p, 'handle' | 'unhandle' | 'dialProtocol'>
   readonly ledger: Ledger
@@ -21,6 +29,6 @@ export interface ProviderComponents {
   readonly budget: TransferBudget
   /** Addresses that this peer tells others; it dials what reaches no less far. */
   readonly announced: () => readonly string[]
-  /** PieceCIDv2s as text of what was lost and cannot be fetched again; none when left out. */
-  readonly lostPieces?: () => readonly string[]
+  /** What only clients can make good; nothing when left out. */
+  readonly lost?: LostPieces
 }

@@ -12,10 +12,12 @@ import type { Wound, Wounds } from './wounds.ts'
 
 export type HealEvent =
   | { readonly kind: 'healed'; readonly piece: string; readonly from: string; readonly rawSize: number }
+  /** Whole again without our doing: its client sent it, or its disk is back. */
+  | { readonly kind: 'whole'; readonly piece: string }
   | { readonly kind: 'cannotHeal'; readonly piece: string; readonly obstacle: string }
 
 /** What a private piece waits for. */
-export const PRIVATE_OBSTACLE = 'it is private: only its client, or who holds its repair key, can make it again'
+export const PRIVATE_OBSTACLE = 'it is private: only its client can make it again, by `holdfast repair`'
 
 export interface HealerOptions {
   readonly components: Pick<ProviderComponents, 'node' | 'ledger' | 'store' | 'clock' | 'announced'> & {
@@ -76,6 +78,7 @@ export function createHealer({ components, options, wounds, ...listeners }: Heal
     if (await isWhole(piece)) {
       // Somebody sent it again: its client, say.
       await keepForAll(piece)
+      onEvent({ kind: 'whole', piece: name })
       return undefined
     }
     if (piece.publicRoot === undefined) return PRIVATE_OBSTACLE

@@ -3,6 +3,7 @@ import type { AuditCursor, Ledger, ProverEvent } from '@holdfast/core'
 import { z } from 'zod'
 import { announcedAddresses } from '../announced-addresses.ts'
 import { AUDIT_DAYS_DEFAULT } from '../config.ts'
+import type { LostPieces } from '../provider/components.ts'
 import { createHealer, type HealEvent, PRIVATE_OBSTACLE } from '../provider/heal-pieces.ts'
 import { createStorePieceReader } from '../provider/piece-reader.ts'
 import { type AuditEvent, type AuditProgress, createSelfAudit } from '../provider/self-audit.ts'
@@ -17,8 +18,8 @@ export interface AuditHandle {
   progress(): AuditProgress
   wounds(): readonly Wound[]
   readonly healed: number
-  /** What nobody but the client can make good; PieceCIDv2s as text. */
-  lostPieces(): readonly string[]
+  /** What nobody but the client can make good. */
+  readonly lost: LostPieces
   /** Takes note of what verifiers said of our proofs. */
   note(event: ProverEvent): void
 }
@@ -93,7 +94,10 @@ export function startSelfAudit(
     get healed() {
       return wounds.healed
     },
-    lostPieces: () => wounds.list().flatMap(({ piece, obstacle }) => (obstacle === PRIVATE_OBSTACLE ? [piece] : [])),
+    lost: {
+      list: () => wounds.list().flatMap(({ piece, obstacle }) => (obstacle === PRIVATE_OBSTACLE ? [piece] : [])),
+      mended: piece => wounds.hurry(piece)
+    },
     note(event) {
       for (const dealId of doubtedDeals(event)) audit.suspect(dealId)
     }

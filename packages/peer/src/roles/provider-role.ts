@@ -78,7 +78,7 @@ export async function startProvider(
       },
       budget: createTransferBudget(transferBytes === undefined ? {} : { bytesMax: transferBytes }),
       announced: () => announcedAddresses(node.addresses()),
-      lostPieces: () => audit?.lostPieces() ?? []
+      ...(audit !== undefined && { lost: audit.lost })
     },
     serveOptions
   )

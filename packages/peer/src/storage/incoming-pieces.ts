@@ -122,7 +122,8 @@ export class IncomingPieces {
     const terms = uploadId === undefined ? undefined : { dealId, sizeBytes, uploadId }
     const name = terms === undefined ? randomUUID() : nameOfUpload(terms)
     for (const [writer, upload] of this.#writers) if (upload.name === name) await writer.suspend()
-    const known = await this.#rememberedPiece(name)
+    // What mends is wanted because the piece is not here, whatever came of an earlier upload.
+    const known = mends ? undefined : await this.#rememberedPiece(name)
     if (known !== undefined) return { ok: true, piece: known }
     const suspended = this.#suspended.get(name)
     const neededBytes = storedSizeOf(sizeBytes)

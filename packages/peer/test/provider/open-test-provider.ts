@@ -3,6 +3,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
 import { actorOf, type TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import type { PeerNode } from '../../src/node.ts'
+import type { LostPieces } from '../../src/provider/components.ts'
 import { createStorePieceReader } from '../../src/provider/piece-reader.ts'
 import { serveProvider } from '../../src/provider/serve-provider.ts'
 import { createTransferBudget, type TransferBudget } from '../../src/provider/transfer-budget.ts'
@@ -29,13 +30,13 @@ export async function openTestProvider(
     name = 'provider one',
     budget = createTransferBudget(),
     wireClock,
-    lostPieces,
+    lost,
     ...storeOptions
   }: {
     name?: string
     budget?: TransferBudget
     wireClock?: Clock
-    lostPieces?: () => readonly string[]
+    lost?: LostPieces
   } & Partial<PieceStoreOptions> = {}
 ): Promise<TestProvider> {
   await using starting = new AsyncDisposableStack()
@@ -73,7 +74,7 @@ export async function openTestProvider(
       leaseLimits: { bytesMax: 100e9, bytesPerClientMax: 100e9 },
       budget,
       announced: () => node.addresses(),
-      ...(lostPieces !== undefined && { lostPieces })
+      ...(lost !== undefined && { lost })
     },
     {
       networkId: ledger.state.networkId,

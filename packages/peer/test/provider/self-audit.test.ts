@@ -69,8 +69,10 @@ let listeners: (() => void)[]
 let wounds: Wounds | undefined
 let cursor: AuditCursor | undefined
 
-const lostPieces = () =>
-  wounds?.list().flatMap(({ piece, obstacle }) => (obstacle === PRIVATE_OBSTACLE ? [piece] : [])) ?? []
+const lost = {
+  list: () => wounds?.list().flatMap(({ piece, obstacle }) => (obstacle === PRIVATE_OBSTACLE ? [piece] : [])) ?? [],
+  mended: (piece: string) => wounds?.hurry(piece)
+}
 
 beforeEach(async () => {
   const { path } = life.use(await temporaryDirectory())
@@ -80,7 +82,7 @@ beforeEach(async () => {
   cursor = undefined
   network = new TestNetwork({ money: { uncollateralisedBytesMax: 100_000_000 } })
   source = life.use(await openTestProvider(join(path, 'source'), network))
-  damaged = life.use(await openTestProvider(join(path, 'damaged'), network, { name: 'provider two', lostPieces }))
+  damaged = life.use(await openTestProvider(join(path, 'damaged'), network, { name: 'provider two', lost }))
   const asks = { addresses: source.node.addresses() }
   await network.take(network.ask(PROVIDER, asks), network.ask(OTHER_PROVIDER))
   await network.take(network.dealOrder(PROVIDER), network.dealOrder(OTHER_PROVIDER))
@@ -239,12 +241,17 @@ describe('the audit of a provider’s own disk', () => {
   it('keeps a private piece on its list until somebody sends it again', async () => {
     await storeOnBoth(PRIVATE_LABEL)
     await flipByte(damaged, 7)
-    startAudit(new RushingClock(DAY_MS * 30))
+    // Whose next try would come by itself only hours later.
+    let isTimeHeld = false
+    startAudit(new RushingClock(DAY_MS * 30, () => isTimeHeld))
     expect(await event('cannotHeal')).toMatchObject({ obstacle: PRIVATE_OBSTACLE })
     expect(wounds!.list()).toMatchObject([{ piece: PIECE.toString(), obstacle: PRIVATE_OBSTACLE }])
     expect(await noticesFor(client)).toMatchObject([{ dealId: 2, pieces: [PIECE] }])
     expect(await noticesFor(new WireClient(source.node, network))).toEqual([])
-    await client.upload(damaged.addresses, 2, BYTES)
+    isTimeHeld = true
+    expect(await client.upload(damaged.addresses, 2, BYTES, { mends: PIECE })).toMatchObject({ kind: 'answer' })
+    expect(await event('whole')).toEqual({ kind: 'whole', piece: PIECE.toString() })
+    expect(await damaged.store.get(PIECE)).toMatchObject({ isDamaged: false, deals: ['2'] })
     await expect.poll(() => wounds!.list()).toEqual([])
   })
 

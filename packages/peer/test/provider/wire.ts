@@ -38,14 +38,20 @@ export class WireClient {
     bytes: Uint8Array,
     {
       uploadId,
+      mends,
       signal,
       onProgress
-    }: { uploadId?: string; signal?: AbortSignal; onProgress?: (bytes: number) => void } = {}
+    }: { uploadId?: string; mends?: CID; signal?: AbortSignal; onProgress?: (bytes: number) => void } = {}
   ): Promise<Answer<{ cid: CID; rawSize: number }>> {
     async function* source(offset: number) {
       for (let at = offset; at < bytes.length; at += 500_000) yield bytes.subarray(at, at + 500_000)
     }
-    const message = { dealId, sizeBytes: bytes.length, ...(uploadId !== undefined && { uploadId }) }
+    const message = {
+      dealId,
+      sizeBytes: bytes.length,
+      ...(uploadId !== undefined && { uploadId }),
+      ...(mends !== undefined && { mends })
+    }
     return upload(this.node.libp2p, to, storePiece, message, source, {
       ...this.options,
       ...(signal !== undefined && { signal }),
