@@ -199,8 +199,15 @@ function disputeLines(
       ? [{ ...about, kind: 'bond', amount: -event.bond, reason: 'demanded a transcript' }]
       : []
   if (event.kind === 'transcriptAnswered')
-    return event.verifier === account
-      ? [{ ...about, kind: 'bond back', amount: event.bond, reason: 'answered for its verdict: the demander’s bond' }]
+    return event.demander === account
+      ? [
+          {
+            ...about,
+            kind: 'bond',
+            amount: 0n,
+            reason: `the verifier answered: the bond of ${event.bond} atto is burned`
+          }
+        ]
       : []
   const lines: Line[] = []
   if (event.demander === account && event.bond > 0n)

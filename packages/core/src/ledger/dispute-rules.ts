@@ -2,7 +2,8 @@
  * Rules that hold a verifier to its word: anyone demands the transcript under a verdict against a bond, the verifier
  * answers on the ledger, and whoever shows that a transcript does not bear its verdict out refutes it.
  *
- * Only *pass* and *bad proof* can be disputed. An honest verifier loses nothing by it: its answer earns the bond.
+ * Only *pass* and *bad proof* can be disputed. An honest verifier loses nothing by it, and wins nothing: the bond of a demand
+ * that it answers is burned, or verifiers would hide their transcripts to be asked for them.
  */
 import { equalBytes } from '@noble/curves/utils.js'
 import { type AttestedVerdict, judgeTranscript, type ShownTranscript } from '../evidence/judge-transcript.ts'
@@ -56,11 +57,11 @@ export const answerTranscript: Rule<'AnswerTranscript'> = (state, { statement, .
       dealId,
       reason: problem
     })
-  const { bond } = dispute
+  const { bond, demander } = dispute
   dispute.status = 'answered'
   dispute.bond = 0n
-  openAccount(state, verifier).free += bond
-  return applied({ kind: 'transcriptAnswered', verifier, round, dealId, bond })
+  state.burned += bond
+  return applied({ kind: 'transcriptAnswered', demander, verifier, round, dealId, bond })
 }
 
 export const refute: Rule<'Refute'> = (state, { statement, ...shown }, tools) => {

@@ -58,8 +58,8 @@ export type LedgerEvent =
     }
   | { readonly kind: 'stakeReleased'; readonly verifier: Address; readonly amount: bigint }
   | ({ readonly kind: 'transcriptDemanded'; readonly demander: Address; readonly bond: bigint } & DisputedVerdict)
-  /** The transcript bears the verdict out; the bond went to the verifier. */
-  | ({ readonly kind: 'transcriptAnswered'; readonly bond: bigint } & DisputedVerdict)
+  /** The transcript bears the verdict out; the demander's bond is burned. */
+  | ({ readonly kind: 'transcriptAnswered'; readonly demander: Address; readonly bond: bigint } & DisputedVerdict)
   /** A verifier lost stake: `reward` of it to the refuter, the rest burned. A demander's bond went back. */
   | ({
       readonly kind: 'refuted'

@@ -45,7 +45,8 @@ export function settleDeal(state: LedgerState, round: OpenRound, deal: Deal, lat
   const price = priceOfOpening(money, deal, round.opening)
   const paidVerifiers = verdicts.filter(({ verdict }) => earnsFee(verdict, outcome)).map(({ verifier }) => verifier)
   const fees = payVerifiers(state, deal, price, paidVerifiers)
-  const burned = outcome.kind === 'proved' ? burnFees(state, deal, price, verdicts.length - paidVerifiers.length) : 0n
+  const burned =
+    outcome.kind === 'proved' ? burnFees(state, deal, price, proving.verifiersPerDeal - paidVerifiers.length) : 0n
   const pay = payProvider(state, deal, price, outcome)
   const result = {
     dealId: deal.id,
@@ -115,8 +116,8 @@ function payVerifiers(state: LedgerState, deal: Deal, price: bigint, verifiers: 
 }
 
 /**
- * What verifiers were assigned to a proved round for and have not earned is nobody's: a client and a provider that keep their
- * proofs from verifiers save no fee by it, and a verifier that does not ask earns none.
+ * What verifiers have not earned of a proved round is nobody's, also where too few were left to be assigned: a client and a
+ * provider that keep their proofs from verifiers, or have others' stakes lost, save no fee by it.
  */
 function burnFees(state: LedgerState, deal: Deal, price: bigint, count: number): bigint {
   const { money, proving } = state.parameters

@@ -12,7 +12,7 @@ const PPM = 1_000_000n
 
 /**
  * What is believed of a verifier without a record: of eight that show nothing, one cannot. A guess, which each dispute on
- * the ledger corrects, so that who stays unreachable to collect bonds collects few.
+ * the ledger corrects, so that who stays unreachable to see bonds burned burns few.
  */
 const PRIOR = { refuted: 1n, answered: 7n }
 

@@ -188,8 +188,7 @@ export function createWatcher(options: WatcherOptions): Watcher {
   function tell(event: LedgerEvent): void {
     if (event.kind === 'refuted' && event.refuter === signer.address)
       onEvent({ kind: 'won', ...targetOf(event), reward: event.reward, reason: event.reason })
-    if (event.kind !== 'transcriptAnswered') return
-    if (state.disputes.get(keyOf(event))?.demander === signer.address)
+    if (event.kind === 'transcriptAnswered' && event.demander === signer.address)
       onEvent({ kind: 'answeredToAll', ...targetOf(event), bond: event.bond })
   }
 

@@ -35,9 +35,9 @@ const stakeOf = ({ address }: Signer) => network.state.verifiers.get(address)?.s
 const UNIT = 10n * CREDIT
 
 describe('a demand for a transcript', () => {
-  it('locks a bond, which its answer earns', async () => {
+  it('locks a bond, which its answer burns', async () => {
     const verifier = await attest('honest')
-    const [free, earned] = [network.freeOf(CLIENT), network.freeOf(verifier)]
+    const [free, earned, burned] = [network.freeOf(CLIENT), network.freeOf(verifier), network.state.burned]
     const demanded = await network.take(rounds.demand(CLIENT, verifier, 2, 1))
     expect(demanded).toEqual([
       {
@@ -53,9 +53,16 @@ describe('a demand for a transcript', () => {
     expectAllCredits(network.state)
     const answered = await network.take(rounds.answer(verifier, 2, 1))
     expect(answered).toEqual([
-      { kind: 'transcriptAnswered', verifier: verifier.address, round: 2, dealId: 1, bond: 7000n }
+      {
+        kind: 'transcriptAnswered',
+        demander: CLIENT.address,
+        verifier: verifier.address,
+        round: 2,
+        dealId: 1,
+        bond: 7000n
+      }
     ])
-    expect(network.freeOf(verifier)).toBe(earned + 7000n)
+    expect([network.freeOf(verifier), network.state.burned]).toEqual([earned, burned + 7000n])
     expect(stakeOf(verifier)).toBe(UNIT)
     expectAllCredits(network.state)
     await network.openRounds(5)

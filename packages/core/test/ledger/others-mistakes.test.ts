@@ -194,7 +194,7 @@ describe('a refund paid twice', () => {
     await network.openRounds(2)
     network.voidRounds(network.state.round + 30)
     expect([CLIENT, PROVIDER].map(party => network.freeOf(party))).toEqual(balances)
-    expect(deal.totals.refunded).toBe(deal.totals.funded - deal.totals.paidToProvider)
+    expect(deal.totals.refunded).toBe(deal.totals.funded - deal.totals.paidToProvider - deal.totals.burned)
     expectAllCredits(network.state)
   })
 

@@ -84,7 +84,7 @@ describe('a stake that is taken back', () => {
     await network.take(rounds.answer(honest, 2, 1))
     await network.openRounds(5)
     expect(network.freeOf(liar)).toBe(1000n * CREDIT - UNIT - penaltiesOf(liar) + fee())
-    expect(network.freeOf(honest)).toBe(1000n * CREDIT - penaltiesOf(honest) + fee() + 7000n)
+    expect(network.freeOf(honest)).toBe(1000n * CREDIT - penaltiesOf(honest) + fee())
     expectAllCredits(network.state)
   })
 

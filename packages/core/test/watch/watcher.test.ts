@@ -123,7 +123,7 @@ describe('a watcher', () => {
     expect(ofKind('demanded')).toHaveLength(1)
   })
 
-  it('pays its bond to an honest one that nobody reaches', async () => {
+  it('burns its bond for an honest one that nobody reaches, which wins nothing by that', async () => {
     await using _ = watch()
     hidden.add(verifier.address)
     await attest('honest')
@@ -134,7 +134,7 @@ describe('a watcher', () => {
     await network.take(rounds.answer(verifier, 2, 1))
     const { transcriptBond: bond } = network.parameters.money
     expect(ofKind('answeredToAll')).toMatchObject([{ ...target(), bond }])
-    expect(network.freeOf(verifier)).toBe(free + bond)
+    expect(network.freeOf(verifier)).toBe(free)
   })
 
   it('raises nothing twice, however often it is restarted, also when it was cut off before the ledger answered', async () => {

@@ -142,17 +142,20 @@ function settleRound(state: ModelState, { late }: ModelBoundary, round: ModelRou
     leaves.reduce((sum, { leafCount }) => sum + leafCount, 0)
   )
   const fee = partsPerMillion(price, money.verifierFeePpm) / BigInt(proving.verifiersPerDeal)
+  let unearned = proving.verifiersPerDeal
   for (const { verifier, verdict } of verdicts) {
-    if (outcome === 'proved' && (verdict === 'no answer' || verdict === undefined)) {
-      spend(deal, fee)
-      deal.burned += fee
-      state.burned += fee
-    }
     const earned = verdict === 'no answer' ? outcome === 'fault' : verdict !== undefined && outcome !== 'void'
     if (!earned) continue
     spend(deal, fee)
     deal.toVerifiers += fee
     credit(state, verifier, fee)
+    unearned -= 1
+  }
+  if (outcome === 'proved') {
+    const burned = fee * BigInt(unearned)
+    spend(deal, burned)
+    deal.burned += burned
+    state.burned += burned
   }
   if (outcome !== 'proved' || deal.docket.length > 0) return
   const pay = price - fee * BigInt(proving.verifiersPerDeal)

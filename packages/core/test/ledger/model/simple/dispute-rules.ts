@@ -6,7 +6,7 @@ import type { RefusalCode } from '../../../../src/ledger/refusal.ts'
 import { refuteDispute } from './boundary.ts'
 import { pay } from './deal-rules.ts'
 import type { CommandFacts, TranscriptFacts } from './facts.ts'
-import { credit, dealsOf, findRound, type ModelDispute, type ModelState, verdictOf } from './state.ts'
+import { dealsOf, findRound, type ModelDispute, type ModelState, verdictOf } from './state.ts'
 
 /** Changes the state, also where it then refuses: the caller drops it. */
 export function applyDisputeRule(state: ModelState, command: Command, facts: CommandFacts): RefusalCode | undefined {
@@ -65,7 +65,7 @@ function answerTranscript(
   const dispute = findDispute(state, statement)
   if (dispute?.status !== 'open') return 'NOT_DEMANDED'
   if (judge(state, dispute, transcript, facts) !== 'supported') return 'BAD_TRANSCRIPT'
-  credit(state, dispute.verifier, dispute.bond)
+  state.burned += dispute.bond
   dispute.bond = 0n
   dispute.status = 'answered'
   return undefined
