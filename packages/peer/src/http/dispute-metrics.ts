@@ -1,9 +1,9 @@
 /** Disputes between verifiers as metrics: what this peer won from others, and what it lost, as the ledger settled it. */
-import { type Address, disputeKey, formatCredits, type Ledger } from '@holdfast/core'
+import { type Address, formatCredits, type Ledger } from '@holdfast/core'
 import { Counter, type Registry } from 'prom-client'
 
 /** Counts from now on; the listener lives as long as the ledger. */
-export function countDisputes(registry: Registry, ledger: Pick<Ledger, 'subscribe' | 'state'>, own: Address): void {
+export function countDisputes(registry: Registry, ledger: Pick<Ledger, 'subscribe'>, own: Address): void {
   const registers = [registry]
   const disputes = new Counter({
     name: 'holdfast_disputes_total',
@@ -24,9 +24,7 @@ export function countDisputes(registry: Registry, ledger: Pick<Ledger, 'subscrib
         disputes.inc({ outcome: 'won' })
         rewards.inc(Number.parseFloat(formatCredits(event.reward)))
       }
-      if (event.kind !== 'transcriptAnswered') continue
-      const raised = ledger.state.disputes.get(disputeKey(event.verifier, event.round, event.dealId))
-      if (raised?.demander === own) disputes.inc({ outcome: 'answered' })
+      if (event.kind === 'transcriptAnswered' && event.demander === own) disputes.inc({ outcome: 'answered' })
     }
   })
 }
