@@ -51,6 +51,8 @@ export interface HandlerContext {
   readonly remotePeer: PeerId
   /** aborts when the time is up, when the stream is gone and when the service stops */
   readonly signal: AbortSignal
+  /** Ends the conversation from here, as if the line were cut: for those who keep others waiting. */
+  readonly cut: (reason: string) => void
 }
 
 export type Handler<Request, Response> = (message: Request, context: HandlerContext) => Promise<Reply<Response>>
@@ -269,9 +271,10 @@ export async function serveStreams(
     stream.addEventListener('close', gone)
     resetOnAbort(frames, deadline)
     const failed = (error: unknown) => options.onError?.(error, { protocolId: protocol.id, remotePeer })
+    const cut = (reason: string) => deadline.abort(new CoreError('STREAM_CUT', reason))
     deadline.restart(protocol.timeoutMs)
     try {
-      await talk({ frames, deadline, allowance, failed, context: { remotePeer, signal: deadline.signal } })
+      await talk({ frames, deadline, allowance, failed, context: { remotePeer, signal: deadline.signal, cut } })
       await closeConversation({ frames, deadline })
     } catch (error) {
       frames.abort(error)

@@ -47,15 +47,18 @@ export function judgePieces(audit: AuditView | undefined): Finding {
   if (audit === undefined)
     return skipped('pieces', 'No daemon runs here that audits its pieces: `holdfast store check` reads them all.')
   const { damaged, totalBytes, passes } = audit
+  if (totalBytes === 0 && damaged.length === 0) return ok('pieces', 'No deal holds a piece here yet: nothing can rot.')
   if (damaged.length === 0)
     return ok(
       'pieces',
-      `Nothing that was read of ${formatSize(totalBytes)} of pieces is damaged; ${passes === 0 ? 'the first reading of all is under way' : `all of it was read ${passes === 1 ? 'once' : `${passes} times`}`}.`
+      passes === 0
+        ? `The first reading of all ${formatSize(totalBytes)} of pieces is under way; nothing is damaged so far.`
+        : `All ${formatSize(totalBytes)} of pieces were read ${passes === 1 ? 'once' : `${passes} times`}; nothing is damaged.`
     )
   return problem(
     'pieces',
     `${damaged.length} ${damaged.length === 1 ? 'piece is' : 'pieces are'} not whole. ${describeDamage(audit).slice(0, 3).join('; ')}.`,
-    'Look at the disk: it may be failing. Public pieces are fetched from other providers by themselves; a private one is whole again when its client sends it once more.'
+    'Look at the disk: it may be failing. Public pieces are fetched from other providers by themselves; a private one is whole again when its client runs `holdfast repair`.'
   )
 }
 

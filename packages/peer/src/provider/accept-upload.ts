@@ -15,6 +15,7 @@ import { PeerError } from '../error.ts'
 import type { PieceStore, PieceWriter, ReceiveRequest, StoredPiece } from '../storage/index.ts'
 import { awaitDeal } from './await-deal.ts'
 import type { ProviderComponents } from './components.ts'
+import type { TransferRoom } from './transfer-budget.ts'
 
 export interface UploadRequest {
   readonly dealId: number
@@ -33,7 +34,7 @@ export async function acceptUpload(
 ): Promise<Reply<UploadSink<Stored>>> {
   const deal = await findClientsDeal(components, request.dealId, context)
   if (!deal.ok) return deal
-  const taken = components.budget.take(context.remotePeer.toString(), request.sizeBytes)
+  const taken = components.budget.take(context.remotePeer.toString(), request.sizeBytes, context.cut)
   if (!taken.ok) return taken
   try {
     const { mends } = request
@@ -48,7 +49,7 @@ export async function acceptUpload(
     const sink = openSink(room.value, request.sizeBytes, mends)
     return {
       ok: true,
-      value: endingWith(sink, stored => {
+      value: timed(sink, taken, stored => {
         if (stored && mends !== undefined) components.lost?.mended(mends.toString())
         taken.giveBack()
       })
@@ -163,13 +164,20 @@ function openSink(room: Room, sizeBytes: number, expected?: CID): UploadSink<Sto
   }
 }
 
-/** Tells of the end of a sink, whichever end that is. */
-function endingWith(sink: UploadSink<Stored>, ended: (isStored: boolean) => void): UploadSink<Stored> {
+/** Tells whose turn it is, and of the end of a sink, whichever end that is. */
+function timed(sink: UploadSink<Stored>, room: TransferRoom, ended: (isStored: boolean) => void): UploadSink<Stored> {
+  room.waiting()
   return {
     offset: sink.offset,
-    write: chunk => sink.write(chunk) as Promise<undefined>,
+    async write(chunk) {
+      room.working()
+      const refusal = await sink.write(chunk)
+      room.waiting()
+      return refusal ?? undefined
+    },
     async finish(totalBytes) {
       let isStored = false
+      room.working()
       try {
         const reply = await sink.finish(totalBytes)
         isStored = reply.ok

@@ -17,7 +17,7 @@ interface OpenedBlocks {
 export async function openBlocks(
   { store, blocks, budget }: Pick<ProviderComponents, 'store' | 'blocks' | 'budget'>,
   { cids, range }: z.output<typeof readBlocks.request>,
-  { remotePeer, signal }: HandlerContext
+  { remotePeer, signal, cut }: HandlerContext
 ): Promise<Reply<OpenedBlocks>> {
   const placed: PlacedBlock[] = []
   for (const cid of cids) {
@@ -33,10 +33,11 @@ export async function openBlocks(
   const sizesBytes = placed.map(({ sizeBytes }) => sizeBytes)
   const taken = budget.take(
     remotePeer.toString(),
-    sizesBytes.reduce((sum, size) => sum + size, 0)
+    sizesBytes.reduce((sum, size) => sum + size, 0),
+    cut
   )
   if (!taken.ok) return taken
-  const chunks = returning(streamBlocks(store, placed), taken.giveBack, signal)
+  const chunks = returning(streamBlocks(store, placed), taken, signal)
   const header = { sizesBytes, ...(ahead.length > 0 && { ahead: ahead.map(({ cid }) => cid) }) }
   return { ok: true, value: { header, chunks } }
 }

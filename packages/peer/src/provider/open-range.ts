@@ -46,13 +46,13 @@ export async function openRange(
       'BAD_RANGE',
       `the piece has ${piece.rawSize} bytes, of which ${PROVED_RANGE_SIZE_BYTES_MAX} are proved`
     )
-  const taken = components.budget.take(context.remotePeer.toString(), length)
+  const taken = components.budget.take(context.remotePeer.toString(), length, context.cut)
   if (!taken.ok) return taken
   try {
     const opened = await openVerified(components, reader, piece, request)
     return {
       ok: true,
-      value: { ...opened, chunks: returning(opened.chunks, taken.giveBack, context.signal) }
+      value: { ...opened, chunks: returning(opened.chunks, taken, context.signal) }
     }
   } catch (error) {
     taken.giveBack()

@@ -23,6 +23,7 @@ import { findClientsDeal, reserveRoom } from './accept-upload.ts'
 import type { ProviderComponents } from './components.ts'
 import { fetchPiece } from './fetch-piece.ts'
 import { dialableSources } from './reachable-source.ts'
+import type { TransferRoom } from './transfer-budget.ts'
 
 type PullRequest = z.output<typeof pullPiece.request>
 type PullAnswer = z.output<typeof pullPiece.response>
@@ -114,14 +115,14 @@ export function createPuller(components: ProviderComponents, options: ServeOptio
     sources: readonly Multiaddr[],
     peer: PeerId
   ): Promise<void> {
-    const taken = components.budget.take(peer.toString(), rawSize)
+    const taken = components.budget.take(peer.toString(), rawSize, reason => pull.ending.abort(new Error(reason)))
     if (!taken.ok) {
       pull.result = taken
       return
     }
     const watching = stopWhenForgotten(pull)
     try {
-      pull.result = await fetchInto(pull, deal, request, rawSize, sources)
+      pull.result = await fetchInto(pull, deal, request, rawSize, sources, taken)
     } catch (error) {
       if (!pull.ending.signal.aborted) options.onError?.(error, { protocolId: pullPiece.id, remotePeer: peer })
       pull.result = refuse('PULL_FAILED', 'the pull ended: ask again to go on with it')
@@ -149,7 +150,8 @@ export function createPuller(components: ProviderComponents, options: ServeOptio
     deal: Deal,
     { piece, permission }: PullRequest,
     rawSize: number,
-    sources: readonly Multiaddr[]
+    sources: readonly Multiaddr[],
+    taken: TransferRoom
   ): Promise<Reply<true>> {
     const uploadId = hash('sha256', `holdfast/pull/${piece}`).slice(0, 32)
     const room = await reserveRoom(components, deal, { sizeBytes: rawSize, uploadId })
@@ -165,6 +167,7 @@ export function createPuller(components: ProviderComponents, options: ServeOptio
       sources,
       signal: pull.ending.signal,
       onProgress: receivedBytes => {
+        taken.waiting()
         pull.receivedBytes = receivedBytes
       }
     })

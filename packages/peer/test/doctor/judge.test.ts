@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { PARAMETERS } from '../../../core/test/ledger/network-fixture.ts'
-import { judgeClock, judgeDisk, judgeLedger, judgeReachability } from '../../src/doctor/judge.ts'
+import { judgeClock, judgeDisk, judgeLedger, judgePieces, judgeReachability } from '../../src/doctor/judge.ts'
 
 const GIB = 2 ** 30
 
@@ -30,6 +30,18 @@ describe('the disk', () => {
 
   it('is a problem when ledger and index have no room', () => {
     expect(judgeDisk({ ...facts, freeBytes: GIB }).status).toBe('problem')
+  })
+})
+
+describe('the pieces', () => {
+  const audit = { passes: 0, readBytes: 0, totalBytes: 3 * GIB, challenges: 0, healed: 0, damaged: [] }
+  const messageOf = (facts: Partial<typeof audit>) => judgePieces({ ...audit, ...facts }).message
+
+  it('are said to be none, under way, or read', () => {
+    expect(messageOf({ totalBytes: 0 })).toBe('No deal holds a piece here yet: nothing can rot.')
+    expect(messageOf({})).toBe('The first reading of all 3.0 GiB of pieces is under way; nothing is damaged so far.')
+    expect(messageOf({ passes: 1 })).toBe('All 3.0 GiB of pieces were read once; nothing is damaged.')
+    expect(messageOf({ passes: 3 })).toBe('All 3.0 GiB of pieces were read 3 times; nothing is damaged.')
   })
 })
 

@@ -28,8 +28,8 @@ export async function openTestProvider(
   network: TestNetwork,
   {
     name = 'provider one',
-    budget = createTransferBudget(),
     wireClock,
+    budget = createTransferBudget(wireClock === undefined ? {} : { clock: wireClock }),
     lost,
     ...storeOptions
   }: {

@@ -2,7 +2,7 @@
 import { readRange, storePiece, upload } from '@holdfast/core'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
-import { IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT } from '../../src/provider/transfer-budget.ts'
+import { IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT, STALLED_MS } from '../../src/provider/transfer-budget.ts'
 import { createIntakeWorkers } from '../../src/storage/index.ts'
 import { collect } from '../collect.ts'
 import { keyOf, startNode } from '../open-nodes.ts'
@@ -62,6 +62,48 @@ it('readers who take nothing hold their share and no more, until they are cut of
     if (answer.kind !== 'answer') continue
     await expect(collect(answer.value.chunks)).rejects.toMatchObject({ code: 'TRANSFER_CUT' })
   }
+})
+
+it('many who stall together keep nobody out for longer than a moment', { timeout: 120_000 }, async () => {
+  const client = await openClient('client')
+  const piece = await client.store(provider.addresses, 1, BYTES)
+  // Eight peers of eight transfers each: seven that take nothing, and the client, who drips.
+  const strangers = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(openClient))
+  const stalled = Promise.withResolvers<void>()
+  const drips = Array.from({ length: 4 }, (_, at) =>
+    upload(
+      client.node.libp2p,
+      provider.addresses,
+      storePiece,
+      { dealId: 1, sizeBytes: BYTES.length, uploadId: String(at).padStart(32, '0') },
+      async function* () {
+        yield BYTES.subarray(0, MIB)
+        await stalled.promise
+      },
+      client.options
+    )
+  )
+  const stall = (stranger: WireClient) =>
+    Array.from({ length: 8 }, () => stranger.openRange(provider.addresses, { piece, length: BYTES.length }))
+  await Promise.all(strangers.flatMap(stall))
+  const filler = await openClient('h')
+  await Promise.all(stall(filler).slice(0, 4))
+  await expect.poll(() => provider.budget.takenBytes, WAIT).toBe(IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT)
+
+  const honest = await openClient('honest')
+  const read = () => honest.readRange(provider.addresses, { piece, length: BYTES.length })
+  expect(await read()).toMatchObject({ kind: 'refused', code: 'BUSY' })
+  await network.clock.advanceTo(network.clock.now() + STALLED_MS + 1)
+  const answers = [await read(), ...(await Promise.all([read(), read()]))]
+  for (const answer of answers) {
+    if (answer.kind !== 'answer') throw new Error(JSON.stringify(answer))
+    expect(answer.value.bytes.equals(BYTES)).toBe(true)
+  }
+  expect(provider.budget.takenBytes).toBeLessThanOrEqual(IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT)
+  await network.clock.advanceTo(network.clock.now() + storePiece.idleTimeoutMs + 1)
+  stalled.resolve()
+  await Promise.all(drips)
+  await expect.poll(() => provider.budget.takenBytes, WAIT).toBe(0)
 })
 
 it('writers who drip hold no slab, and are cut off at the least rate; what they sent can be gone on with', {
