@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { hashState } from '@holdfast/core'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { CLIENT, PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { FAST_TOOLS } from './expect-intact.ts'
 import { openTestHost } from './open-test-host.ts'
@@ -13,7 +12,6 @@ const FLIPS = process.env.HOLDFAST_LONG === '1' ? 2000 : 60
 /** What a start may say instead of starting. */
 const SAYINGS = /^(LOG_|HEADS_|LEVEL_)/
 
-const network = new TestNetwork()
 let life: AsyncDisposableStack
 let origin: string
 let hash: string
@@ -26,11 +24,7 @@ beforeAll(async () => {
   const segments = { segmentSizeBytesMax: 8000 }
   const opened = await openTestHost(origin, { tools: FAST_TOOLS, snapshotEntries: 30, log: segments })
   await opened.host.start()
-  let nonce = 0
-  while (opened.snapshotEvents.length < 2) {
-    await opened.host.submit(network.transfer(CLIENT, PROVIDER, 1n, nonce))
-    nonce += 1
-  }
+  await opened.payUntilSnapshots(2, 0)
   hash = hashState(opened.host.state)
   await opened[Symbol.asyncDispose]()
   const entries = await readdir(origin, { recursive: true, withFileTypes: true })

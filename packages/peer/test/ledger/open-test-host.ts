@@ -1,16 +1,28 @@
 import type { AppliedEntry, Ledger } from '@holdfast/core'
-import { BEACON, HOST, PARAMETERS, TOOLS } from '../../../core/test/ledger/network-fixture.ts'
+import {
+  BEACON,
+  CLIENT,
+  HOST,
+  PARAMETERS,
+  PROVIDER,
+  TestNetwork,
+  TOOLS
+} from '../../../core/test/ledger/network-fixture.ts'
 import { VirtualClock } from '../../../core/test/virtual-clock.ts'
 import { createLedgerHost, type LedgerHost, type LedgerHostOptions } from '../../src/ledger/host.ts'
 import type { LedgerFilesOptions } from '../../src/ledger/ledger-files.ts'
 import type { SnapshotEvent } from '../../src/ledger/snapshot-keeper.ts'
 import { openTestFiles, type TestFiles } from './open-test-files.ts'
 
+const network = new TestNetwork()
+
 export interface TestHost extends TestFiles, AsyncDisposable {
   readonly host: LedgerHost
   readonly clock: VirtualClock
   readonly failures: unknown[]
   readonly snapshotEvents: SnapshotEvent[]
+  /** Pays one atto after the other from this nonce on until so many snapshots are written. @returns the next nonce */
+  payUntilSnapshots(count: number, nonce: number): Promise<number>
 }
 
 /** A host of the fixture's network on files under a directory, not yet started; closing it leaves them on disk. */
@@ -25,6 +37,7 @@ export async function openTestHost(
   const clock = new VirtualClock(PARAMETERS.genesisMs - 1000)
   const failures: unknown[] = []
   const snapshotEvents: SnapshotEvent[] = []
+  const listeners: (() => void)[] = []
   const host = createLedgerHost({
     files: opened.files,
     parameters: PARAMETERS,
@@ -32,7 +45,10 @@ export async function openTestHost(
     beacon: BEACON,
     clock,
     signer: HOST,
-    onSnapshot: event => snapshotEvents.push(event),
+    onSnapshot: event => {
+      snapshotEvents.push(event)
+      for (const hear of listeners.splice(0)) hear()
+    },
     onFailure: error => failures.push(error),
     ...options
   })
@@ -43,7 +59,18 @@ export async function openTestHost(
       await opened[Symbol.asyncDispose]()
     }
   }
-  return { ...opened, host, clock, failures, snapshotEvents, [Symbol.asyncDispose]: close }
+  /** Entries that make one snapshot due, and as many that come while a thread makes it: how many does not hang on load. */
+  async function payUntilSnapshots(count: number, nonce: number): Promise<number> {
+    let next = nonce
+    for (;;) {
+      const heard = new Promise<void>(resolve => listeners.push(resolve))
+      for (const end = next + 2 * (options.snapshotEntries ?? 0); next < end; next += 1)
+        await host.submit(network.transfer(CLIENT, PROVIDER, 1n, next))
+      await heard
+      if (snapshotEvents.filter(({ type }) => type === 'snapshot-written').length >= count) return next
+    }
+  }
+  return { ...opened, host, clock, failures, snapshotEvents, payUntilSnapshots, [Symbol.asyncDispose]: close }
 }
 
 /** Resolves with the next entry of a ledger that passes. */

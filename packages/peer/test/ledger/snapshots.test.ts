@@ -39,16 +39,6 @@ async function startHost(snapshotEntries?: number): Promise<TestHost> {
   return opened
 }
 
-/** Resolves when so many snapshots have been written. */
-async function snapshotsWritten({ snapshotEvents, host }: TestHost, count: number, nonce: number): Promise<number> {
-  let next = nonce
-  while (snapshotEvents.filter(({ type }) => type === 'snapshot-written').length < count) {
-    await host.submit(transfer(next))
-    next += 1
-  }
-  return next
-}
-
 /** Replays the files under the path from a snapshot if there is one. */
 async function recovered(): Promise<{ snapshotSequence: number; hash: string; ignored: unknown[] }> {
   await using opened = await openTestFiles(path)
@@ -67,7 +57,7 @@ async function recovered(): Promise<{ snapshotSequence: number; hash: string; ig
 describe('a snapshot', () => {
   it('is made by a thread while the host goes on, and a start goes on from it', async () => {
     const opened = await startHost(10)
-    const nonce = await snapshotsWritten(opened, 2, 0)
+    const nonce = await opened.payUntilSnapshots(2, 0)
     const { host } = opened
     const hash = hashState(host.state)
     expect(opened.snapshotEvents.every(({ type }) => type === 'snapshot-written')).toBe(true)
@@ -82,14 +72,14 @@ describe('a snapshot', () => {
 
   it('is one of the two newest, each whole', async () => {
     const opened = await startHost(5)
-    await snapshotsWritten(opened, 4, 0)
+    await opened.payUntilSnapshots(4, 0)
     const kept = await opened.files.snapshots.list()
     expect(kept).toHaveLength(2)
     for (const { sequence, stateHash } of kept) {
       const { machine } = await recoverLedger({
         log: { length: sequence, read: range => opened.files.log.read({ to: sequence, ...range }) },
         parameters: PARAMETERS,
-        tools: TOOLS
+        tools: FAST_TOOLS
       })
       expect(hashState(machine.state)).toBe(stateHash)
     }
@@ -101,7 +91,7 @@ describe('a snapshot', () => {
     await opened[Symbol.asyncDispose]()
     expect((await recovered()).ignored).toEqual([])
     const again = await startHost(5)
-    await snapshotsWritten(again, 1, 8)
+    await again.payUntilSnapshots(1, 8)
   })
 
   it('is written at the stop when there is enough to say', async () => {
@@ -115,7 +105,7 @@ describe('a snapshot', () => {
 
   it('without its marker is none', async () => {
     const opened = await startHost(10)
-    await snapshotsWritten(opened, 1, 0)
+    await opened.payUntilSnapshots(1, 0)
     const hash = hashState(opened.host.state)
     await opened.level.sublevel('snapshots').clear({ gte: 'm', lt: 'n' })
     await opened[Symbol.asyncDispose]()
@@ -124,7 +114,7 @@ describe('a snapshot', () => {
 
   it('of another log is passed over', async () => {
     const opened = await startHost(10)
-    await snapshotsWritten(opened, 1, 0)
+    await opened.payUntilSnapshots(1, 0)
     const store = opened.files.snapshots
     const [newest] = await store.list()
     const records: Uint8Array[] = []
@@ -145,7 +135,7 @@ it('flipped bits in its records are found when it is read, and the state is righ
   timeout: 60_000 + FLIPS * 300
 }, async () => {
   const opened = await startHost(10)
-  await snapshotsWritten(opened, 1, 0)
+  await opened.payUntilSnapshots(1, 0)
   const hash = hashState(opened.host.state)
   await opened[Symbol.asyncDispose]()
   const flip = async (key: number, position: number, bit: number) => {
