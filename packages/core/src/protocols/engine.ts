@@ -291,12 +291,14 @@ export async function serveStreams(
   await node.handle(
     protocol.id,
     (stream, connection) => {
-      const allowance = limiter.open(connection.remotePeer.toString(), protocol)
+      const deadline = openDeadline({ clock: options.clock })
+      const cut = (reason: string) => deadline.abort(new CoreError('STREAM_CUT', reason))
+      const allowance = limiter.open(connection.remotePeer.toString(), protocol, cut)
       if (allowance === undefined) {
+        deadline.release()
         stream.abort(new CoreError('TOO_MANY_STREAMS', 'this peer, or all together, have too many streams'))
         return
       }
-      const deadline = openDeadline({ clock: options.clock })
       running.set(deadline, answer(stream, connection.remotePeer, deadline, allowance))
     },
     { maxInboundStreams: protocol.streamsInboundMax }

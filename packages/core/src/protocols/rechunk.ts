@@ -15,8 +15,8 @@ export function rechunk(sizeBytes: number): (source: AsyncIterable<Uint8Array>) 
           rest = rest.subarray(sizeBytes)
           continue
         }
-        held ??= new Uint8Array(sizeBytes)
         const taken = rest.subarray(0, sizeBytes - heldSizeBytes)
+        held = withRoom(held, heldSizeBytes, heldSizeBytes + taken.length, sizeBytes)
         held.set(taken, heldSizeBytes)
         heldSizeBytes += taken.length
         rest = rest.subarray(taken.length)
@@ -29,4 +29,12 @@ export function rechunk(sizeBytes: number): (source: AsyncIterable<Uint8Array>) 
     }
     if (held !== undefined) yield held.subarray(0, heldSizeBytes)
   }
+}
+
+/** Memory for what is held and what comes to it; of a short stream no more than twice what it has. */
+function withRoom(held: Uint8Array | undefined, heldSizeBytes: number, neededBytes: number, sizeBytesMax: number) {
+  if (held !== undefined && held.length >= neededBytes) return held
+  const larger = new Uint8Array(Math.min(sizeBytesMax, 2 * neededBytes))
+  if (held !== undefined) larger.set(held.subarray(0, heldSizeBytes))
+  return larger
 }

@@ -1,7 +1,8 @@
 /**
  * What one peer may cost the peer that serves it, over all of its connections and protocols.
  *
- * Three things can be used up, and each has its brake: streams (refused at once), work and messages (paced, and refused
+ * Three things can be used up, and each has its brake: streams (refused at once, or taken from who holds most and says
+ * nothing on them), work and messages (paced, and refused
  * when too much is owed), memory (a share of each peer, a sum for all). Every class of protocols has its own pace, so
  * that who reads too fast still gets its proofs through. The bytes of transfers are not counted here: their credit and
  * the provider's own budget bound them, and a fast line is no offence.
@@ -25,6 +26,8 @@ export interface TrafficTerms {
   /** Open at once, of one peer over all of its connections, and of all. */
   readonly streamsPerPeerMax: number
   readonly streamsMax: number
+  /** When there are as many as may be, a stream that was silent for so long gives way to a peer that holds fewer. */
+  readonly quietMs: number
   /** Held in memory: what came and was not taken yet, and answers that are not sent yet. */
   readonly heldBytesPerPeerMax: number
   readonly heldBytesMax: number
@@ -47,6 +50,7 @@ export const TRAFFIC_TERMS: TrafficTerms = {
   paceMsMax: 5_000,
   streamsPerPeerMax: 64,
   streamsMax: 1_024,
+  quietMs: 2_000,
   heldBytesPerPeerMax: 32 * MIB,
   heldBytesMax: 192 * MIB,
   offences: { burst: 16, perSecond: 0.2 },
@@ -75,8 +79,12 @@ export interface StreamAllowance {
 }
 
 export interface TrafficLimiter {
-  /** @param peer - its id; @returns undefined for a stream that is one too many, to be reset */
-  open(peer: string, protocol: ProtocolTerms): StreamAllowance | undefined
+  /**
+   * @param peer - its id
+   * @param cut - resets the stream when it has to give way; what it took is given back by then
+   * @returns undefined for a stream that is one too many, to be reset
+   */
+  open(peer: string, protocol: ProtocolTerms, cut?: (reason: string) => void): StreamAllowance | undefined
   readonly usage: { readonly streams: number; readonly heldBytes: number }
 }
 
@@ -92,6 +100,13 @@ const NO_LIMITS: StreamAllowance = {
 /** For serving without limits: tests, and what has no strangers. */
 export const UNLIMITED: TrafficLimiter = { open: () => NO_LIMITS, usage: { streams: 0, heldBytes: 0 } }
 
+interface OpenStream {
+  readonly peer: string
+  /** When a whole frame came or an answer went last: a drip is no sign of life. */
+  movedMs: number
+  readonly giveWay: () => void
+}
+
 /** @param onOffender - told of a peer that offends again and again; it should be shut out for a while */
 export function createTrafficLimiter(
   terms: TrafficTerms = TRAFFIC_TERMS,
@@ -103,9 +118,36 @@ export function createTrafficLimiter(
   const streams = createSharedBudget(terms.streamsMax, terms.streamsPerPeerMax)
   const memory = createSharedBudget(terms.heldBytesMax, terms.heldBytesPerPeerMax)
 
+  const opened = new Set<OpenStream>()
+
   const offences = createTokenBuckets(terms.offences, terms.peersMax, clock)
   const offend = (peer: string) => {
     if (!offences.take(peer, 1)) onOffender(peer)
+  }
+
+  /** Of the peer that holds most, and no fewer than the newcomer will, the stream that was silent longest. */
+  function chooseQuiet(newcomersStreams: number): OpenStream | undefined {
+    const byPeer = Map.groupBy(opened, ({ peer }) => peer)
+    const held = ({ peer }: OpenStream) => byPeer.get(peer)!.length
+    const latestMs = clock.now() - terms.quietMs
+    let chosen: OpenStream | undefined
+    for (const stream of opened) {
+      if (stream.movedMs > latestMs || held(stream) < newcomersStreams) continue
+      const isBetter =
+        chosen === undefined ||
+        held(stream) > held(chosen) ||
+        (held(stream) === held(chosen) && stream.movedMs < chosen.movedMs)
+      if (isBetter) chosen = stream
+    }
+    return chosen
+  }
+
+  /** Takes a place for one more stream of a peer, if need be from another one. */
+  function takePlace(peer: string): boolean {
+    if (streams.take(peer, 1)) return true
+    if (streams.taken < terms.streamsMax) return false
+    chooseQuiet(1 + [...opened].filter(stream => stream.peer === peer).length)?.giveWay()
+    return streams.take(peer, 1)
   }
 
   async function pay(key: string, cost: number, sizeBytes: number, signal: AbortSignal): Promise<Refusal | undefined> {
@@ -121,14 +163,14 @@ export function createTrafficLimiter(
   }
 
   return {
-    open(peer, { traffic = 'data' }) {
+    open(peer, { traffic = 'data' }, cut = () => undefined) {
       const key = `${traffic satisfies TrafficClass} ${peer}`
       // A stream costs its negotiation, also when nothing comes over it. Who asks gently is told to come back instead.
       if (requests.waitMs(key) > 2 * terms.paceMsMax) {
         offend(peer)
         return undefined
       }
-      if (!streams.take(peer, 1)) return undefined
+      if (!takePlace(peer)) return undefined
       requests.owe(key, OPENING_COST)
       let heldBytes = 0
       let isOpen = true
@@ -137,9 +179,29 @@ export function createTrafficLimiter(
         memory.giveBack(peer, sizeBytes)
         heldBytes -= sizeBytes
       }
+      const close = () => {
+        if (!isOpen) return
+        isOpen = false
+        opened.delete(stream)
+        release(heldBytes)
+        streams.giveBack(peer, 1)
+      }
+      const stream: OpenStream = {
+        peer,
+        movedMs: clock.now(),
+        giveWay() {
+          close()
+          cut('nothing came over this stream while others waited for one')
+        }
+      }
+      opened.add(stream)
       return {
-        pay: (cost, sizeBytes, signal) => pay(key, cost, sizeBytes, signal),
+        pay(cost, sizeBytes, signal) {
+          stream.movedMs = clock.now()
+          return pay(key, cost, sizeBytes, signal)
+        },
         charge: sizeBytes => {
+          stream.movedMs = clock.now()
           bytes.owe(key, sizeBytes)
         },
         hold(sizeBytes) {
@@ -148,15 +210,11 @@ export function createTrafficLimiter(
           return true
         },
         release(sizeBytes) {
+          stream.movedMs = clock.now()
           release(Math.min(sizeBytes, heldBytes))
         },
         offend: () => offend(peer),
-        close() {
-          if (!isOpen) return
-          isOpen = false
-          release(heldBytes)
-          streams.giveBack(peer, 1)
-        }
+        close
       }
     },
     get usage() {

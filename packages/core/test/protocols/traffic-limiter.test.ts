@@ -92,6 +92,7 @@ const TERMS: TrafficTerms = {
   paceMsMax: 1_000,
   streamsPerPeerMax: 2,
   streamsMax: 3,
+  quietMs: 500,
   heldBytesPerPeerMax: 100,
   heldBytesMax: 150,
   offences: { burst: 2, perSecond: 1 },
@@ -116,6 +117,32 @@ describe('a limiter of traffic', () => {
     first?.close()
     expect(limiter.usage.streams).toBe(2)
     expect(limiter.open('c', data)).toBeDefined()
+  })
+
+  it('takes the stream that was silent longest, of the peer that holds most, for one that holds fewer', () => {
+    const { clock, limiter, data } = open()
+    const cut: string[] = []
+    const opened = (name: string) => limiter.open(name[0]!, data, () => cut.push(name))
+    opened('b1')
+    const first = opened('a1')!
+    clock.jumpTo(100)
+    const second = opened('a2')!
+    clock.jumpTo(499)
+    expect(opened('c1')).toBeUndefined()
+    // A drip is no sign of life, a whole frame that was taken is.
+    second.hold(1)
+    first.hold(10)
+    clock.jumpTo(599)
+    first.release(10)
+    clock.jumpTo(600)
+    expect(opened('c1')).toBeDefined()
+    expect(cut).toEqual(['a2'])
+    second.close()
+    expect(limiter.usage).toEqual({ streams: 3, heldBytes: 0 })
+    // Nobody that is silent holds more than two.
+    expect(opened('c2')).toBeUndefined()
+    expect(opened('d1')).toBeDefined()
+    expect(cut).toEqual(['a2', 'b1'])
   })
 
   it('lets a peer that is too fast wait, refuses it when it owes too much, and lets it in again', async () => {
