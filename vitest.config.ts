@@ -5,25 +5,16 @@ const conditions = ['source', 'node', 'import', 'module', 'default']
 const resolution = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 const exclude = ['**/node_modules/**', '**/dist/**']
 
-/** Tests that start real processes; those with rounds of seconds need the machine for themselves. */
-const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts']
-/** Their networks stand in one round for the whole test, and most of their time is waiting: two run at once. */
-const STANDING_TESTS = [
-  'bad-input',
-  'client-killed',
-  'daemon-killed',
-  'floods',
-  'full-disk',
-  'hostile-providers',
-  'plain-helia',
-  'private-objects',
-  'put-get',
-  'refusals'
-].map(name => `test/e2e/${name}.test.ts`)
+/**
+ * Tests of networks of real processes. Most of their time is waiting, for rounds and for answers that do not come: three at
+ * once keep two cores busy.
+ */
+const PROCESS_TESTS = ['test/e2e/**/*.test.ts', 'test/docs/readme.test.ts']
+/** Those that start programs which compute all the time and have no rounds to keep: they run beside the unit tests. */
+const BUSY_TESTS = ['test/e2e/bench-*.test.ts', 'test/docs/package-readmes.test.ts', 'test/docs/examples.test.ts']
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
     reporters: ['default', './scripts/count-reporter.mjs'],
     projects: [
       {
@@ -31,20 +22,24 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
-          exclude: [...exclude, ...PROCESS_TESTS],
+          exclude: [...exclude, ...PROCESS_TESTS, ...BUSY_TESTS],
           testTimeout: 30_000,
+          // A worker loads the packages once and not for every file, which halves the CPU time of all.
+          isolate: false,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 }
         }
       },
       {
         ...resolution,
         test: {
-          name: 'standing',
-          include: STANDING_TESTS,
+          name: 'busy',
+          include: BUSY_TESTS,
           exclude,
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          sequence: { groupOrder: 1 }
+          maxWorkers: 3,
+          sequence: { groupOrder: 0 }
         }
       },
       {
@@ -52,11 +47,12 @@ export default defineConfig({
         test: {
           name: 'processes',
           include: PROCESS_TESTS,
-          exclude: [...exclude, ...STANDING_TESTS],
+          exclude: [...exclude, ...BUSY_TESTS],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
-          sequence: { groupOrder: 2 }
+          isolate: false,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 }
         }
       }
     ]

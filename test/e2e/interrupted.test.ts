@@ -17,6 +17,7 @@ it.each([
   await run.event(after)
   run.kill(signal)
   expect(await run.ended).toMatchObject({ code, signal: null, stderr: '' })
+  expect(run.events.filter(({ event }) => event === 'failed')).toEqual([])
   const pids = run.events.flatMap(({ event, pid }) => (event === 'process' ? [Number(pid)] : []))
   expect(pids.length).toBeGreaterThan(0)
   expect(pids.filter(isRunning)).toEqual([])
