@@ -16,14 +16,14 @@ export function formatSize(bytes: number): string {
 }
 
 /**
- * Attos as credits with so many decimals, cut off rather than rounded: a balance is never shown too high. An amount that
- * would be cut to nothing is shown with its first three digits instead, because pay for a round can be that small.
+ * Attos as credits with so many decimals, cut off rather than rounded: a balance is never shown too high. Of a small amount
+ * the first three digits are shown, however many decimals that takes, because pay for a round can be that small.
  */
 export function formatAmount(atto: bigint, decimals = 6): string {
   const [whole = '0', fraction = ''] = formatCredits(atto).split('.')
   const leadingZeros = /^0*/.exec(fraction)![0].length
-  const isTiny = whole === '0' && fraction !== '' && leadingZeros >= decimals
-  const shown = isTiny ? Math.min(18, leadingZeros + 3) : decimals
+  const isSmall = whole === '0' && fraction !== ''
+  const shown = isSmall ? Math.max(decimals, Math.min(18, leadingZeros + 3)) : decimals
   return `${whole}.${fraction.padEnd(shown, '0').slice(0, shown)}`
 }
 

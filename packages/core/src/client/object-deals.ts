@@ -35,14 +35,16 @@ const GAP_MAX = 8
 
 /**
  * @param client - only deals of this account; undefined for everybody's
- * @returns running deals in the order of replicas, then of their numbers
+ * @param isWanted - which deals; those that run when left out
+ * @returns in the order of replicas, then of their numbers
  */
 export function findObjectDeals(
   state: LedgerState,
   name: CID | ObjectReference,
-  client: Address | undefined
+  client: Address | undefined,
+  isWanted: (deal: Deal) => boolean = isRunning
 ): ObjectDeal[] {
-  const held = findHeldPieces(state, 'secret' in name ? toRepairReference(name) : name, client)
+  const held = findHeldPieces(state, 'secret' in name ? toRepairReference(name) : name, client, isWanted)
   return [...Map.groupBy(held, ({ place }) => place.replica)].flatMap(([replica, ofReplica]) =>
     [...Map.groupBy(ofReplica, ({ deal }) => deal)].map(([deal, pieces]) => ({
       deal,
@@ -58,18 +60,20 @@ export function toRepairReference({ secret, layout, pieceCount }: ObjectReferenc
 }
 
 /**
- * Every piece of an object that a running deal holds, with its place: the root or the repair key is enough to find them.
+ * Every piece of an object that a deal holds, with its place: the root or the repair key is enough to find them.
  *
  * @param client - as `findObjectDeals`
+ * @param isWanted - as there
  * @returns in the order of replicas, then of pieces
  */
 export function findHeldPieces(
   state: LedgerState,
   name: CID | RepairReference,
-  client: Address | undefined
+  client: Address | undefined,
+  isWanted: (deal: Deal) => boolean = isRunning
 ): HeldPiece[] {
   const deals = [...state.deals.values()].filter(
-    deal => isRunning(deal) && (client === undefined || deal.client === client)
+    deal => isWanted(deal) && (client === undefined || deal.client === client)
   )
   const byLabel = Map.groupBy(
     deals.flatMap(deal => deal.pieces.filter(isPresent).map(piece => ({ deal, piece }))),

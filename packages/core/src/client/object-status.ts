@@ -87,6 +87,7 @@ export function statusOfObject(
     nextRoundMs: roundOpensMs(parameters, round + 1),
     problems: [
       ...(replicas.length === 0 ? [NOT_STORED] : []),
+      ...failuresOf(state, name, client, found),
       ...replicas.flatMap(replica => problemsOf(state, replica, replicas, whole, notices))
     ]
   }
@@ -96,6 +97,27 @@ const NOT_STORED: StatusProblem = {
   dealId: undefined,
   what: 'nobody is paid to store it',
   whatToDo: 'store it again while you still have it'
+}
+
+/**
+ * Deals that failed, for as long as nothing stands in their place: of distinct replicas the number tells; of identical ones
+ * nothing does, and they are named while a failed deal's pieces may still be taken over.
+ */
+function failuresOf(
+  state: LedgerState,
+  name: CID | ObjectReference,
+  client: Address | undefined,
+  running: readonly ObjectDeal[]
+): StatusProblem[] {
+  const isDistinct = 'secret' in name && name.layout === 'distinct'
+  const standing = new Set(running.map(({ replica }) => replica))
+  return findObjectDeals(state, name, client, ({ status }) => status === 'failed')
+    .filter(({ replica, deal }) => (isDistinct ? !standing.has(replica) : state.round <= deal.repairUntilRound))
+    .map(({ deal }) => ({
+      dealId: deal.id,
+      what: `failed: ${deal.provider} did not prove in time what it owed, and is paid no more`,
+      whatToDo: 'store the object again while you still have it: another provider takes its place'
+    }))
 }
 
 function replicaStatus(

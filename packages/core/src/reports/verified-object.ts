@@ -57,7 +57,7 @@ export function verifiedObject(
   const isPrivate = 'secret' in name
   const found = findObjectDeals(state, name, undefined)
   const wholePieces = isPrivate ? name.pieceCount : Math.max(0, ...found.map(({ pieces }) => pieces.length))
-  const facts = { state, history, wholePieces, oldestRound: roundAtMs(parameters, nowMs) - VERIFIED_ROUNDS }
+  const facts = { state, history, wholePieces, clockRound: roundAtMs(parameters, nowMs) }
   const replicas = found.map(one => replicaVerified(one, facts))
   return {
     root: isPrivate ? name.root : name,
@@ -74,8 +74,8 @@ interface Facts {
   readonly state: LedgerState
   readonly history: Pick<VerificationHistory, 'of'>
   readonly wholePieces: number
-  /** Whatever was verified before it is too old. */
-  readonly oldestRound: number
+  /** That is open now, by the clock: the ledger here may be behind it. */
+  readonly clockRound: number
 }
 
 function replicaVerified({ deal, replica, pieces }: ObjectDeal, facts: Facts): ReplicaVerified {
@@ -111,7 +111,7 @@ interface Held {
 
 function whyNot(
   { lastVerified, lastClosed }: DealVerification,
-  { state, wholePieces, oldestRound }: Facts,
+  { state, wholePieces, clockRound }: Facts,
   { owed, pieces, piecesVerified, firstOpening }: Held
 ): string | undefined {
   if (pieces < wholePieces) return `the deal holds ${pieces} of ${wholePieces} pieces`
@@ -125,6 +125,7 @@ function whyNot(
   }
   if (lastClosed?.outcome.kind === 'fault') return `it missed round ${lastClosed.round} (${lastClosed.outcome.reason})`
   if (piecesVerified < pieces) return `${pieces - piecesVerified} of its pieces joined too lately to be challenged`
-  if (lastVerified.round < oldestRound) return `round ${lastVerified.round} is too long ago`
+  if (lastVerified.round < clockRound - VERIFIED_ROUNDS)
+    return `round ${lastVerified.round} is too long ago: by the clock, round ${clockRound} is open`
   return undefined
 }

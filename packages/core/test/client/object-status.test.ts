@@ -123,6 +123,21 @@ describe('the status of an object', () => {
     expect(problems()).toEqual([[dealId, `ends after round ${dealOf(dealId).endsAfterRound}`]])
   })
 
+  it('names a deal that failed, while its place is free', async () => {
+    const dealId = await openDeal(PROVIDER)
+    while (dealOf(dealId).status !== 'failed') await network.openRounds(1)
+    expect(status().problems).toMatchObject([
+      { dealId: undefined },
+      {
+        dealId,
+        what: expect.stringMatching(/^failed: 0x/),
+        whatToDo: expect.stringContaining('store the object again')
+      }
+    ])
+    await network.openRounds(network.parameters.money.repairRounds + 1)
+    expect(problems()).toEqual([[undefined, 'nobody is paid to store it']])
+  })
+
   it('names what a provider owes, and since which round', async () => {
     const dealId = await openDeal(PROVIDER)
     await network.openRounds(4)

@@ -1,6 +1,7 @@
 /** `holdfast key`: shows the account of a key, locks it under a passphrase, and brings it back. */
 import { randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { createSigner, lockReference, unlockReference } from '@holdfast/core'
 import { Command } from 'commander'
 import { dataDirectoryPaths } from '../data-directory.ts'
@@ -30,7 +31,10 @@ export function keyCommand(signal: AbortSignal): Command {
   )
   const create = common(new Command('create').description('Make a key: an account of its own.')).action(
     (options: Options) =>
-      run(options, async file => ({ address: createSigner((await createKey(file)).raw).address, file }))
+      run(options, async file => {
+        await makeDirectoryOf(file)
+        return { address: createSigner((await createKey(file)).raw).address, file }
+      })
   )
   const exporting = common(
     new Command('export').description('Lock the key under a passphrase, as an age file: a copy that may lie around.')
@@ -93,10 +97,16 @@ async function runImport(file: string, options: Options, signal: AbortSignal): P
   )
   if (!opened.ok) throw new PeerError('KEY_LOCKED', `${file} does not open: ${opened.reason}.`, { file })
   const target = fileOf(options)
+  await makeDirectoryOf(target)
   const { raw } = await restoreKey(target, opened.text)
   const { address } = createSigner(raw)
   if (options.json) printJsonEvent('key', { address, file: target })
   else process.stdout.write(`${address} is back in ${target}\n`)
+}
+
+/** For its owner alone, as a data directory is. */
+async function makeDirectoryOf(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
 }
 
 async function passphraseOf({ passphraseFile }: Options): Promise<string> {

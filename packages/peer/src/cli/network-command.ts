@@ -38,7 +38,11 @@ export function networkCommand(signal: AbortSignal): Command {
     .description('Make a network and run its ledger host. Its network.json is what others join by.')
     .argument('<name>', 'name of the network')
     .option('--directory <path>', 'data directory of the host', defaultDirectory())
-    .option('--round <duration>', 'length of a round, such as 1h or 10s', parseDuration, DURATION_UNITS_MS.h)
+    .addOption(
+      new Option('--round <duration>', 'length of a round, such as 1h or 10s')
+        .argParser(parseDuration)
+        .default(DURATION_UNITS_MS.h, '1h')
+    )
     .addOption(
       new Option(
         '--beacon <source>',
@@ -52,11 +56,13 @@ export function networkCommand(signal: AbortSignal): Command {
         .argParser(parseAmount)
         .default(parseCredits('1000000'), '1000000')
     )
-    .option(
-      '--account <address=credits>',
-      'an account that begins with credits, again for each; the host gets the rest',
-      collectAccount,
-      []
+    .addOption(
+      new Option(
+        '--account <address=credits>',
+        'an account that begins with credits, again for each; the host gets the rest'
+      )
+        .argParser(collectAccount)
+        .default([], 'none')
     )
     .option('--listen <multiaddr...>', 'where the host listens')
     .option('--json', 'print one event a line', false)

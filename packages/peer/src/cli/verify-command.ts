@@ -66,6 +66,7 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
       `Set up ${directory}.\n  account  ${address}\n  key      ${paths.keyFile}: keep a copy (\`holdfast key export\`); whoever has it has the credits\n  config   ${paths.configFile}\n`
     )
   const { verifier } = await loadConfig(paths.configFile)
+  let isShown = false
   // Who was asked once is not asked again; a stake that is taken back is 0 there.
   if (verifier.stake === undefined) {
     const stake = await askForStake(options, address, checking, signal)
@@ -74,8 +75,14 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
       return
     }
     await setUpVerifier({ directory, stake })
-  } else if (options.stake !== undefined) await showBeforeStaking(options, address, options.stake, checking, signal)
-  await runDaemon(options, signal, json ? verifyEvents(directory, checking) : verifyScreen(directory, checking))
+    isShown = true
+  } else if (options.stake !== undefined)
+    isShown = await showBeforeStaking(options, address, options.stake, checking, signal)
+  await runDaemon(
+    options,
+    signal,
+    json ? verifyEvents(directory, checking) : verifyScreen(directory, checking, isShown)
+  )
 }
 
 /** @returns undefined when nothing shall be staked */
@@ -104,17 +111,20 @@ async function askForStake(
   }
 }
 
+/** @returns whether there was something to show */
 async function showBeforeStaking(
   { directory, json }: Options,
   verifier: VerifierQuote['verifier'],
   stake: bigint,
   checking: CheckingCost,
   signal: AbortSignal
-): Promise<void> {
+): Promise<boolean> {
   const network = await readNetworkFile(dataDirectoryPaths(directory).networkFile)
   const state = await readLedgerOf(network, { signal, onUnreachable: sayUnreachable(json) })
   const staked = state.verifiers.get(verifier)?.stake ?? 0n
-  if (stake > staked) show(quoteVerifier(state, { verifier, stake }, checking), json)
+  if (stake <= staked) return false
+  show(quoteVerifier(state, { verifier, stake }, checking), json)
+  return true
 }
 
 async function dryRun(options: Options, signal: AbortSignal): Promise<void> {

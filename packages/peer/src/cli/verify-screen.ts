@@ -13,7 +13,8 @@ import { formatFacts } from './table.ts'
 /** As often as people can follow. */
 const REFRESH_MS = 100
 
-export function verifyScreen(directory: string, checking: CheckingCost): DaemonScreen {
+/** @param isShown - whether the figures stand on the screen already */
+export function verifyScreen(directory: string, checking: CheckingCost, isShown: boolean): DaemonScreen {
   const line = createStatusLine(process.stdout)
   const others = peerScreen(directory, false)
   let waitsForCredits = false
@@ -30,8 +31,9 @@ export function verifyScreen(directory: string, checking: CheckingCost): DaemonS
       for (const one of addresses) line.print(`  listening on ${one}`)
       const quote = quoteOf(peer, checking)
       // Without a stake there are only noughts; what is wanted was shown before.
-      if (quote.stake > 0n) line.print(formatFacts(incomeFacts(quote)).trimEnd())
-      else if (!waitsForCredits)
+      if (quote.stake > 0n) {
+        if (!isShown) line.print(formatFacts(incomeFacts(quote)).trimEnd())
+      } else if (!waitsForCredits)
         line.print(
           'Nothing is staked, so nothing is assigned; it answers for what it has attested. --stake stakes again.'
         )

@@ -3,6 +3,7 @@
  * Either way every entry is applied and checked here; nobody's word is taken for a balance.
  */
 import { randomBytes } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import {
   type AppliedEntry,
   connectionTo,
@@ -22,6 +23,9 @@ import { createNode } from '../node.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { readSegmentLog } from './segment-log.ts'
 import { wasmSignatureVerifier } from './wasm-signatures.ts'
+
+/** A daemon that reads its own log for somebody goes on with its work as often: a long log takes minutes. */
+const TURN_MS = 10
 
 /** Where the ledger is read: exactly one of the two. */
 export interface LedgerPlace {
@@ -92,7 +96,12 @@ async function readFromDisk(
 ): Promise<LedgerState> {
   const machine = createLedgerMachine(parameters, tools)
   const { ledgerDirectory } = dataDirectoryPaths(directory)
+  let turnEndsMs = performance.now() + TURN_MS
   for await (const { sequence, payload } of readSegmentLog(ledgerDirectory)) {
+    if (performance.now() > turnEndsMs) {
+      await setImmediate()
+      turnEndsMs = performance.now() + TURN_MS
+    }
     signal?.throwIfAborted()
     const entry = decodeEntry(payload)
     const result = entry === undefined ? undefined : machine.applyEntry(entry)
