@@ -248,7 +248,8 @@ describe('readContent, of shards', () => {
     const root = await blocks.node(shard(fanout), [{ Name: '00a', Hash: leaf, Tsize: 1 }])
     const startMs = cpuMs()
     await expect(collect(read(blocks, root))).rejects.toMatchObject({ code: 'MALFORMED_CONTENT' })
-    expect(cpuMs() - startMs).toBeLessThan(50)
+    // What walks such a fanout takes seconds and more; a collection of garbage may fall into this one.
+    expect(cpuMs() - startMs).toBeLessThan(500)
   })
 
   it.each([

@@ -8,7 +8,7 @@ import { temporaryDirectory } from '../temporary-directory.ts'
 import { FAST_TOOLS } from './expect-intact.ts'
 import { openTestHost } from './open-test-host.ts'
 
-const FLIPS = process.env.HOLDFAST_LONG === '1' ? 2000 : 60
+const FLIPS = process.env.HOLDFAST_LONG === '1' ? 2000 : 40
 /** What a start may say instead of starting. */
 const SAYINGS = /^(LOG_|HEADS_|LEVEL_)/
 

@@ -120,7 +120,7 @@ describe('a log that is mended', () => {
         await mend()
         expect(await startOutcome()).toBe(hash)
       }),
-      { numRuns: LONG ? 300 : 15 }
+      { numRuns: LONG ? 300 : 10 }
     )
   })
 })

@@ -13,7 +13,7 @@ import { openTestHost, type TestHost } from './open-test-host.ts'
 
 /** A replay is done for every flipped bit. */
 const FAST_TOOLS = { ...TOOLS, signatures: wasmSignatureVerifier }
-const FLIPS = process.env.HOLDFAST_LONG === '1' ? 1000 : 40
+const FLIPS = process.env.HOLDFAST_LONG === '1' ? 1000 : 20
 
 const network = new TestNetwork()
 const transfer = (nonce: number, amount = 1n) => network.transfer(CLIENT, PROVIDER, amount, nonce)
@@ -72,7 +72,7 @@ describe('a snapshot', () => {
 
   it('is one of the two newest, each whole', async () => {
     const opened = await startHost(5)
-    await opened.payUntilSnapshots(4, 0)
+    await opened.payUntilSnapshots(3, 0)
     const kept = await opened.files.snapshots.list()
     expect(kept).toHaveLength(2)
     for (const { sequence, stateHash } of kept) {
