@@ -165,10 +165,10 @@ describe('a ledger host that is killed in the middle of a round', () => {
   })
 
   test('made the rounds that it missed void, and no fault', () => {
-    // A busy machine may void another later on.
-    const voided = events.filter(event => event.kind === 'roundsVoided')
-    expect(voided[0]).toMatchObject({ from: killedInRound + 1 })
-    expect(voided[0]!.to).toBeGreaterThanOrEqual(killedInRound + 2)
+    // A busy machine may void others, before and after.
+    const voided = events.find(event => event.kind === 'roundsVoided' && event.from === killedInRound + 1)
+    expect(voided).toMatchObject({ to: expect.any(Number) })
+    expect((voided as { to: number }).to).toBeGreaterThanOrEqual(killedInRound + 2)
     const closed = events.filter(event => event.kind === 'roundClosed')
     expect(closed.find(({ round }) => round === killedInRound)).toMatchObject({ late: true })
     expect(closed.flatMap(({ results }) => results).filter(isFault)).toEqual([])
