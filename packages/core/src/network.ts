@@ -79,7 +79,8 @@ export const networkParametersSchema = z
     }),
     money: z.strictObject({
       pricePerRoundMin: amountSchema,
-      verifierFeePpm: ppmSchema,
+      /** At most half: a client who is its own verifiers would pay its provider with little but what roundings leave. */
+      verifierFeePpm: ppmSchema.max(PPM / 2),
       /** Rounds of price that stay escrowed, so that an end leaves the other side time. */
       noticeRounds: positive,
       /** Collateral of a deal, in rounds of its price, and the share of pay withheld until it is full. */

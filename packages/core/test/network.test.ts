@@ -120,6 +120,7 @@ describe('parameters', () => {
       'more places than a shuffle can take',
       { money: { stakeUnit: (9000n * CREDIT) / BigInt(VERIFIER_PLACES_MAX) - 1n } }
     ],
+    ['verifiers that get more than who stores', { money: { verifierFeePpm: 500_001 } }],
     ['a round’s proof that fits no entry', { proving: { leavesPerRoundMax: LEAVES_PER_ROUND_MAX + 1 } }]
   ])('refuse %s', (_, changes) => {
     expect(networkParametersSchema.safeEncode(parametersWith(changes)).success).toBe(false)

@@ -217,7 +217,7 @@ export function anyParameters(
     },
     money: {
       pricePerRoundMin: BigInt(chance.pick([0, 7, 1000, 20_000])),
-      verifierFeePpm: chance.pick([0, 1, 60_000, 300_000, 999_999]),
+      verifierFeePpm: chance.pick([0, 1, 60_000, 300_000, 500_000]),
       noticeRounds,
       collateralRounds,
       earnInPpm: chance.pick([PPM / 2, 700_003, PPM]),
