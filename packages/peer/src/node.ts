@@ -10,11 +10,11 @@ import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Libp2p, PeerId } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
-import { yamux } from '@libp2p/yamux'
 import type { Blockstore } from 'interface-blockstore'
 import { createLibp2p } from 'libp2p'
 import { PeerError } from './error.ts'
 import { createConnectionGater } from './transport/connection-gater.ts'
+import { muxer } from './transport/muxer.ts'
 import { tcp } from './transport/tcp.ts'
 import { nativeTls } from './transport/tls-encrypter.ts'
 import { webSockets } from './transport/websockets.ts'
@@ -44,11 +44,21 @@ const SOCKET_INACTIVITY_TIMEOUT_MS = 60_000
 const STREAMS_MAX = 32
 /** Streams that arrive before identify is done; more than libp2p's 10 would kill the connection of a busy dialler. */
 const EARLY_STREAMS_MAX = 256
-/** Bytes under way on a stream. Must not exceed the read buffer, or libp2p resets a stream for obeying it. */
-const STREAM_WINDOW_SIZE_BYTES = MIB
-const STREAM_READ_BUFFER_SIZE_BYTES = 2 * MIB
+/**
+ * Bytes under way on a stream: two chunks of a transfer with their heads, so that the second is on its way while the first
+ * is taken. Must not exceed the read buffer, or libp2p resets a stream for obeying it.
+ */
+const STREAM_WINDOW_SIZE_BYTES = 2 * MIB + 64 * KIB
+const STREAM_READ_BUFFER_SIZE_BYTES = STREAM_WINDOW_SIZE_BYTES
 /** Above the three chunks that a transfer may have in flight (core, `CHUNKS_IN_FLIGHT_MAX`). */
 const STREAM_WRITE_BUFFER_SIZE_BYTES = 4 * MIB
+
+/**
+ * From the opening of a connection until we ask who is there, and what it speaks: only bitswap and libp2p's own services
+ * want to know. The answer's signatures take a home machine as long as all else about a connection, and what was asked for
+ * by dialling goes first; a connection that ends before needs none of it.
+ */
+const IDENTIFY_AFTER_MS = 1_000
 
 const PING_INTERVAL_MS = 15_000
 /** A peer that hashes a gigabyte answers late; only one that is gone answers not at all. */
@@ -125,15 +135,12 @@ export async function createNode({
     // Offered in this order; what the other side does not speak costs a round trip. TLS pays on a socket of its own only.
     connectionEncrypters: transports.includes('tcp') ? [nativeTls(), noise()] : [noise(), nativeTls()],
     streamMuxers: [
-      yamux({
-        maxInboundStreams: STREAMS_MAX,
-        maxOutboundStreams: STREAMS_MAX,
-        maxEarlyStreams: EARLY_STREAMS_MAX,
-        streamOptions: {
-          maxStreamWindowSize: STREAM_WINDOW_SIZE_BYTES,
-          maxReadBufferLength: STREAM_READ_BUFFER_SIZE_BYTES,
-          maxWriteBufferLength: STREAM_WRITE_BUFFER_SIZE_BYTES
-        }
+      muxer({
+        streamsMax: STREAMS_MAX,
+        earlyStreamsMax: EARLY_STREAMS_MAX,
+        windowSizeBytes: STREAM_WINDOW_SIZE_BYTES,
+        readBufferSizeBytes: STREAM_READ_BUFFER_SIZE_BYTES,
+        writeBufferSizeBytes: STREAM_WRITE_BUFFER_SIZE_BYTES
       })
     ],
     connectionManager: {
@@ -143,7 +150,15 @@ export async function createNode({
       inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS
     },
     connectionMonitor: { pingInterval: PING_INTERVAL_MS, pingTimeout: { minTimeout: PING_TIMEOUT_MS } },
-    services: { identify: identify() }
+    services: { identify: identify({ runOnConnectionOpen: false }) }
+  })
+  libp2p.addEventListener('connection:open', ({ detail: connection }) => {
+    const asking = setTimeout(() => {
+      // One that does not answer is no worse for it.
+      libp2p.services.identify.identify(connection).catch(() => undefined)
+    }, IDENTIFY_AFTER_MS)
+    asking.unref()
+    connection.addEventListener('close', () => clearTimeout(asking), { once: true })
   })
   const exchange = blockstore === undefined ? undefined : await createBlockExchange(libp2p, blockstore)
 

@@ -24,17 +24,23 @@ let rememberedParts = 0
  */
 export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
   if (cid.code === raw.code) return rawNode(bytes)
+  const known = recallNode(cid)
+  if (known !== undefined) return known
   const key = cid.toString()
-  const known = remembered.get(key)
-  if (known !== undefined) {
-    remembered.delete(key)
-    remembered.set(key, known)
-    return known
-  }
   const verdict = decodeUnixfsNode(bytes)
   if (!verdict.ok) throw malformed(cid, verdict.fault)
   if (verdict.node.kind === 'file') remember(key, verdict.node)
   return verdict.node
+}
+
+/** @returns a node that was decoded from its checked block not long ago, or undefined */
+export function recallNode(cid: CID): FileNode | undefined {
+  const key = cid.toString()
+  const known = remembered.get(key)
+  if (known === undefined) return undefined
+  remembered.delete(key)
+  remembered.set(key, known)
+  return known
 }
 
 function remember(key: string, node: FileNode): void {

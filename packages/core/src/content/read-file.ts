@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import { type BlockReader, planBatch, READ_AHEAD_BYTES, STREAMED_BLOCKS_MAX } from './block-reader.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
-import { decodeNode, malformed } from './decode-node.ts'
+import { decodeNode, malformed, recallNode } from './decode-node.ts'
 import type { FilePart, UnixfsNode } from './unixfs-node.ts'
 
 export type FileNode = UnixfsNode & { readonly kind: 'file' }
@@ -98,16 +98,17 @@ function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Ar
  * What a reader of a range asks for after a node of a file, in that order: for those who have the file, and want to send it
  * along. Nothing for a block that is no node of a file.
  *
- * @param node - a checked block
+ * @param read - gives the node's checked block; not asked for a large node that was decoded not long ago
  * @param start - where in the file the node's content begins
- * @throws {CoreError} `MALFORMED_CONTENT`
+ * @throws {CoreError} `MALFORMED_CONTENT`, and whatever `read` throws
  */
-export function partsInRange(
-  node: { readonly cid: CID; readonly bytes: Uint8Array },
+export async function partsInRange(
+  cid: CID,
+  read: () => Promise<Uint8Array>,
   start: bigint,
   { offset, length }: { readonly offset: number; readonly length: number }
-): readonly PlacedPart[] {
-  const decoded = decodeNode(node.cid, node.bytes)
+): Promise<readonly PlacedPart[]> {
+  const decoded = recallNode(cid) ?? decodeNode(cid, await read())
   const from = BigInt(offset)
   return decoded.kind === 'file' ? touchedParts(decoded, start, from, from + BigInt(length)) : []
 }

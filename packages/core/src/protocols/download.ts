@@ -156,6 +156,10 @@ export interface DownloadSource<Header> {
   readonly header: Header
   /** in chunks of any size; should open what it needs in its first step, because it may never be iterated */
   readonly chunks: AsyncIterable<Uint8Array>
+  /** of all chunks, where it is known */
+  readonly sizeBytes?: number
+  /** told when nothing of the chunks is read any more, however the transfer ended, also when it never began */
+  readonly release?: () => void
 }
 
 export type OpenDownload<Request, Header> = (
@@ -177,8 +181,12 @@ export async function serveDownload<Request, Response>(
     if (message === undefined) return
     const opened = message.ok ? await attempt(() => open(message.value, context), deadline, failed) : message
     const reply: Reply<Response> = opened.ok ? { ok: true, value: opened.value.header } : opened
-    await frames.write([encodeReplySafely(protocol, protocol.response, options, reply, failed)], deadline.signal)
-    if (opened.ok) await drainSource(served, protocol, opened.value.chunks, options)
+    try {
+      await frames.write([encodeReplySafely(protocol, protocol.response, options, reply, failed)], deadline.signal)
+      if (opened.ok) await drainSource(served, protocol, opened.value, options)
+    } finally {
+      if (opened.ok) opened.value.release?.()
+    }
   })
 }
 
@@ -189,12 +197,12 @@ export async function serveDownload<Request, Response>(
 async function drainSource(
   served: ServedConversation,
   terms: BulkTerms,
-  chunks: AsyncIterable<Uint8Array>,
+  { chunks, sizeBytes }: Pick<DownloadSource<unknown>, 'chunks' | 'sizeBytes'>,
   options: ServeOptions
 ): Promise<void> {
   const { frames, deadline, failed } = served
   try {
-    await sendChunks(served, { terms, chunks, offset: 0, answerSizeBytesMax: 0 })
+    await sendChunks(served, { terms, chunks, sizeBytes, offset: 0, answerSizeBytesMax: 0 })
   } catch (error) {
     if (deadline.signal.aborted || isWireError(error)) throw error
     const refusal = refusalOf(error)

@@ -14,11 +14,19 @@ import { isWireError } from './engine.ts'
 import type { BulkTerms } from './protocol.ts'
 import { rechunk } from './rechunk.ts'
 
+/**
+ * What may go with the first chunk before anything is taken, if it is all that follows: the nodes above a leaf that fills
+ * a chunk. A reader of a range loses a round trip otherwise, and who takes nothing holds little more.
+ */
+const TAIL_SIZE_BYTES_MAX = 128 * 1024
+
 export interface Sending {
   readonly terms: BulkTerms
   readonly chunks: AsyncIterable<Uint8Array>
   /** where in the whole the first chunk lies */
   readonly offset: number
+  /** of all chunks, where it is known before they are read */
+  readonly sizeBytes?: number | undefined
   /** of an answer the receiver may give, 0 when it has none to give */
   readonly answerSizeBytesMax: number
   /** called with the size that the receiver has taken so far, `offset` included */
@@ -35,7 +43,8 @@ export interface Sending {
 export async function sendChunks(conversation: Conversation, sending: Sending): Promise<Uint8Array | undefined> {
   const { frames, deadline } = conversation
   const { terms, onAcknowledged } = sending
-  const credit = openCredit(terms.chunksInFlightMax)
+  const isShort = sending.sizeBytes !== undefined && sending.sizeBytes <= terms.chunkSizeBytesMax + TAIL_SIZE_BYTES_MAX
+  const credit = openCredit(terms.chunksInFlightMax, isShort ? 2 : 1)
   const over = new AbortController()
   let sentBytes = sending.offset
   let acknowledgedBytes = sending.offset
@@ -74,7 +83,7 @@ export async function sendChunks(conversation: Conversation, sending: Sending): 
       keepTime()
       await frames.write(encodeBulkFrame({ kind: 'chunk', bytes }), signal)
       // A short chunk is the last, and the end need not wait.
-      if (bytes.length === terms.chunkSizeBytesMax) await untilAborted(credit.begun, signal)
+      if (bytes.length === terms.chunkSizeBytesMax && !isShort) await untilAborted(credit.begun, signal)
     }
     signal.throwIfAborted()
     complete = true
@@ -107,11 +116,11 @@ export async function sendChunks(conversation: Conversation, sending: Sending): 
 /**
  * Counts the chunks that may still be sent. One taker at a time.
  *
- * Begins with one and has one more for each that is taken: who opens many transfers and takes nothing holds one chunk of
+ * Begins with one (of a short transfer, with both) and has one more for each that is taken: who opens many transfers and takes nothing holds one chunk of
  * each, and an honest transfer loses a round trip.
  */
-function openCredit(chunksInFlightMax: number) {
-  let allowed = 1
+function openCredit(chunksInFlightMax: number, allowedFirst: number) {
+  let allowed = allowedFirst
   let inFlight = 0
   let wake = () => {}
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>()

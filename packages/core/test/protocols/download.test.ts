@@ -93,6 +93,36 @@ describe('a download', () => {
     await expect(chunks.next()).resolves.toEqual({ done: true, value: undefined })
   })
 
+  it.each([
+    [CHUNK_SIZE_BYTES + 100, true],
+    [2 * CHUNK_SIZE_BYTES + 128 * 1024, false]
+  ])('of %i bytes is read ahead of the first credit: %s', async (sizeBytes, isWhole) => {
+    const { promise: read, resolve } = Promise.withResolvers<boolean>()
+    let isReleased = false
+    async function* chunks() {
+      try {
+        yield patternOf(CHUNK_SIZE_BYTES)
+        yield patternOf(sizeBytes - CHUNK_SIZE_BYTES)
+        resolve(true)
+      } finally {
+        resolve(false)
+      }
+    }
+    const source = { header: { sizeBytes: 7 }, chunks: chunks(), sizeBytes, release: () => (isReleased = true) }
+    net.service = await serveDownload(net.pair.server, TRANSFER, async () => ({ ok: true, value: source }), {
+      networkId: NETWORK_ID
+    })
+    const opened = await open()
+    await opened.chunks.next()
+    // Nothing was taken yet: the credit goes with the next question.
+    if (!isWhole) await opened.chunks.return?.()
+    expect(await read).toBe(isWhole)
+    expect(isReleased).toBe(false)
+    if (isWhole) for await (const _ of opened.chunks);
+    await net.service[Symbol.asyncDispose]()
+    expect(isReleased).toBe(true)
+  })
+
   it('can be left before its first chunk', async () => {
     await serveSource(openSource(patternOf(64 * CHUNK_SIZE_BYTES)).from(0))
     const { chunks } = await open()

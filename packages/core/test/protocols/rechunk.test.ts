@@ -22,6 +22,11 @@ it('keeps every byte and its order, in chunks that are full but for the last', a
   )
 })
 
+it('takes no more memory for a short end than twice what it has', async () => {
+  const chunks = await collect(rechunk(1024)(each([new Uint8Array(10), new Uint8Array(90), new Uint8Array(1)])))
+  expect(chunks.map(({ length, buffer }) => [length, buffer.byteLength <= 400])).toEqual([[101, true]])
+})
+
 it('copies nothing that lies within one source chunk', async () => {
   const source = new Uint8Array(64)
   const chunks = await collect(rechunk(16)(each([source])))

@@ -16,18 +16,18 @@ interface Components {
 
 /** @returns blocks in the order in which they are needed; none for a root that is no file, or is the file's only block */
 export async function blocksAhead(
-  root: PlacedBlock,
+  root: CID,
   range: { readonly offset: number; readonly length: number },
   { place, blocks }: Components
 ): Promise<PlacedBlock[]> {
-  if (root.cid.code === raw.code) return []
+  if (root.code === raw.code) return []
   const found: PlacedBlock[] = []
   let sizeBytes = 0
   const partsOf = async (cid: CID, start: bigint) =>
-    partsInRange({ cid, bytes: await readWhole(blocks, cid) }, start, range).toReversed()
+    (await partsInRange(cid, () => readWhole(blocks, cid), start, range)).toReversed()
   try {
     /** The part that comes next is last. */
-    const pending = await partsOf(root.cid, 0n)
+    const pending = await partsOf(root, 0n)
     while (found.length < BLOCKS_AHEAD_MAX) {
       const part = pending.pop()
       const block = part === undefined ? undefined : await place(part.cid)

@@ -12,6 +12,8 @@ import { returning } from './transfer-budget.ts'
 interface OpenedBlocks {
   readonly header: z.output<typeof readBlocks.response>
   readonly chunks: AsyncIterable<Uint8Array>
+  readonly sizeBytes: number
+  readonly release: () => void
 }
 
 export async function openBlocks(
@@ -19,27 +21,26 @@ export async function openBlocks(
   { cids, range }: z.output<typeof readBlocks.request>,
   { remotePeer, signal, cut }: HandlerContext
 ): Promise<Reply<OpenedBlocks>> {
+  const place = (cid: CID) => placeBlock(store, blocks, cid)
+  const isRange = range !== undefined && cids.length === 1
+  const looking = isRange ? blocksAhead(cids[0]!, range, { place, blocks }) : Promise.resolve([])
+  looking.catch(() => undefined) // heard of below
   const placed: PlacedBlock[] = []
   for (const cid of cids) {
-    const block = await placeBlock(store, blocks, cid)
+    const block = await place(cid)
     if (block === undefined) return refuse('BLOCK_MISSING', `I do not have block ${cid}`)
     placed.push(block)
   }
-  const [root] = placed
-  const place = (cid: CID) => placeBlock(store, blocks, cid)
-  const ahead = range === undefined || placed.length > 1 ? [] : await blocksAhead(root!, range, { place, blocks })
+  const ahead = await looking
   // Before the root and last first: then a leaf of a whole chunk lies in one, and is copied at neither end.
   placed.unshift(...ahead.toReversed())
   const sizesBytes = placed.map(({ sizeBytes }) => sizeBytes)
-  const taken = budget.take(
-    remotePeer.toString(),
-    sizesBytes.reduce((sum, size) => sum + size, 0),
-    cut
-  )
+  const sizeBytes = sizesBytes.reduce((sum, size) => sum + size, 0)
+  const taken = budget.take(remotePeer.toString(), sizeBytes, cut)
   if (!taken.ok) return taken
-  const chunks = returning(streamBlocks(store, placed), taken, signal)
+  const { chunks, release } = streamBlocks(store, placed)
   const header = { sizesBytes, ...(ahead.length > 0 && { ahead: ahead.map(({ cid }) => cid) }) }
-  return { ok: true, value: { header, chunks } }
+  return { ok: true, value: { header, chunks: returning(chunks, taken, signal), sizeBytes, release } }
 }
 
 /**

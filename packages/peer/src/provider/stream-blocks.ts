@@ -5,7 +5,7 @@
  * The memory is used again: fresh memory for each block cost twice what reading, hashing and sending it does. While one
  * block is sent, the next is read.
  */
-import { CHUNKS_IN_FLIGHT_MAX, checkBlock, refuse, refuseMidway } from '@holdfast/core'
+import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, checkBlock, refuse, refuseMidway } from '@holdfast/core'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import type { BlockPosition, PieceBytes, PieceStore } from '../storage/index.ts'
@@ -20,46 +20,105 @@ export interface PlacedBlock {
 /** Those that wait to be acknowledged, the one that waits to be sent, and the one that is being read. */
 const SLABS = CHUNKS_IN_FLIGHT_MAX + 2
 
+/** Blocks that fill it nearly are read into memory that all transfers share; others into some of their own. */
+const SHARED_SLAB_SIZE_BYTES = CHUNK_SIZE_BYTES_MAX
+const SHARED_SLAB_USE_MIN = SHARED_SLAB_SIZE_BYTES / 4
+/** What two readers at full speed take. Each slab that is made anew brings the collector of garbage nearer. */
+const SPARE_SLABS_MAX = 2 * SLABS
+
+const spare: Buffer[] = []
+
+/** Memory of one transfer, block after block. */
+class Slabs {
+  #slabs: Buffer[] = []
+  /** Until they are shared. */
+  #mine: Buffer[] = []
+  #isClosed = false
+
+  take(index: number, sizeBytes: number): Buffer {
+    const slab = this.#slabs[index % SLABS]
+    if (slab !== undefined && slab.length >= sizeBytes) return slab.subarray(0, sizeBytes)
+    const isShared = !this.#isClosed && sizeBytes >= SHARED_SLAB_USE_MIN && sizeBytes <= SHARED_SLAB_SIZE_BYTES
+    const made = isShared
+      ? (spare.pop() ?? Buffer.allocUnsafeSlow(SHARED_SLAB_SIZE_BYTES))
+      : Buffer.allocUnsafeSlow(sizeBytes)
+    this.#slabs[index % SLABS] = made
+    return made.subarray(0, sizeBytes)
+  }
+
+  /** What is taken from now on, by a reader that has not heard of the end yet, is not in anybody else's way. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#mine = this.#slabs
+    this.#slabs = []
+  }
+
+  /** After `close`, and when nothing is written into them any more. */
+  share(): void {
+    for (const slab of this.#mine.splice(0))
+      if (slab.length === SHARED_SLAB_SIZE_BYTES && spare.length < SPARE_SLABS_MAX) spare.push(slab)
+  }
+}
+
 /** Blocks of one file mostly stand in one piece. */
 const OPEN_FILES_MAX = 4
 
-/**
- * Yields each block in one piece, whose bytes are overwritten once `CHUNKS_IN_FLIGHT_MAX` later ones were asked for.
- *
- * @throws what `refuseMidway` makes, `DAMAGED`, for a block that is nowhere what its CID says; the store has been told
- */
-export async function* streamBlocks(
+export interface BlockStream {
+  /**
+   * Each block in one piece, whose bytes are overwritten once `CHUNKS_IN_FLIGHT_MAX` later ones were asked for.
+   *
+   * Throws what `refuseMidway` makes, `DAMAGED`, for a block that is nowhere what its CID says; the store has been told.
+   */
+  readonly chunks: AsyncGenerator<Uint8Array>
+  /** Says that nothing of them is read any more: other transfers may have the memory. Idempotent. */
+  release(): void
+}
+
+/** Opens nothing before its first step. */
+export function streamBlocks(
   store: Pick<PieceStore, 'openBytes' | 'reportWrongBlock'>,
   blocks: readonly PlacedBlock[]
-): AsyncGenerator<Uint8Array> {
-  await using files = new OpenFiles(store)
-  const slabs: Buffer[] = []
-  async function load(index: number): Promise<Uint8Array> {
+): BlockStream {
+  const slabs = new Slabs()
+  /** The one read that may be under way. */
+  let loading: Promise<Uint8Array> | undefined
+
+  async function load(files: OpenFiles, index: number): Promise<Uint8Array> {
     const { cid, sizeBytes, positions } = blocks[index]!
-    let slab = slabs[index % SLABS]
-    if (slab === undefined || slab.length < sizeBytes) {
-      slab = Buffer.allocUnsafeSlow(sizeBytes)
-      slabs[index % SLABS] = slab
-    }
-    const bytes = slab.subarray(0, sizeBytes)
+    const bytes = slabs.take(index, sizeBytes)
     for (const position of positions) {
       if ((await files.read(position, bytes)) && (await checkBlock(cid, bytes)).ok) return bytes
       store.reportWrongBlock(cid, position)
     }
     throw refuseMidway(refuse('DAMAGED', `my disk no longer has block ${cid}: read it elsewhere`))
   }
-  let loading = load(0)
-  try {
-    for (let index = 0; index < blocks.length; index++) {
-      const bytes = await loading
-      if (index + 1 < blocks.length) {
-        loading = load(index + 1)
-        loading.catch(() => undefined) // whoever asks for it hears of it
+
+  async function* stream(): AsyncGenerator<Uint8Array> {
+    await using files = new OpenFiles(store)
+    loading = load(files, 0)
+    try {
+      for (let index = 0; index < blocks.length; index++) {
+        const bytes = await loading
+        if (index + 1 < blocks.length) {
+          loading = load(files, index + 1)
+          loading.catch(() => undefined) // whoever asks for it hears of it
+        }
+        yield bytes
       }
-      yield bytes
+    } finally {
+      await loading.catch(() => undefined)
     }
-  } finally {
-    await loading.catch(() => undefined)
+  }
+
+  return {
+    chunks: stream(),
+    release() {
+      // A read that was left behind still writes.
+      const settled = loading?.catch(() => undefined) ?? Promise.resolve()
+      slabs.close()
+      void settled.then(() => slabs.share())
+    }
   }
 }
 

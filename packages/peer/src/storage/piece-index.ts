@@ -18,6 +18,9 @@ const BATCH_OPERATIONS_MAX = 4096
 
 const RECORD_VERSION = 2
 
+/** Records kept in memory: those of a terabyte, in some hundred KB. Each block and range that is served needs one. */
+const RECORDS_REMEMBERED_MAX = 1024
+
 /** A deal that needs a piece, or brought it and has no order for it yet. */
 export interface PieceHolder {
   /** Empty for a piece that was found on the disk and that nobody has claimed. */
@@ -84,19 +87,51 @@ export function createPieceIndex(level: IndexLevel): PieceIndex {
     }
   }
 
+  /** As they stand in Level, those asked for last at the end. */
+  const remembered = new Map<string, PieceRecord>()
+  /** Changes begun so far: what was read before one is not remembered after it. */
+  let changes = 0
+
+  function remember(piece: string, record: PieceRecord): void {
+    remembered.delete(piece)
+    remembered.set(piece, record)
+    const [oldest] = remembered.keys()
+    if (remembered.size > RECORDS_REMEMBERED_MAX) remembered.delete(oldest!)
+  }
+
+  async function change(piece: string, operation: IndexOperation): Promise<void> {
+    changes += 1
+    remembered.delete(piece)
+    try {
+      await level.batch([operation], DURABLE)
+    } finally {
+      // Who read while it was written may have read what was there before.
+      changes += 1
+      remembered.delete(piece)
+    }
+  }
+
   const index: PieceIndex = {
     async get(piece) {
+      const known = remembered.get(piece)
+      if (known !== undefined) {
+        remember(piece, known)
+        return known
+      }
+      const before = changes
       const value = await level.get(`p!${piece}`)
-      return value === undefined ? undefined : parseRecord(value)
+      const record = value === undefined ? undefined : parseRecord(value)
+      if (record !== undefined && before === changes) remember(piece, record)
+      return record
     },
 
     async put(piece, record) {
       const value = JSON.stringify({ version: RECORD_VERSION, ...record })
-      await level.batch([{ type: 'put', key: `p!${piece}`, value }], DURABLE)
+      await change(piece, { type: 'put', key: `p!${piece}`, value })
     },
 
     async delete(piece) {
-      await level.batch([{ type: 'del', key: `p!${piece}` }], DURABLE)
+      await change(piece, { type: 'del', key: `p!${piece}` })
       await index.deleteBlocks(piece)
     },
 

@@ -1,14 +1,23 @@
 import type { TLSSocket } from 'node:tls'
 import type { AbortOptions } from '@libp2p/interface'
 import { AbstractMessageStream } from '@libp2p/utils'
-import type { Uint8ArrayList } from 'uint8arraylist'
+import { Uint8ArrayList } from 'uint8arraylist'
 import type { SocketConnection } from './socket-connection.ts'
-import { writeAll } from './write-all.ts'
+import { SMALL_SIZE_BYTES, writeAll } from './write-all.ts'
 
-/** The decrypted side of a connection whose handshake is done. Lives and dies with the connection below. */
+/**
+ * The decrypted side of a connection whose handshake is done. Lives and dies with the connection below.
+ *
+ * TLS comes in records of 16 KiB, and a muxer speaks in frames of a dozen bytes. Telling everybody above of each record, and
+ * giving each frame a record and a packet of its own, takes longer than encryption: what comes, or is said, in one turn of
+ * the event loop goes on together when the turn ends.
+ */
 export class TlsStream extends AbstractMessageStream {
   readonly #socket: TLSSocket
   readonly #carrier: SocketConnection
+  /** What came in this turn. */
+  #received = new Uint8ArrayList()
+  #isCorked = false
 
   constructor(carrier: SocketConnection, socket: TLSSocket) {
     super({
@@ -19,11 +28,15 @@ export class TlsStream extends AbstractMessageStream {
     })
     this.#socket = socket
     this.#carrier = carrier
-    socket.on('data', (bytes: Uint8Array) => this.onData(bytes))
+    socket.on('data', (bytes: Uint8Array) => {
+      if (this.#received.byteLength === 0) setImmediate(() => this.#deliver())
+      this.#received.append(bytes)
+    })
     socket.on('drain', () => this.safeDispatchEvent('drain'))
     socket.on('error', error => carrier.abort(error))
     carrier.flushWith(signal => this.#flush(signal))
     carrier.addEventListener('close', ({ error, local }) => {
+      this.#deliver()
       if (error === undefined) this.onTransportClosed()
       else if (local === true) this.abort(error)
       else this.onRemoteReset()
@@ -35,7 +48,28 @@ export class TlsStream extends AbstractMessageStream {
   }
 
   override sendData(data: Uint8ArrayList) {
+    if (data.byteLength >= SMALL_SIZE_BYTES) {
+      // Written by itself: Node would copy what it writes together.
+      this.#uncork()
+    } else if (!this.#isCorked) {
+      this.#isCorked = true
+      this.#socket.cork()
+      setImmediate(() => this.#uncork())
+    }
     return writeAll(this.#socket, data)
+  }
+
+  #uncork(): void {
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    this.#socket.uncork()
+  }
+
+  #deliver(): void {
+    if (this.#received.byteLength === 0) return
+    const bytes = this.#received
+    this.#received = new Uint8ArrayList()
+    this.onData(bytes)
   }
 
   override sendReset(error: Error): void {

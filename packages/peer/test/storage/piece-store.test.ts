@@ -285,9 +285,13 @@ describe('blocks', () => {
     await using directory = await temporaryDirectory()
     const block = randomBytes(1, 500)
     await using opened = await openTestStore(directory.path)
-    const { cid } = await storePublicly(opened.store, await carOf([block]))
-    await opened.level.del(`p!${cid}`)
-    expect(await opened.store.findBlock(await cidOf(block))).toBeUndefined()
+    const cid = await cidOf(block)
+    // What is left of a piece whose record went first.
+    const multihash = Buffer.from(cid.multihash.bytes).toString('hex')
+    await opened.level.put(`b!${multihash}!${await pieceCidOf(await carOf([block]))}`, '97,500')
+    expect(await opened.store.findBlock(cid)).toBeUndefined()
+    const stored = await storePublicly(opened.store, await carOf([randomBytes(2, 500), block]))
+    expect((await opened.store.findBlock(cid))?.pieceCid.equals(stored.cid)).toBe(true)
   })
 
   it.each([

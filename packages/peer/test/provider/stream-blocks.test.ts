@@ -1,0 +1,69 @@
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { sha256 } from 'multiformats/hashes/sha2'
+import { expect, it } from 'vitest'
+import { type PlacedBlock, streamBlocks } from '../../src/provider/stream-blocks.ts'
+import { randomBytes } from '../storage/open-test-store.ts'
+
+const KIB = 1024
+
+/** A store whose pieces are one block each, read when the test says so. */
+async function openStore(sizes: readonly number[]) {
+  const bytes = sizes.map((size, seed) => randomBytes(seed + 1, size))
+  const blocks: PlacedBlock[] = []
+  for (const block of bytes) {
+    const cid = CID.createV1(raw.code, await sha256.digest(block))
+    blocks.push({ cid, sizeBytes: block.length, positions: [{ pieceCid: cid, offset: 0, length: block.length }] })
+  }
+  let reading: Promise<void> = Promise.resolve()
+  const buffers: ArrayBufferLike[] = []
+  const store = {
+    async openBytes(cid: CID) {
+      return {
+        async readInto(target: Uint8Array) {
+          buffers.push(target.buffer)
+          await reading
+          const source = bytes[blocks.findIndex(block => block.cid.equals(cid))]!
+          target.set(source)
+          return source.length
+        },
+        [Symbol.asyncDispose]: async () => {}
+      }
+    },
+    reportWrongBlock: () => {}
+  }
+  return { blocks, bytes, store, buffers, hold: (until: Promise<void>) => (reading = until) }
+}
+
+it('lets the next transfer have the memory of one that has ended', async () => {
+  const { blocks, bytes, store, buffers } = await openStore([900 * KIB, 50 * KIB, 1024 * KIB])
+  for (let again = 0; again < 2; again++) {
+    const { chunks, release } = streamBlocks(store, blocks)
+    let at = 0
+    for await (const block of chunks) expect(Buffer.compare(block, bytes[at++]!)).toBe(0)
+    release()
+    release()
+    await new Promise<void>(resolve => setImmediate(resolve))
+  }
+  expect(buffers.slice(3).filter(buffer => buffers.slice(0, 3).includes(buffer))).toHaveLength(2)
+})
+
+it('gives nothing to others that a read which was left behind still writes into', async () => {
+  const slow = await openStore([1024 * KIB, 1024 * KIB])
+  const left = streamBlocks(slow.store, slow.blocks)
+  const gate = Promise.withResolvers<void>()
+  slow.hold(gate.promise)
+  const step = left.chunks.next()
+  while (slow.buffers.length === 0) await Promise.resolve()
+  left.release()
+  const other = await openStore([1024 * KIB])
+  const { chunks, release } = streamBlocks(other.store, other.blocks)
+  const { value } = await chunks.next()
+  gate.resolve()
+  await step
+  await left.chunks.return(undefined)
+  expect(Buffer.compare(value as Uint8Array, other.bytes[0]!)).toBe(0)
+  expect(slow.buffers).not.toContain(other.buffers[0])
+  await chunks.return(undefined)
+  release()
+})

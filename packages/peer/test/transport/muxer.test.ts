@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto'
+import type { Stream } from '@libp2p/interface'
+import { noise } from '@libp2p/noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { expect, it } from 'vitest'
+import { muxer } from '../../src/transport/muxer.ts'
+import { startNode } from '../open-nodes.ts'
+
+const MIB = 1024 * 1024
+const PROTOCOL = '/test/answers/1'
+
+/** Resolves with all that comes, and in how many messages. */
+function receive(stream: Stream): Promise<{ sizeBytes: number; messages: number }> {
+  return new Promise((resolve, reject) => {
+    let [sizeBytes, messages] = [0, 0]
+    stream.addEventListener('message', ({ data }) => {
+      sizeBytes += data.byteLength
+      messages += 1
+    })
+    stream.addEventListener('remoteCloseWrite', () => resolve({ sizeBytes, messages }))
+    stream.addEventListener('close', ({ error }) => error !== undefined && reject(error))
+  })
+}
+
+const answer = (sizeBytes: number) => (stream: Stream) => {
+  stream.send(new Uint8Array(sizeBytes))
+  stream.close().catch(() => {})
+}
+
+it('takes a whole chunk as one frame, of a stream that we opened', async () => {
+  await using server = await startNode()
+  await using client = await startNode(randomBytes(32), [])
+  await server.libp2p.handle(PROTOCOL, answer(MIB + 5))
+  const stream = await client.libp2p.dialProtocol(
+    server.addresses().map(address => multiaddr(address)),
+    PROTOCOL
+  )
+  const { sizeBytes, messages } = await receive(stream)
+  expect(sizeBytes).toBe(MIB + 5)
+  expect(messages).toBeLessThanOrEqual(2)
+})
+
+it('speaks with others whose yamux is as it is by default, in both directions', async () => {
+  await using node = await startNode()
+  const plain = await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()]
+  })
+  await using _ = { [Symbol.asyncDispose]: async () => await plain.stop() }
+  await node.libp2p.handle(PROTOCOL, answer(3 * MIB))
+  await plain.handle(PROTOCOL, answer(3 * MIB))
+  const toNode = await plain.dialProtocol(
+    node.addresses().map(address => multiaddr(address)),
+    PROTOCOL
+  )
+  expect((await receive(toNode)).sizeBytes).toBe(3 * MIB)
+  const toPlain = await node.libp2p.dialProtocol(plain.getMultiaddrs(), PROTOCOL)
+  expect((await receive(toPlain)).sizeBytes).toBe(3 * MIB)
+})
+
+it('refuses a window that is larger than what may wait', () => {
+  const options = { streamsMax: 1, earlyStreamsMax: 1, writeBufferSizeBytes: MIB }
+  expect(() => muxer({ ...options, windowSizeBytes: MIB + 1, readBufferSizeBytes: MIB })).toThrow(RangeError)
+})
