@@ -36,6 +36,7 @@ import {
   openDiskReserve,
   openPeerStore
 } from './storage/index.ts'
+import { keepPlacesFree, membershipIn } from './transport/spare-places.ts'
 
 export type { PeerEvent } from './roles/components.ts'
 
@@ -132,6 +133,7 @@ export async function startPeer({
   }
   const startLedger = config.roles.includes('ledger-host') ? startHosting : startFollowing
   const ledger = await startLedger(starting, components)
+  starting.use(keepPlacesFree(node.libp2p, membershipIn(ledger.state)))
   described = await readNetworkFile(directory.networkFile) // a host has written where it is reached
   const membership = starting.use(new AsyncDisposableStack())
   await serveMembership(
