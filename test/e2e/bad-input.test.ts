@@ -164,7 +164,7 @@ describe('a network description', () => {
   })
 })
 
-describe('beside a network that runs', { timeout: 30_000 }, () => {
+describe('beside a network that runs', () => {
   let net: TestDevnet
   beforeAll(async () => {
     net = await startTestDevnet({ providers: 1, roundMs: STANDING_ROUND_MS })

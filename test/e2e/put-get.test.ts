@@ -41,7 +41,7 @@ describe('put and get', () => {
   const get = (cid: string, output: string, ...more: string[]) =>
     run('get', cid, output, '--network', net.devnet.networkFile, ...more)
 
-  test('store a tree on three providers', { timeout: 30_000 }, async () => {
+  test('store a tree on three providers', async () => {
     const { code, stderr, events } = await put('--json')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const stored = events.at(-1) as { root: string; replicas: StoredReplica[] }
@@ -50,7 +50,7 @@ describe('put and get', () => {
     expect(new Set(replicas.map(({ provider }) => provider)).size).toBe(REPLICAS)
   })
 
-  test('store it again without a second deal, a second upload or a second payment', { timeout: 30_000 }, async () => {
+  test('store it again without a second deal, a second upload or a second payment', async () => {
     await expect.poll(() => [...net.ledger.state.deals.values()].every(({ pieces }) => pieces.length > 0)).toBe(true)
     const before = { sequence: net.ledger.state.sequence, deals: net.ledger.state.deals.size }
     const { code, events } = await put('--json')
@@ -64,7 +64,7 @@ describe('put and get', () => {
     expect({ sequence: net.ledger.state.sequence, deals: net.ledger.state.deals.size }).toEqual(before)
   })
 
-  test('read it back, and say so in words', { timeout: 30_000 }, async () => {
+  test('read it back, and say so in words', async () => {
     const output = join(net.directory, 'read')
     const { code, stdout, stderr } = await get(root, output)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -72,7 +72,7 @@ describe('put and get', () => {
     expect(await compareTrees(tree, output)).toMatchObject({ equal: true, files: 5 })
   })
 
-  test('leave what is in the way alone', { timeout: 30_000 }, async () => {
+  test('leave what is in the way alone', async () => {
     const output = join(net.directory, 'mine')
     await mkdir(output)
     await writeFile(join(output, 'precious'), 'mine')
@@ -83,7 +83,7 @@ describe('put and get', () => {
     expect((await readdir(net.directory)).filter(name => name.endsWith('.partial'))).toEqual([])
   })
 
-  test('say that nobody stores a CID, and what is no CID', { timeout: 30_000 }, async () => {
+  test('say that nobody stores a CID, and what is no CID', async () => {
     const output = join(net.directory, 'nothing')
     const unknown = await get(UNKNOWN, output)
     expect({ code: unknown.code, stdout: unknown.stdout }).toEqual({ code: 1, stdout: '' })
@@ -94,7 +94,7 @@ describe('put and get', () => {
     expect(await readdir(net.directory)).not.toContain('nothing')
   })
 
-  test('leave a provider that lies for the next one', { timeout: 30_000 }, async () => {
+  test('leave a provider that lies for the next one', async () => {
     // The host names replicas without a fault in the order of their deals.
     const [first] = replicas.toSorted((a, b) => a.dealId - b.dealId)
     const liar = net.devnet.providers.find(({ address }) => address === first!.provider)!

@@ -41,7 +41,7 @@ async function expectRefusal(directory: string, code: string, said: string | Reg
   expect([1, 2]).toContain(end.code)
 }
 
-describe('a daemon is refused', { timeout: 30_000 }, () => {
+describe('a daemon is refused', () => {
   test.each([
     ['a key that nobody reads', 'roles = ["ledger-host"]\nrolls = 1', ':3: rolls: there is no such key'],
     ['a value that is none', 'roles = ["miner"]', ':2: roles:'],

@@ -99,7 +99,7 @@ async function publish(dealId: number, bytes: Uint8Array): Promise<CID> {
   return cid
 }
 
-const waitsForLedger = () => vi.waitFor(() => expect(network.clock.sleeping).toBe(1))
+const waitsForLedger = () => vi.waitFor(() => expect(network.clock.sleeping).toBe(1), 15_000)
 
 /** Lets the time go by in which news of a deal may still be on its way. */
 async function passLagOfLedger(): Promise<void> {
