@@ -5,32 +5,26 @@ import { DEFAULT_CONFIG, parseSize, ROLES, type Role } from '../config.ts'
 import { dataDirectoryPaths } from '../data-directory.ts'
 import { fetchNetwork } from '../fetch-network.ts'
 import { readNetworkFile } from '../network-file.ts'
-import { defaultDirectory, setUpPeer } from '../set-up.ts'
+import { setUpPeer } from '../set-up.ts'
 import { formatSize } from '../units.ts'
 import { provingCost } from '../views/proving-cost.ts'
 import { runDaemon } from './daemon.ts'
+import { type DaemonOptions, withDaemonOptions } from './daemon-options.ts'
 
 /** What finds a loss of 1 % within a day with 99 % in rounds of an hour: what a deal usually asks for. */
 const LEAVES_PER_ROUND_USUAL = 20
 
-interface Options {
-  readonly directory: string
-  readonly network?: string
+interface Options extends DaemonOptions {
   readonly allocate?: number
   readonly role: readonly Role[]
-  readonly listen?: readonly string[]
   readonly region?: string
-  readonly json: boolean
-  readonly stopWithParent: boolean
 }
 
 export function startCommand(signal: AbortSignal): Command {
-  return new Command('start')
-    .description(
-      'Run the peer of a data directory. The first time say which network and how much disk; later `holdfast start` is enough.'
-    )
-    .option('--directory <path>', 'data directory', defaultDirectory())
-    .option('--network <source>', 'first time: a network.json, its web address, or the multiaddr of a member')
+  const command = new Command('start').description(
+    'Run the peer of a data directory. The first time say which network and how much disk; later `holdfast start` is enough.'
+  )
+  return withDaemonOptions(command)
     .option(
       '--allocate <size>',
       `first time: disk space to give, such as 500GB (default: ${formatSize(DEFAULT_CONFIG.provider.allocateBytes)})`,
@@ -41,14 +35,7 @@ export function startCommand(signal: AbortSignal): Command {
         .choices(ROLES)
         .default([...DEFAULT_CONFIG.roles])
     )
-    .option('--listen <multiaddr...>', `first time: where to listen (default: ${DEFAULT_CONFIG.listen.join(' ')})`)
     .option('--region <name>', 'first time: where the disk stands, such as eu-west')
-    .option('--json', 'print one event a line', false)
-    .option(
-      '--stop-with-parent',
-      'stop when standard input ends, so that nothing outlives the program that started this',
-      false
-    )
     .action((options: Options) => run(options, signal))
 }
 

@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline/promises'
 import { createSigner, type LedgerState } from '@holdfast/core'
 import { Command } from 'commander'
-import { DEFAULT_CONFIG, loadConfig } from '../config.ts'
+import { loadConfig } from '../config.ts'
 import { dataDirectoryPaths } from '../data-directory.ts'
 import { PeerError, systemCodeOf } from '../error.ts'
 import { fetchNetwork } from '../fetch-network.ts'
@@ -11,45 +11,31 @@ import { readLedgerOf } from '../ledger/read-ledger.ts'
 import { readNetworkFile } from '../network-file.ts'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { random } from '../roles/components.ts'
-import { defaultDirectory } from '../set-up.ts'
 import { formatAmount } from '../units.ts'
 import { type CheckingCost, measureChecking } from '../verifier/measure-checking.ts'
 import { quoteVerifier, type VerifierQuote } from '../verifier/quote-verifier.ts'
 import { setUpVerifier } from '../verifier-peer.ts'
 import { incomeFacts } from '../views/verifier-screens.ts'
 import { runDaemon } from './daemon.ts'
+import { type DaemonOptions, withDaemonOptions } from './daemon-options.ts'
 import { parseAmount } from './ledger/options.ts'
 import { escapeForTerminal, printJsonEvent } from './output.ts'
 import { formatFacts } from './table.ts'
 import { verifyEvents, verifyScreen } from './verify-screen.ts'
 import { verifyStatusCommand, verifyUnstakeCommand } from './verify-subcommands.ts'
 
-interface Options {
-  readonly directory: string
-  readonly network?: string
-  readonly listen?: readonly string[]
+interface Options extends DaemonOptions {
   readonly stake?: bigint
   readonly dryRun: boolean
-  readonly json: boolean
-  readonly stopWithParent: boolean
 }
 
 export function verifyCommand(signal: AbortSignal): Command {
-  return new Command('verify')
-    .description(
-      'Run a verifier: check what the beacon assigns to it, attest, and share in the fees. The first time say which network and how much it stakes; later `holdfast verify` is enough.'
-    )
-    .option('--directory <path>', 'data directory', defaultDirectory())
-    .option('--network <source>', 'first time: a network.json, its web address, or the multiaddr of a member')
-    .option('--listen <multiaddr...>', `first time: where to listen (default: ${DEFAULT_CONFIG.listen.join(' ')})`)
+  const command = new Command('verify').description(
+    'Run a verifier: check what the beacon assigns to it, attest, and share in the fees. The first time say which network and how much it stakes; later `holdfast verify` is enough.'
+  )
+  return withDaemonOptions(command)
     .option('--stake <credits>', 'stake so many in all; each whole unit of the network buys a place', parseAmount)
     .option('--dry-run', 'show what it would earn, cost and risk; stake nothing and make nothing', false)
-    .option('--json', 'print one event a line', false)
-    .option(
-      '--stop-with-parent',
-      'stop when standard input ends, so that nothing outlives the program that started this',
-      false
-    )
     .action((options: Options) => (options.dryRun ? dryRun(options, signal) : run(options, signal)))
     .addCommand(verifyStatusCommand(signal))
     .addCommand(verifyUnstakeCommand(signal))

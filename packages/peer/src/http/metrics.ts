@@ -1,8 +1,9 @@
 /** Prometheus metrics of a peer. Amounts are credits, sizes bytes; both lose what a floating-point number cannot hold. */
 import { accountOf, resultsIn } from '@holdfast/core'
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { collectDefaultMetrics, Registry } from 'prom-client'
 import { creditsForCharts } from '../units.ts'
 import { countDisputes } from './dispute-metrics.ts'
+import { metricsIn } from './metric-family.ts'
 import { createProviderMetrics } from './provider-metrics.ts'
 import type { DaemonFacts } from './routes/daemon-facts.ts'
 import { createVerifierMetrics } from './verifier-metrics.ts'
@@ -13,43 +14,24 @@ export function createPeerMetrics(facts: DaemonFacts): () => Promise<{ text: str
   const registry = new Registry()
   registry.setDefaultLabels({ peer: address })
   collectDefaultMetrics({ register: registry, prefix: 'holdfast_' })
-  const registers = [registry]
-  const round = new Gauge({ name: 'holdfast_round', help: 'Newest round of the ledger', registers })
-  const balance = new Gauge({ name: 'holdfast_free_credits', help: 'Credits that the account can spend', registers })
-  const deals = new Gauge({ name: 'holdfast_deals', help: 'Running deals of this provider', registers })
-  const owing = new Gauge({ name: 'holdfast_deals_owing', help: 'Running deals that owe proofs', registers })
-  const bytes = new Gauge({
-    name: 'holdfast_bytes',
-    help: 'Bytes given to the network, by state',
-    labelNames: ['state'],
-    registers
-  })
-  const audited = new Gauge({
-    name: 'holdfast_audited_bytes',
-    help: 'Bytes of this reading of all pieces that were compared with what they should be',
-    registers
-  })
-  const damaged = new Gauge({
-    name: 'holdfast_damaged_pieces',
-    help: 'Pieces that are paid for and not whole',
-    registers
-  })
-  const healed = new Gauge({
-    name: 'holdfast_healed_pieces',
-    help: 'Pieces fetched again from another provider since the start',
-    registers
-  })
-  const outcomes = new Counter({
-    name: 'holdfast_deal_rounds_total',
-    help: 'Rounds of this provider’s deals since the start, by outcome',
-    labelNames: ['outcome'],
-    registers
-  })
-  const earned = new Counter({
-    name: 'holdfast_earned_credits_total',
-    help: 'Credits earned since the start, what is kept as collateral included',
-    registers
-  })
+  const { gauge, counter } = metricsIn(registry)
+  const round = gauge('round', 'Newest round of the ledger')
+  const balance = gauge('free_credits', 'Credits that the account can spend')
+  const deals = gauge('deals', 'Running deals of this provider')
+  const owing = gauge('deals_owing', 'Running deals that owe proofs')
+  const bytes = gauge('bytes', 'Bytes given to the network, by state', 'state')
+  const audited = gauge(
+    'audited_bytes',
+    'Bytes of this reading of all pieces that were compared with what they should be'
+  )
+  const damaged = gauge('damaged_pieces', 'Pieces that are paid for and not whole')
+  const healed = gauge('healed_pieces', 'Pieces fetched again from another provider since the start')
+  const outcomes = counter(
+    'deal_rounds_total',
+    'Rounds of this provider’s deals since the start, by outcome',
+    'outcome'
+  )
+  const earned = counter('earned_credits_total', 'Credits earned since the start, what is kept as collateral included')
   ledger.subscribe(({ events }) => {
     for (const result of events.flatMap(resultsIn)) {
       if (result.provider !== address) continue

@@ -6,7 +6,8 @@ import {
   type ProviderReport,
   reportProviders
 } from '@holdfast/core'
-import { Gauge, type Registry } from 'prom-client'
+import type { Gauge, Registry } from 'prom-client'
+import { metricsIn } from './metric-family.ts'
 
 /** Providers that have labels of their own, those with most samples: series cost whoever stores them. */
 export const PROVIDERS_IN_METRICS_MAX = 100
@@ -23,9 +24,8 @@ export function createProviderMetrics(
   state: LedgerState,
   observations: Pick<ObservationBook, 'list' | 'providers'>
 ): () => void {
-  const registers = [registry]
-  const gauge = (name: string, help: string, ...labels: string[]) =>
-    new Gauge({ name: `holdfast_provider_${name}`, help, labelNames: ['provider', ...labels], registers })
+  const ofProvider = metricsIn(registry, 'holdfast_provider_')
+  const gauge = (name: string, help: string, ...labels: string[]) => ofProvider.gauge(name, help, 'provider', ...labels)
   const samples = gauge('samples', 'What this verifier remembers of a provider, by kind and outcome', 'kind', 'outcome')
   const bounds = gauge('share_at_least', 'Lower bound at 95 % of what a provider proves, holds, hands out', 'of')
   const trials = gauge('share_trials', 'How many trials a bound is of', 'of')
@@ -33,11 +33,10 @@ export function createProviderMetrics(
   const firstByte = gauge('first_byte_seconds', 'From a request to its first byte, connecting included', 'quantile')
   const proof = gauge('proof_seconds', 'From when challenges were known to the proof', 'quantile')
   const speed = gauge('megabytes_per_second', 'Median speed of reads that moved enough to tell')
-  const known = new Gauge({
-    name: 'holdfast_providers_known',
-    help: 'Providers of whom anything is known; the series of some may be left out',
-    registers
-  })
+  const known = metricsIn(registry).gauge(
+    'providers_known',
+    'Providers of whom anything is known; the series of some may be left out'
+  )
   const all = [samples, bounds, trials, rounds, firstByte, proof, speed]
 
   function set({ provider, ...report }: ProviderReport): void {

@@ -1,34 +1,21 @@
 /** Prometheus metrics of a verifier, by the ledger alone: what it said, what it earned, what it has at stake. */
 import { type Address, assignmentOf, countAssignedTo, decodeVerdicts, type Ledger, resultsIn } from '@holdfast/core'
-import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import { creditsForCharts } from '../units.ts'
+import { metricsIn } from './metric-family.ts'
 
 /** @returns what sets the gauges, before they are read */
 export function createVerifierMetrics(registry: Registry, ledger: Ledger, address: Address): () => void {
   const { state } = ledger
-  const registers = [registry]
-  const stake = new Gauge({ name: 'holdfast_stake_credits', help: 'Credits that this verifier stakes', registers })
-  const assigned = new Gauge({
-    name: 'holdfast_deals_assigned',
-    help: 'Deals that the open round assigns to this verifier',
-    registers
-  })
-  const verdicts = new Counter({
-    name: 'holdfast_verdicts_total',
-    help: 'Verdicts that this verifier attested since the start',
-    labelNames: ['verdict'],
-    registers
-  })
-  const silent = new Counter({
-    name: 'holdfast_silent_rounds_total',
-    help: 'Rounds since the start in which this verifier was assigned deals and did not attest',
-    registers
-  })
-  const fees = new Counter({
-    name: 'holdfast_fee_credits_total',
-    help: 'Fees that this verifier earned since the start',
-    registers
-  })
+  const { gauge, counter } = metricsIn(registry)
+  const stake = gauge('stake_credits', 'Credits that this verifier stakes')
+  const assigned = gauge('deals_assigned', 'Deals that the open round assigns to this verifier')
+  const verdicts = counter('verdicts_total', 'Verdicts that this verifier attested since the start', 'verdict')
+  const silent = counter(
+    'silent_rounds_total',
+    'Rounds since the start in which this verifier was assigned deals and did not attest'
+  )
+  const fees = counter('fee_credits_total', 'Fees that this verifier earned since the start')
 
   function countOwn(): number {
     return state.open === undefined ? 0 : countAssignedTo(assignmentOf(state, state.open), address)

@@ -139,7 +139,8 @@ export function createRoundBook(ledger: Ledger, address: Address): RoundBook {
   }
 }
 
-function emptyRound(round: number, assigned: number): Draft {
+/** A round of which nothing has been told but what is assigned. */
+export function emptyRound(round: number, assigned: number): Draft {
   return {
     round,
     assigned,

@@ -1,24 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { createStatusLine } from '../../src/cli/status-line.ts'
 import type { VerifierQuote } from '../../src/verifier/quote-verifier.ts'
-import type { VerifierRound } from '../../src/verifier/round-book.ts'
+import { emptyRound, type VerifierRound } from '../../src/verifier/round-book.ts'
 import { describeDial, describeRound, incomeFacts } from '../../src/views/verifier-screens.ts'
 
 const CREDIT = 10n ** 18n
 
-const ROUND: VerifierRound = {
-  round: 7,
-  assigned: 3,
-  passed: 0,
-  bad: 0,
-  noAnswer: 0,
-  dialled: 0,
-  attestedMs: undefined,
-  refusal: undefined,
-  isClosed: false,
-  fees: 0n,
-  penalty: 0n
-}
+const ROUND: VerifierRound = emptyRound(7, 3)
 
 const QUOTE: VerifierQuote = {
   network: 'test',
