@@ -23,8 +23,8 @@ const SLABS = CHUNKS_IN_FLIGHT_MAX + 2
 /** Blocks that fill it nearly are read into memory that all transfers share; others into some of their own. */
 const SHARED_SLAB_SIZE_BYTES = CHUNK_SIZE_BYTES_MAX
 const SHARED_SLAB_USE_MIN = SHARED_SLAB_SIZE_BYTES / 4
-/** What two readers at full speed take. Each slab that is made anew brings the collector of garbage nearer. */
-const SPARE_SLABS_MAX = 2 * SLABS
+/** What a reader at full speed takes. Each slab that is made anew brings the collector of garbage nearer. */
+const SPARE_SLABS_MAX = SLABS
 
 const spare: Buffer[] = []
 

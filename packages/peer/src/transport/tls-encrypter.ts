@@ -4,7 +4,7 @@
  * On the wire it is what other implementations speak. A connection whose socket cannot be had (a relayed one, say) is
  * left to @libp2p/tls, which runs TLS over a stream of JavaScript; that is loaded when the first such connection comes.
  */
-import { constants } from 'node:crypto'
+import { constants, hash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { connect, createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
 import {
@@ -13,6 +13,7 @@ import {
   InvalidCryptoExchangeError,
   type MessageStream,
   type Metrics,
+  type PeerId,
   type PrivateKey,
   type SecureConnectionOptions,
   type SecuredConnection,
@@ -32,6 +33,9 @@ const NO_EARLY_MUXER = 'libp2p'
 /** What the socket takes before it asks to wait: a few frames of yamux, so that OpenSSL is never without work. */
 const WRITE_BUFFER_SIZE_BYTES = 512 * 1024
 
+/** Certificates whose peer is known: some 500 bytes each. */
+const CERTIFICATES_KNOWN_MAX = 512
+
 /** What libp2p hands to every encrypter. */
 export interface TlsComponents {
   readonly privateKey: PrivateKey
@@ -50,6 +54,7 @@ class NativeTls implements ConnectionEncrypter {
   readonly [Symbol.toStringTag] = '@holdfast/native-tls'
   readonly [serviceCapabilities] = ['@libp2p/connection-encryption']
   readonly #components: TlsComponents
+  readonly #peers = new KnownPeers()
   #context: Promise<SecureContext> | undefined
   #overStreams: Promise<ConnectionEncrypter> | undefined
 
@@ -88,7 +93,7 @@ class NativeTls implements ConnectionEncrypter {
       signal?.throwIfAborted()
       const socket = carrier.wrap(raw => cover(raw, secureContext))
       await handshake(socket, signal)
-      const peerId = await peerOf(socket)
+      const peerId = await this.#peers.of(socket)
       signal?.throwIfAborted()
       if (remotePeer !== undefined && !remotePeer.equals(peerId))
         throw new UnexpectedPeerError(`dialled ${remotePeer}, and ${peerId} answered`)
@@ -144,11 +149,36 @@ function handshake(socket: TLSSocket, signal: AbortSignal | undefined): Promise<
   })
 }
 
-async function peerOf(socket: TLSSocket) {
-  const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) throw new InvalidCryptoExchangeError('no certificate')
-  if (certificate.issuerCertificate !== undefined) throw new InvalidCryptoExchangeError('more than one certificate')
-  const verdict = await verifyCertificate(certificate.raw)
-  if (!verdict.ok) throw new InvalidCryptoExchangeError(`a certificate that is ${verdict.fault}`)
-  return verdict.peerId
+/**
+ * Says who is at the other end of a handshake that is done.
+ *
+ * A peer keeps its certificate while it runs, and what its key has signed once stays signed: one that comes back is known,
+ * which takes as long off its handshake as all of TLS. That it has the certificate's own key, each handshake shows anew.
+ */
+class KnownPeers {
+  /** By SHA-256 of the certificate, those seen last at the end. */
+  readonly #known = new Map<string, { readonly peerId: PeerId; readonly expiresMs: number }>()
+
+  async of(socket: TLSSocket): Promise<PeerId> {
+    const certificate = socket.getPeerX509Certificate()
+    if (certificate === undefined) throw new InvalidCryptoExchangeError('no certificate')
+    if (certificate.issuerCertificate !== undefined) throw new InvalidCryptoExchangeError('more than one certificate')
+    const key = hash('sha256', certificate.raw)
+    const known = this.#known.get(key)
+    if (known !== undefined && Date.now() <= known.expiresMs) {
+      this.#note(key, known)
+      return known.peerId
+    }
+    const verdict = await verifyCertificate(certificate.raw)
+    if (!verdict.ok) throw new InvalidCryptoExchangeError(`a certificate that is ${verdict.fault}`)
+    this.#note(key, { peerId: verdict.peerId, expiresMs: certificate.validToDate.getTime() })
+    return verdict.peerId
+  }
+
+  #note(key: string, peer: { readonly peerId: PeerId; readonly expiresMs: number }): void {
+    this.#known.delete(key)
+    this.#known.set(key, peer)
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > CERTIFICATES_KNOWN_MAX) this.#known.delete(oldest!)
+  }
 }
