@@ -34,7 +34,9 @@ export async function serveRequests<Request, Response>(
       const message: Reply<Request> = refusal ?? decodeRequest(protocol, options, bytes)
       const reply = message.ok ? await attempt(() => handler(message.value, context), deadline, failed) : message
       deadline.signal.throwIfAborted()
-      return encodeReplySafely(protocol, protocol.response, options, reply, failed)
+      const encoded = encodeReplySafely(protocol, protocol.response, options, reply, failed)
+      allowance.charge(encoded.length)
+      return encoded
     } finally {
       if (isHeld) allowance.release(bytes.length)
     }

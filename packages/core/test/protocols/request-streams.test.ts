@@ -5,6 +5,7 @@ import { REQUESTS_IN_FLIGHT_MAX } from '../../src/protocols/limits.ts'
 import { type Protocol, refuse } from '../../src/protocols/protocol.ts'
 import { createRequestStreams, type RequestStreams } from '../../src/protocols/request-streams.ts'
 import { serveRequests } from '../../src/protocols/serve-requests.ts'
+import { createTrafficLimiter, TRAFFIC_TERMS } from '../../src/protocols/traffic-limiter.ts'
 import { NETWORK_ID, openManualClock, openStreams, usePair } from './network.ts'
 
 interface Text {
@@ -57,6 +58,16 @@ describe('a stream that lasts', () => {
     const answers = await Promise.all(texts(50).map(text => ask(asker, text)))
     expect(answers).toEqual(texts(50).map(answerOf))
     expect(openStreams(net.pair.client, ECHO.id)).toBe(1)
+  })
+
+  it('counts its answers: who asks little and gets much is told to come back', async () => {
+    const messageBytes = { burst: 10_000, perSecond: 0.001 }
+    const limiter = createTrafficLimiter({ ...TRAFFIC_TERMS, messageBytes, paceMsMax: 0 })
+    await serveEcho(async () => ({ ok: true, value: { text: 'x'.repeat(3_900) } }), { limiter })
+    await using asker = openAsker()
+    const kinds: string[] = []
+    for (const text of texts(4)) kinds.push((await ask(asker, text)).kind)
+    expect(kinds).toEqual(['answer', 'answer', 'answer', 'refused'])
   })
 
   it('serves whoever asks once and ends its half', async () => {
