@@ -26,7 +26,7 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: [...exclude, ...PROCESS_TESTS, ...BUSY_TESTS],
-          testTimeout: 30_000,
+          testTimeout: 60_000,
           // A worker loads the packages once and not for every file, which halves the CPU time of all.
           isolate: false,
           maxWorkers: 3,

@@ -33,7 +33,7 @@ it.each<UnixfsProfile>(['unixfs-v1-2025', 'unixfs-v0-2015'])(
         expect(`${reused.packed.root}`).toBe(`${plain.packed.root}`)
         expect(Buffer.concat(reused.pieces.bytes).equals(Buffer.concat(plain.pieces.bytes))).toBe(true)
       }),
-      { numRuns: 15 }
+      { numRuns: 8 }
     )
   }
 )
