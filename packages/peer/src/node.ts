@@ -45,11 +45,11 @@ const STREAMS_MAX = 32
 /** Streams that arrive before identify is done; more than libp2p's 10 would kill the connection of a busy dialler. */
 const EARLY_STREAMS_MAX = 256
 /**
- * Bytes under way on a stream: two chunks of a transfer with their heads, so that the second is on its way while the first
- * is taken. Must not exceed the read buffer, or libp2p resets a stream for obeying it.
+ * Bytes under way on a stream: a chunk of a transfer, and the nodes above it that come with it (core, send-chunks.ts). Must
+ * not exceed the read buffer, or libp2p resets a stream for obeying it.
  */
-const STREAM_WINDOW_SIZE_BYTES = 2 * MIB + 64 * KIB
-const STREAM_READ_BUFFER_SIZE_BYTES = STREAM_WINDOW_SIZE_BYTES
+const STREAM_WINDOW_SIZE_BYTES = MIB + 64 * KIB
+const STREAM_READ_BUFFER_SIZE_BYTES = 2 * MIB
 /** Above the three chunks that a transfer may have in flight (core, `CHUNKS_IN_FLIGHT_MAX`). */
 const STREAM_WRITE_BUFFER_SIZE_BYTES = 4 * MIB
 
