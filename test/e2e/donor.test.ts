@@ -99,7 +99,7 @@ beforeAll(async () => {
     '--public',
     '--json'
   ).ended
-  expect(put).toMatchObject({ code: 0 })
+  expect(put, `${put.stdout}\n${put.stderr}`).toMatchObject({ code: 0 })
   await awaitPaidRounds(2)
 }, 120_000)
 
