@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const conditions = ['source', 'node', 'import', 'module', 'default']
 const resolution = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 /** What a test waits for comes at once, or never; on a busy machine the first takes longer than Vitest's one second. */
-const PATIENT = { expect: { poll: { timeout: 15_000 } }, hookTimeout: 60_000 }
+const PATIENT = { expect: { poll: { timeout: 15_000 } }, hookTimeout: 120_000 }
 const exclude = ['**/node_modules/**', '**/dist/**']
 
 /**

@@ -168,7 +168,7 @@ describe('beside a network that runs', () => {
   let net: TestDevnet
   beforeAll(async () => {
     net = await startTestDevnet({ providers: 1, roundMs: STANDING_ROUND_MS })
-  }, 60_000)
+  })
   afterAll(() => net?.[Symbol.asyncDispose]())
 
   const start = (path: string) => ['start', '--directory', path]

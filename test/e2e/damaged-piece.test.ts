@@ -14,7 +14,7 @@ describe('a piece that is overwritten with zeros, or deleted,', () => {
   let net: TestDevnet
   beforeAll(async () => {
     net = await startTestDevnet({ providers: REPLICAS, roundMs: TEST_ROUND_MS })
-  }, 60_000)
+  })
   afterAll(() => net?.[Symbol.asyncDispose]())
 
   async function piecePaths({ directory }: DevnetPeer): Promise<string[]> {

@@ -351,7 +351,7 @@ it('a key that was lost comes back from its copy', async () => {
   const over = await run('key', 'import', at('copy.age'), '--key', at('new.key'), '--passphrase-file', at('passphrase'))
     .ended
   expect(over).toMatchObject({ code: 2, stderr: expect.stringContaining('KEY_FILE_EXISTS') })
-}, 60_000)
+})
 
 it('once it is stopped, its commands say what to do, and the doctor still examines', async () => {
   expect(await readdir(at('donor'))).not.toContain('api.json')

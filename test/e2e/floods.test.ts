@@ -55,7 +55,7 @@ describe('a provider under attack', () => {
     await vi.waitUntil(() => net.ledger.state.deals.get(1)?.pieces.length === 1, { timeout: 10_000 })
     await read()
     idleBytes = await residentBytes('VmRSS')
-  }, 60_000)
+  })
   afterAll(() => net?.[Symbol.asyncDispose]())
 
   /** Bytes a second of honest reads. */

@@ -24,7 +24,7 @@ describe('a provider without room', () => {
   beforeAll(async () => {
     net = await startTestDevnet({ providers: REPLICAS + 1, roundMs: STANDING_ROUND_MS })
     small = net.devnet.providers.toSorted((a, b) => (a.address < b.address ? -1 : 1))[0]!
-  }, 60_000)
+  })
   afterAll(async () => {
     if (isMounted) {
       await net.devnet.kill(small)

@@ -82,7 +82,7 @@ describe('a ledger host that is killed in the middle of a round', () => {
 
   beforeAll(async () => {
     net = await startTestDevnet({ providers: REPLICAS, roundMs: TEST_ROUND_MS })
-  }, 60_000)
+  })
   afterAll(() => net?.[Symbol.asyncDispose]())
 
   const replay = () =>

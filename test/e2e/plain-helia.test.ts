@@ -52,7 +52,7 @@ describe('a plain Helia node', () => {
   let net: TestDevnet
   beforeAll(async () => {
     net = await startTestDevnet({ providers: 1, roundMs: STANDING_ROUND_MS })
-  }, 60_000)
+  })
   afterAll(() => net?.[Symbol.asyncDispose]())
 
   test('reads a file of a stored directory from a provider over bitswap', { timeout: 60_000 }, async ({ signal }) => {

@@ -24,7 +24,7 @@ describe('put and get', () => {
     temporary = join(net.directory, 'temporary')
     await mkdir(temporary)
     tree = await writeSampleTree(net.directory)
-  }, 60_000)
+  })
   afterAll(() => net?.[Symbol.asyncDispose]())
 
   async function run(

@@ -25,7 +25,7 @@ beforeAll(async () => {
   const options = { replicas: REPLICAS, list: false }
   publicObject = await net.client.put(await writeSampleTree(net.directory), { ...options, encrypt: false })
   privateObject = await net.client.put(await writeSampleTree(net.directory, 'private'), options)
-}, 60_000)
+})
 afterAll(() => net?.[Symbol.asyncDispose]())
 
 test('a flipped byte is healed before a round faults', { timeout: 90_000 }, async () => {
