@@ -83,7 +83,7 @@ async function expectNothingLeft(pids: readonly number[]): Promise<void> {
 
 describe('the main job', () => {
   test('packs, stores, proves, pays, survives a kill, reads back and replays, event by event', {
-    timeout: 150_000
+    timeout: 240_000
   }, async () => {
     const { run, pids, deadWhenNamed } = startMainJob()
     const { code, stderr } = await run.ended

@@ -90,7 +90,7 @@ describe('a verifier', () => {
     expect(text).toMatchObject({ code: 0, stdout: expect.stringContaining('holds at least') })
     // What it saw is on its disk.
     expect(await readFile(join(verifier.directory, 'observations'), 'utf8')).toContain('"not bound"')
-  }, 150_000)
+  }, 240_000)
 
   test('says of each replica when, by whom and how it was verified; so does a client without a daemon', async () => {
     const byDaemon = await run('verified', String(root), '--directory', verifier.directory)
