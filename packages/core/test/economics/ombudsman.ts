@@ -11,6 +11,8 @@ export class Ombudsman {
   readonly complaints: string[] = []
   /** What happened, so that tests can show that it did. */
   readonly counts = { proved: 0, faulted: 0, void: 0, failed: 0, refuted: 0, silent: 0, handedOver: 0, forfeited: 0n }
+  /** Of each deal, what its proved rounds cost by their price. */
+  readonly proved = new Map<number, bigint>()
   /** What outsiders' collateral lost. */
   outsidersForfeited = 0n
 
@@ -48,6 +50,7 @@ export class Ombudsman {
     if (closed === undefined) return
     const { money, proving } = state.parameters
     const price = priceOfOpening(money, deal, closed.opening)
+    if (outcome.kind === 'proved') this.proved.set(dealId, (this.proved.get(dealId) ?? 0n) + price)
     if (paid + withheld + fees > price) this.complaints.push(`deal ${dealId} paid more than its price in ${round}`)
     if (outcome.kind !== 'void') {
       const due = verdictsOn(state, closed, dealId).filter(

@@ -4,7 +4,7 @@
  */
 import { checkInvariants } from '../../src/ledger/invariants.ts'
 import { isPresent } from '../../src/ledger/piece-rules.ts'
-import { quoteDeal } from '../../src/ledger/price.ts'
+import { pricePerRound, quoteDeal } from '../../src/ledger/price.ts'
 import { audit, end, openBusiness, setAsk, trade } from './clients.ts'
 import { partyOf } from './parties.ts'
 import { proveToLedger, pushProofs } from './providers.ts'
@@ -20,7 +20,7 @@ export interface Played {
   readonly world: World
   /** What all conspirators together have more at the end than at the beginning, in atto. */
   readonly payoff: bigint
-  /** Rounds in which the main client's deals were proved. */
+  /** Whole rounds at the main deal's first price that its client's proved rounds come to. */
   readonly proved: number
   readonly complaints: readonly string[]
 }
@@ -62,10 +62,16 @@ export async function play(scenario: Scenario, strategy: Strategy, { stopAfter }
   const { complaints } = world.ombudsman
   complaints.push(...checkInvariants(state).map(({ invariant, violation }) => `${invariant}: ${violation}`))
   complaints.push(...overcharged(world))
-  const proved = world.businesses
-    .filter(({ client }) => client.name === 'client')
-    .reduce((sum, { deal }) => sum + deal.rounds.proved, 0)
-  return { world, payoff: sumOfFriends(world) - before, proved, complaints }
+  return { world, payoff: sumOfFriends(world) - before, proved: provedRounds(world), complaints }
+}
+
+/** A client that removes half of its pieces buys half rounds from then on. */
+function provedRounds({ businesses, ombudsman, scenario }: World): number {
+  const deals = businesses.filter(({ client }) => client.name === 'client').map(({ deal }) => deal)
+  const { parameters, pricePerLeafRound, pieces } = scenario
+  const price = pricePerRound(parameters.money, pricePerLeafRound, pieces * LEAVES_PER_PIECE)
+  if (price === 0n) return deals.reduce((sum, { rounds }) => sum + rounds.proved, 0)
+  return Number(deals.reduce((sum, { id }) => sum + (ombudsman.proved.get(id) ?? 0n), 0n) / price)
 }
 
 function begin(scenario: Scenario, strategy: Strategy): World {
