@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ledgerCommand } from '../../packages/peer/dist/cli/ledger-command.js'
 import { captureOutput } from '../../packages/peer/test/cli/captured-output.ts'
 import { temporaryDirectory } from '../../packages/peer/test/temporary-directory.ts'
@@ -86,6 +86,9 @@ beforeAll(async () => {
     )
   )
   await donor.event('ready')
+  // An ask that comes when round 1 is open counts from the next one on: until then nobody offers anything.
+  const isInForce = async () => (await ask<{ inForce: boolean }>('ask', '--directory', at('donor'))).inForce
+  await vi.waitUntil(isInForce, { timeout: 30_000, interval: 500 })
   await writeFile(at('file.bin'), randomBytes(300_000))
   const put = await run(
     'put',
