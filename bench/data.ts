@@ -246,9 +246,13 @@ async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): A
 }
 
 /**
- * What comes first of 64 KiB in the middle of the file: on an open connection, and with the handshake. `http-checked-leaf`
- * is the limit of what can be checked against the CID of a file: the whole leaf is hashed at both ends, and nothing else
- * is done that a plain web server does not do.
+ * What comes first of 64 KiB in the middle of the file: on an open connection, and on a new one. `http-checked-leaf` is the
+ * limit of what can be checked against the CID of a file: the whole leaf is hashed at both ends, and nothing else is done
+ * that a plain web server does not do.
+ *
+ * Cold is a new connection for both, to a peer that was met before: its certificate is known, its address as well. Nobody's
+ * page cache is emptied, and the ledger is not asked. Web servers get a new TCP connection without TLS; ours has libp2p's
+ * whole handshake, which alone takes four times as long as their answer.
  */
 async function* ranges(
   { large, quick }: Bench,
