@@ -21,7 +21,13 @@ export async function openBlocks(
   { cids, range }: z.output<typeof readBlocks.request>,
   { remotePeer, signal, cut }: HandlerContext
 ): Promise<Reply<OpenedBlocks>> {
-  const place = (cid: CID) => placeBlock(store, blocks, cid)
+  const place = async (cid: CID) => {
+    const block = await placeBlock(store, blocks, cid)
+    if (block !== undefined) return block
+    // A client reads what it has just stored: of a piece of many blocks, some may not be found yet.
+    await store.indexed()
+    return placeBlock(store, blocks, cid)
+  }
   const isRange = range !== undefined && cids.length === 1
   const looking = isRange ? blocksAhead(cids[0]!, range, { place, blocks }) : Promise.resolve([])
   looking.catch(() => undefined) // heard of below

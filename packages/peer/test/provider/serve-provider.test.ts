@@ -297,6 +297,13 @@ describe('blocks', () => {
     })
   })
 
+  it('are waited for while the many of a piece are being found', async () => {
+    await openProvider()
+    const many = Array.from({ length: 33_000 }, (_, i) => Uint8Array.of(i >> 16, i >> 8, i))
+    await publish(await openDeal(), await carOf(many))
+    expect(await readAll([await cidOf(many.at(-1)!)])).toEqual({ kind: 'answer', value: Buffer.from(many.at(-1)!) })
+  })
+
   it('of a CAR that lies about any of them are not served', async () => {
     await openProvider()
     const dealId = await openDeal()
