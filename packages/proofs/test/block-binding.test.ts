@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { type BlockClaim, enclosingQuads, proveBlock, verifyBlock } from '../src/index.ts'
 import { nativeNodeHasher, nodeHashers, pieceOf, pieceOfSize } from './pieces.ts'
 import { bitFlips, resizings } from './proof-mutations.ts'
-import { anyBytes, fc } from './property.ts'
+import { anyBytes, assertProperty, fc } from './property.ts'
 import { counterBytes } from './vectors.ts'
 
 const RAW = 0x55
@@ -40,7 +40,7 @@ function pieceWith(sections: readonly Uint8Array[], gap = 59) {
 
 test('any block of a piece is proved', async () => {
   const anyData = anyBytes(2000)
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(fc.array(anyData, { minLength: 1, maxLength: 4 }), fc.nat(300), async (blocks, gap) => {
       const { source, digest, ranges } = pieceWith(
         blocks.map(data => sectionOf(cidOf(data), data)),

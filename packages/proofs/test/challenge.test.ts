@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CHALLENGE_COUNT_MAX, deriveChallenges, locateLeaf, locateLeaves, sumLeafCounts } from '../src/index.ts'
-import { fc } from './property.ts'
+import { assertProperty, fc } from './property.ts'
 import { counterBytes, fromHex, pdp } from './vectors.ts'
 
 const seed = counterBytes(32)
@@ -71,7 +71,7 @@ function everyLeaf(leafCounts: readonly number[]) {
 
 describe('locating leaves', () => {
   test('finds each leaf where counting finds it, past removed pieces', () => {
-    fc.assert(
+    assertProperty(
       fc.property(anyLeafCounts, leafCounts => {
         const leaves = everyLeaf(leafCounts)
         expect(
@@ -86,7 +86,7 @@ describe('locating leaves', () => {
   })
 
   test('a piece that comes later moves nothing below the frozen range', () => {
-    fc.assert(
+    assertProperty(
       fc.property(anyLeafCounts, fc.array(fc.nat(9)), (leafCounts, later) => {
         const below = everyLeaf(leafCounts).map((_, i) => BigInt(i))
         expect(locateLeaves([...leafCounts, ...later], below)).toEqual(locateLeaves(leafCounts, below))

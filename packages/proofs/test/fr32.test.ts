@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { compactFr32, createCompactor, createExpander, expandFr32, type Fr32Stream, ProofError } from '../src/index.ts'
-import { anyBytes, fc } from './property.ts'
+import { anyBytes, assertProperty, fc } from './property.ts'
 import { expandByBits } from './reference.ts'
 import { commitments, fromHex, toHex } from './vectors.ts'
 
@@ -25,7 +25,7 @@ describe('expandFr32', () => {
   })
 
   test('puts two zero bits behind every 254, wherever its target lies', () => {
-    fc.assert(
+    assertProperty(
       fc.property(anyRaw, fc.nat(3), fc.nat(3), (bytes, rawOffset, byteOffset) => {
         const raw = bytes.subarray(rawOffset)
         expect(expand(raw, byteOffset)).toEqual(expandByBits(raw))
@@ -34,7 +34,7 @@ describe('expandFr32', () => {
   })
 
   test('works at any quad, without those before it', () => {
-    fc.assert(
+    assertProperty(
       fc.property(anyRaw, fc.nat(9), (raw, quad) => {
         expect(expand(raw.subarray(127 * quad))).toEqual(expand(raw).subarray(128 * quad))
       })
@@ -59,7 +59,7 @@ describe('expandFr32', () => {
 
 describe('compactFr32', () => {
   test('is the inverse', () => {
-    fc.assert(
+    assertProperty(
       fc.property(anyRaw, raw => {
         expect(compact(expand(raw)).subarray(0, raw.length)).toEqual(raw)
       })
@@ -97,7 +97,7 @@ const anyChunks = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, max
 describe('streams', () => {
   test('expand in chunks of any size as all at once, again and again', () => {
     const stream = createExpander()
-    fc.assert(
+    assertProperty(
       fc.property(anyRaw, anyChunks, (raw, chunks) => {
         expect(feed(stream, raw, chunks)).toEqual(expand(raw))
       })
@@ -105,7 +105,7 @@ describe('streams', () => {
   })
 
   test('compact in chunks of any size, without the zeros at the end', () => {
-    fc.assert(
+    assertProperty(
       fc.property(anyRaw, anyChunks, (raw, chunks) => {
         const stream = createCompactor(raw.length)
         expect(feed(stream, expand(raw), chunks)).toEqual(raw)

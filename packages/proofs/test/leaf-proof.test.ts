@@ -13,7 +13,7 @@ import {
 } from '../src/index.ts'
 import { nativeNodeHasher, nodeHashers, pieceOf, pieceOfSize } from './pieces.ts'
 import { bitFlips, resizings } from './proof-mutations.ts'
-import { fc } from './property.ts'
+import { assertProperty, fc } from './property.ts'
 import { wholeTree } from './reference.ts'
 import { commitments, counterBytes, fromHex, generate, pdp, toHex } from './vectors.ts'
 
@@ -70,7 +70,7 @@ const anyPieceAndLeaves = fc
 
 describe('any leaf of any piece', () => {
   test('is proved by the path of the whole tree, whatever layer is cached', async () => {
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(anyPieceAndLeaves, async ({ rawSize, layerHeight, leafIndices }) => {
         const tree = wholeTree(counterBytes(rawSize))
         const { source, digest } = pieceOfSize(rawSize, layerHeight)

@@ -15,7 +15,7 @@ import {
 } from '../src/index.ts'
 import { nativeNodeHasher, nodeHashers, pieceOf, pieceOfSize } from './pieces.ts'
 import { bitFlips, resizings } from './proof-mutations.ts'
-import { fc } from './property.ts'
+import { assertProperty, fc } from './property.ts'
 import { hashNode, wholeTree } from './reference.ts'
 import { counterBytes, toHex } from './vectors.ts'
 
@@ -44,7 +44,7 @@ function nodesByDefinition(rawSize: number, leafIndices: readonly number[]): Uin
 
 describe('any leaves of any piece', () => {
   test('are proved by what the definition says, and no more', async () => {
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(anyPieceAndLeaves, async ({ rawSize, layerHeight, leafIndices }) => {
         const { source, digest } = pieceOfSize(rawSize, layerHeight)
         const proof = await proveLeaves({ ...source, leafIndices })
@@ -58,7 +58,7 @@ describe('any leaves of any piece', () => {
   })
 
   test('are proved as by single proofs', async () => {
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(anyPieceAndLeaves, async ({ rawSize, layerHeight, leafIndices }) => {
         const { source } = pieceOfSize(rawSize, layerHeight)
         const single = await proveEachLeaf({ ...source, leafIndices })
@@ -72,7 +72,7 @@ describe('any leaves of any piece', () => {
   })
 
   test('cannot be proved without the bytes of one of them, given every node of the tree', () => {
-    fc.assert(
+    assertProperty(
       fc.property(
         fc.integer({ min: 128, max: 5000 }),
         fc.nat(),

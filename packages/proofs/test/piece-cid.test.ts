@@ -9,7 +9,7 @@ import {
   type PieceCidReason,
   parsePieceCid
 } from '../src/index.ts'
-import { fc } from './property.ts'
+import { assertProperty, fc } from './property.ts'
 import { commitments, counterBytes, fromHex, toHex } from './vectors.ts'
 
 const root = counterBytes(32)
@@ -31,7 +31,7 @@ describe('PieceCIDv2', () => {
   })
 
   test('round-trips any size and root', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.maxSafeNat(), fc.uint8Array({ minLength: 32, maxLength: 32 }), (rawSize, anyRoot) => {
         const commitment = { root: anyRoot, rawSize, height: heightOf(rawSize) }
         expect(decodePieceCid(encodePieceCid(commitment))).toEqual({ ok: true, commitment })

@@ -11,7 +11,7 @@ import {
   zeroNode
 } from '../src/index.ts'
 import { hashPiece, nativeNodeHasher, nodeHashers } from './pieces.ts'
-import { fc } from './property.ts'
+import { assertProperty, fc } from './property.ts'
 import { wholeTree } from './reference.ts'
 import { commitments, counterBytes, generate, toHex } from './vectors.ts'
 
@@ -44,7 +44,7 @@ function hashInChunks(bytes: Uint8Array, chunkSizes: readonly number[], cachedLa
 
 describe('any piece', () => {
   test('has the root and the layer of its whole tree', () => {
-    fc.assert(
+    assertProperty(
       fc.property(anyRawSize, anyLayerHeight, (rawSize, layerHeight) => {
         const tree = wholeTree(counterBytes(rawSize))
         const { root, height, layer } = hashPiece(counterBytes(rawSize), layerHeight)
@@ -60,7 +60,7 @@ describe('any piece', () => {
 
   test('has one digest, in chunks of any size and with either hasher', () => {
     const anyChunks = fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 6 })
-    fc.assert(
+    assertProperty(
       fc.property(anyRawSize, anyChunks, anyLayerHeight, (rawSize, chunkSizes, layerHeight) => {
         const bytes = counterBytes(rawSize)
         const [portable, native] = nodeHashers.map(nodeHasher => hashPiece(bytes, layerHeight, nodeHasher))
@@ -74,7 +74,7 @@ describe('any piece', () => {
   test('has one digest across slabs, in chunks of any size', () => {
     const bytes = counterBytes(3_000_001)
     const digest = hashPiece(bytes)
-    fc.assert(
+    assertProperty(
       fc.property(fc.integer({ min: 50_000, max: 2_500_000 }), fc.integer({ min: 1, max: 200 }), (large, small) => {
         expect(hashInChunks(bytes, [large, small], CACHED_LAYER_HEIGHT)).toEqual(digest)
       }),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createPartHasher, joinParts, type PiecePart, rawCapacityOf } from '../src/index.ts'
 import { hashPiece, nativeNodeHasher } from './pieces.ts'
-import { fc } from './property.ts'
+import { assertProperty, fc } from './property.ts'
 import { counterBytes } from './vectors.ts'
 
 function hashPart(bytes: Uint8Array, cachedLayerHeight = 4): PiecePart {
@@ -20,7 +20,7 @@ describe('parts of a piece', () => {
       subtrees: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 5 }),
       lastSize: fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 40_000 }))
     })
-    fc.assert(
+    assertProperty(
       fc.property(anySplit, ({ layerHeight, subtrees, lastSize }) => {
         const sizes = [...subtrees.map(count => count * rawCapacityOf(layerHeight)), lastSize]
         const bytes = counterBytes(sizes.reduce((sum, size) => sum + size, 0))

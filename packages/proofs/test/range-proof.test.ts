@@ -15,7 +15,7 @@ import {
 } from '../src/index.ts'
 import { nativeNodeHasher, nodeHashers, pieceOf, pieceOfSize } from './pieces.ts'
 import { bitFlips, resizings } from './proof-mutations.ts'
-import { fc } from './property.ts'
+import { assertProperty, fc } from './property.ts'
 import { toHex } from './vectors.ts'
 
 const anyPieceAndRange = fc
@@ -71,7 +71,7 @@ describe('ranges', () => {
 
 describe('any range of any piece', () => {
   test('is proved, raw and by its leaves', async () => {
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(anyPieceAndRange, async ({ rawSize, layerHeight, range }) => {
         const { source, digest, bytes } = pieceOfSize(rawSize, layerHeight)
         const nodes = await proveRange({ ...source, range })
@@ -91,7 +91,7 @@ describe('any range of any piece', () => {
   })
 
   test('is proved as the multi-proof of its leaves, quads or not', async () => {
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(fc.integer({ min: 1, max: 9000 }), fc.nat(), fc.nat(40), async (rawSize, at, length) => {
         const { source } = pieceOfSize(rawSize, 3)
         const start = at % leafCountOf(rawSize)

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { detectionProbability, samplesFor } from '../src/index.ts'
-import { fc } from './property.ts'
+import { assertProperty, fc } from './property.ts'
 
 const anyFraction = fc.double({ min: 1e-6, max: 0.999, noNaN: true })
 
 describe('samplesFor', () => {
   test('is the smallest number that reaches the confidence', () => {
-    fc.assert(
+    assertProperty(
       fc.property(anyFraction, anyFraction, (lossFraction, confidence) => {
         const samples = samplesFor({ lossFraction, confidence })
         expect(detectionProbability({ lossFraction, samples })).toBeGreaterThanOrEqual(confidence * (1 - 1e-12))
