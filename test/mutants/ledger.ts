@@ -194,7 +194,7 @@ const mutants: readonly Mutant[] = [
     file: 'ledger/settle-deal.ts',
     find: "  if (outcome.kind === 'void') return []\n",
     replace: '',
-    tests: model
+    tests: ['ledger/close-round', ...model]
   },
   {
     name: 'a share of a forfeit burned and paid',
@@ -223,7 +223,7 @@ const mutants: readonly Mutant[] = [
     file: 'ledger/piece-rules.ts',
     find: 'bytes += other.rawSize',
     replace: 'bytes += 0',
-    tests: model
+    tests: ['ledger/deal-rules', ...model]
   },
   {
     name: 'a deal handed over to who failed it, under another name',
@@ -249,8 +249,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'fees of a proved round that who kept its proofs back saves',
     file: 'ledger/settle-deal.ts',
-    find: 'verdicts.length - paidVerifiers.length',
-    replace: '0 * paidVerifiers.length',
+    find: 'proving.verifiersPerDeal - paidVerifiers.length',
+    replace: '0',
     tests: ['ledger/close-round', ...model]
   },
   {
