@@ -35,7 +35,7 @@ export const ledgerSuite: Suite = {
 }
 
 /** Commands under way at any time: with a few thousand a second, each waits some 20 ms for its turn and its sync. */
-const IN_FLIGHT = 80
+const IN_FLIGHT = 88
 const LATENCY_MS_WANTED = 50
 
 function networkOf(options: Partial<NetworkOptions> = {}): NetworkOptions {

@@ -104,7 +104,7 @@ export function createSignaturePool({
       const id = nextId++
       thread.waiting.set(id, batch)
       const records = packRecords(batch)
-      thread.worker.postMessage({ id, records } satisfies SignatureBatch, [records.buffer])
+      thread.worker.postMessage({ id, records } satisfies SignatureBatch)
     }
   }
 
