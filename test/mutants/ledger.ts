@@ -247,6 +247,13 @@ const mutants: readonly Mutant[] = [
     tests: ['ledger/dispute-rules', ...model]
   },
   {
+    name: 'the bond of an answered demand to the verifier',
+    file: 'ledger/dispute-rules.ts',
+    find: '  state.burned += bond\n',
+    replace: '  openAccount(state, verifier).free += bond\n',
+    tests: ['ledger/dispute-rules', ...model]
+  },
+  {
     name: 'fees of a proved round that who kept its proofs back saves',
     file: 'ledger/settle-deal.ts',
     find: 'proving.verifiersPerDeal - paidVerifiers.length',
