@@ -160,6 +160,13 @@ function lastTroubleOf(observations: readonly Observation[]): Trouble | undefine
   const last = observations.findLast(({ outcome }) => !GOOD.has(outcome))
   if (last === undefined) return undefined
   const { kind, outcome, dealId, round, timeMs } = last
-  const reason = 'reason' in last ? (last.reason ?? '') : ''
-  return { kind, outcome, dealId, round, timeMs, reason }
+  return { kind, outcome, dealId, round, timeMs, reason: reasonOf(last) }
+}
+
+/** A proof that did not come, or was wrong, is a fact of its round: there is no more to say, and people are told that much. */
+function reasonOf(trouble: Observation): string {
+  if (trouble.kind !== 'proof') return trouble.reason ?? 'no reason was given'
+  return trouble.outcome === 'bad proof'
+    ? `its proof of round ${trouble.round} was wrong`
+    : `no proof of round ${trouble.round} came in time`
 }

@@ -79,6 +79,17 @@ describe('the report on a provider', () => {
     expect(reportProviders(network.state, book, OTHER_PROVIDER.address)).toHaveLength(1)
   })
 
+  it.each([
+    ['no answer', 'no proof of round 3 came in time'],
+    ['bad proof', 'its proof of round 3 was wrong']
+  ] as const)('says of %s as the last trouble what it was', (outcome, reason) => {
+    const book = createObservationBook()
+    book.add({ kind: 'binding', ...at(1), outcome: 'not bound', bytes: 0, reason: 'it stands nowhere' })
+    book.add({ kind: 'proof', ...at(2), outcome })
+    const [report] = reportProviders(new TestNetwork().state, book)
+    expect(report!.lastTrouble).toMatchObject({ kind: 'proof', outcome, reason })
+  })
+
   it('is about nobody of whom nothing is known', () => {
     const network = new TestNetwork()
     expect(reportProviders(network.state, createObservationBook())).toEqual([])

@@ -112,7 +112,7 @@ function showOne(report: Report): string {
   const { lastTrouble } = report
   if (lastTrouble === undefined) return facts
   const { kind, outcome, dealId, timeMs, reason } = lastTrouble
-  const what = `${formatTime(timeMs)} ${kind} of deal ${dealId}: ${outcome}${reason === '' ? '' : `, ${reason}`}`
+  const what = `${formatTime(timeMs)} ${kind} of deal ${dealId}: ${outcome}, ${reason}`
   return `${facts}! ${escapeForTerminal(what)}\n`
 }
 
