@@ -93,8 +93,9 @@ async function measured(processes: ReadonlyArray<() => Promise<Usage>>, measure:
 }
 
 /**
- * What there is to win on two cores: of 3.5 to 4 CPU-seconds for a GiB, 1.45 are the commitment (with the CPU's own SHA-256
- * instructions), 0.6 the digests of the blocks, 0.2 reading, and 0.8 to 1.5 the kernel's, to take the CAR into its page cache.
+ * What there is to win on two cores: of 2.7 CPU-seconds for a GiB, 1.45 are the commitment (with the CPU's own SHA-256
+ * instructions), 0.6 the digests of the blocks, 0.2 reading. Whoever writes through the page cache pays 0.4 to 2.8 more to
+ * the kernel: least where the machine holds the memory for it already.
  */
 async function* importing(bench: Bench): AsyncIterable<Row> {
   const importer = (name: string, file = bench.large): Runner => ({

@@ -1,7 +1,9 @@
 /** A file in which one piece waits until every replica of it stands. */
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { type PieceSink, STAGED_CHUNKS_KEPT } from '@holdfast/core'
+import { openDirectFile, pageAlignedBytes } from './direct-file.ts'
 import { PeerError, systemCodeOf } from './error.ts'
+import { machineFileSystem } from './storage/file-system.ts'
 
 /** Chunks in which pieces are read again: one chunk of the wire. */
 const READ_SIZE_BYTES = 1024 * 1024
@@ -15,7 +17,7 @@ const WRITES_IN_FLIGHT_MAX = 3
  * @throws {PeerError} `STAGING_FAILED`
  */
 export async function openStagedFile(path: string): Promise<PieceSink> {
-  const file = await open(path, 'wx', 0o600).catch((cause: unknown) => {
+  const file = await openDirectFile(machineFileSystem, path, 'wx', 0o600).catch((cause: unknown) => {
     throw stagingFailed(path, cause)
   })
   const writing = new Set<Promise<void>>()
@@ -32,7 +34,8 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
     async write(bytes) {
       while (writing.size >= WRITES_IN_FLIGHT_MAX) await Promise.race(writing)
       if (failure !== undefined) throw failure
-      const write = writeAt(file, bytes, position)
+      const write = file
+        .write(bytes, position)
         .catch((cause: unknown) => {
           failure ??= stagingFailed(path, cause)
         })
@@ -51,31 +54,35 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
       await end()
       await rm(path, { force: true })
     },
-    reuse: () => written.pop()
-  }
-}
-
-async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at)
-    at += bytesWritten
+    lend(sizeBytes) {
+      const chunk = written.pop()
+      return chunk?.length === sizeBytes ? chunk : pageAlignedBytes(sizeBytes)
+    }
   }
 }
 
 /**
- * The bytes of a staged piece from an offset on, in chunks of 1 MiB that are the caller's for as long as `Staging` says:
- * to collect a GiB of chunks took more time than to send them.
+ * The bytes of a staged piece from an offset on, in chunks of at most 1 MiB that are the caller's for as long as `Staging`
+ * says: to collect a GiB of chunks took more time than to send them. One is read ahead.
  */
 export async function* readStagedFile(path: string, offset: number): AsyncGenerator<Uint8Array> {
-  await using file = await open(path, 'r')
+  await using file = await openDirectFile(machineFileSystem, path, 'r')
   const yielded: Uint8Array[] = []
-  for (let position = offset; ; ) {
-    const free = yielded.length === STAGED_CHUNKS_KEPT ? yielded.shift()! : new Uint8Array(READ_SIZE_BYTES)
-    const { bytesRead, buffer } = await file.read(free, 0, READ_SIZE_BYTES, position)
-    if (bytesRead === 0) return
-    yielded.push(buffer)
-    yield buffer.subarray(0, bytesRead)
-    position += bytesRead
+  const read = async (position: number) => {
+    const chunk = yielded.length === STAGED_CHUNKS_KEPT ? yielded.shift()! : pageAlignedBytes(READ_SIZE_BYTES)
+    return { chunk, sizeBytes: await file.read(chunk, position) }
+  }
+  let position = offset - (offset % READ_SIZE_BYTES)
+  for (let next = read(position); ; ) {
+    next.catch(() => undefined) // who comes for it hears of it; who has left does not want to
+    const { chunk, sizeBytes } = await next
+    const skipped = Math.max(0, offset - position)
+    position += sizeBytes
+    const isLast = sizeBytes < READ_SIZE_BYTES
+    if (!isLast) next = read(position)
+    yielded.push(chunk)
+    if (sizeBytes > skipped) yield chunk.subarray(skipped, sizeBytes)
+    if (isLast) return
   }
 }
 

@@ -1,7 +1,7 @@
 /** Commits to pieces while they are written: a layer around the sinks of a packer that hashes what passes through. */
 import { createPieceHasher, type NodeHasher, type PieceDigest } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
-import type { LaidOutPiece, OpenPiece, PackedPiece } from './piece-packer.ts'
+import { borrowBuffer, type LaidOutPiece, type OpenPiece, type PackedPiece } from './piece-packer.ts'
 
 /** Hashes one piece as its bytes go by; on other threads where there are any. A `PieceHasher` is one. */
 export interface PieceHashing {
@@ -49,7 +49,7 @@ export function hashPieces(openPiece: OpenPiece, { nodeHasher, createHasher }: H
           hashing.discard?.()
           return sink.discard()
         },
-        reuse: () => sink.reuse?.()
+        lend: sizeBytes => borrowBuffer(sink, sizeBytes)
       }
     },
     commit: pieces => pieces.map((piece, index) => ({ ...piece, cid: cids[index]! }))

@@ -11,7 +11,12 @@ export * from './pack.ts'
 export { type PackCarOptions, packCar } from './pack-car.ts'
 export { type LayOutSourceOptions, layOutSource, type PackSourceOptions, packSource } from './pack-source.ts'
 export type { LaidOutPiece, OpenPiece, PackedPiece, PieceSink, TrailerSizeOf } from './piece-packer.ts'
-export { nextBuffer, PIECE_SIZE_BYTES_MIN, PIECE_SIZE_LIMIT_BYTES_MIN, PIECE_WRITE_SIZE_BYTES } from './piece-packer.ts'
+export {
+  borrowBuffer,
+  PIECE_SIZE_BYTES_MIN,
+  PIECE_SIZE_LIMIT_BYTES_MIN,
+  PIECE_WRITE_SIZE_BYTES
+} from './piece-packer.ts'
 export * from './read.ts'
 export { READ_BUDGET_DEFAULT, type ReadBudget } from './read-budget.ts'
 export { type FileRange, partsInRange } from './read-file.ts'

@@ -20,17 +20,10 @@ export interface PieceSink {
   close(): Promise<void>
   discard(): Promise<void>
   /**
-   * Gives back what an earlier `write` took over and is done with, to be filled again, or `undefined`. Making every
-   * buffer anew costs a quarter of the packer's time, in collecting them.
+   * Lends a buffer of that size to fill for a coming `write`, most often one that an earlier `write` took over. Making
+   * every buffer anew costs a quarter of the packer's time, in collecting them.
    */
-  reuse?(): Uint8Array | undefined
-}
-
-/** A buffer to fill for the sink, of exactly `sizeBytes`. */
-export function nextBuffer(sink: PieceSink, sizeBytes: number): Uint8Array<ArrayBufferLike> {
-  for (let buffer = sink.reuse?.(); buffer !== undefined; buffer = sink.reuse?.())
-    if (buffer.length === sizeBytes) return buffer
-  return new Uint8Array(sizeBytes)
+  lend?(sizeBytes: number): Uint8Array
 }
 
 export type OpenPiece = (index: number) => Promise<PieceSink>
@@ -79,7 +72,7 @@ export class PiecePacker {
   readonly #options: PiecePackerOptions
   readonly #sinks: PieceSink[] = []
   #piece: CurrentPiece | undefined
-  #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array(PIECE_WRITE_SIZE_BYTES)
+  #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array()
   #buffered = 0
 
   constructor(options: PiecePackerOptions) {
@@ -126,6 +119,7 @@ export class PiecePacker {
     })
     this.#sinks.push(sink)
     const piece = { sink, rawSize: 0, blockCount: 0 }
+    this.#buffer = borrowBuffer(sink, PIECE_WRITE_SIZE_BYTES)
     await this.#append(piece, HEADER)
     return piece
   }
@@ -164,8 +158,13 @@ export class PiecePacker {
     const bytes = this.#buffer.subarray(0, this.#buffered)
     this.#buffered = 0
     await abortable(piece.sink.write(bytes), this.#options.signal)
-    this.#buffer = nextBuffer(piece.sink, PIECE_WRITE_SIZE_BYTES)
+    this.#buffer = borrowBuffer(piece.sink, PIECE_WRITE_SIZE_BYTES)
   }
+}
+
+/** A buffer to fill for the sink. */
+export function borrowBuffer(sink: PieceSink, sizeBytes: number): Uint8Array<ArrayBufferLike> {
+  return sink.lend?.(sizeBytes) ?? new Uint8Array(sizeBytes)
 }
 
 async function rawCid(block: Uint8Array): Promise<CID> {

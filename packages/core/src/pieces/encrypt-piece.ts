@@ -2,14 +2,14 @@
  * Encrypts a piece as it is laid out: takes the bytes of its CAR, gives the sealed frames of CAR, index, manifest and
  * footer to a sink, in steps of 1 MiB. Holds one such step and 40 bytes for each block.
  */
-import { type CarBlockPosition, createCarScanner, nextBuffer, type PieceSink } from '../content/index.ts'
+import { borrowBuffer, type CarBlockPosition, createCarScanner, type PieceSink } from '../content/index.ts'
 import { FRAME_CONTENT_SIZE_BYTES, FRAME_SIZE_BYTES, type FrameCipher } from './frames.ts'
 import { FRAME_TAG_SIZE_BYTES } from './piece-ciphers.ts'
 import { encodePieceFooter, INDEX_ENTRY_SIZE_BYTES } from './piece-footer.ts'
 import { PieceIndexBuilder } from './piece-index.ts'
 
-/** Frames of one write: 1 MiB. */
-const FRAMES_PER_WRITE = 16
+/** Of one write: whole frames, 1 MiB. */
+const WRITE_SIZE_BYTES = 16 * FRAME_SIZE_BYTES
 
 export class PieceEncryptor {
   readonly #sink: PieceSink
@@ -19,7 +19,7 @@ export class PieceEncryptor {
   readonly #scanner = createCarScanner({ onBlock: block => this.#addBlock(block) })
   #carSizeBytes = 0
   #sizeBytes = 0
-  #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array(FRAMES_PER_WRITE * FRAME_SIZE_BYTES)
+  #buffer: Uint8Array<ArrayBufferLike>
   /** Sealed bytes in the buffer, whole frames. */
   #sealed = 0
   /** Plaintext behind them, which is sealed when it is known whether more comes. */
@@ -31,6 +31,7 @@ export class PieceEncryptor {
     this.#sink = sink
     this.#frames = frames
     this.#piece = piece
+    this.#buffer = borrowBuffer(sink, WRITE_SIZE_BYTES)
   }
 
   /** Stored bytes so far; of the whole piece once it has ended. */
@@ -94,6 +95,6 @@ export class PieceEncryptor {
     this.#sizeBytes += bytes.length
     this.#sealed = 0
     await this.#sink.write(bytes)
-    this.#buffer = nextBuffer(this.#sink, FRAMES_PER_WRITE * FRAME_SIZE_BYTES)
+    this.#buffer = borrowBuffer(this.#sink, WRITE_SIZE_BYTES)
   }
 }

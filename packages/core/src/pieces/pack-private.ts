@@ -8,6 +8,7 @@
 import { createPieceHasher, PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import {
+  borrowBuffer,
   type HashingOptions,
   isCar,
   type LaidOutContent,
@@ -136,7 +137,10 @@ class ObjectEncryption {
       },
       close: async () => undefined,
       discard: () => hashing.sink.discard(),
-      reuse: () => taken.pop()
+      lend(sizeBytes) {
+        const buffer = taken.pop()
+        return buffer?.length === sizeBytes ? buffer : new Uint8Array(sizeBytes)
+      }
     }
   }
 
@@ -179,7 +183,7 @@ function hashReplicas(
         for (const hashing of replicas) hashing.discard?.()
         return sink.discard()
       },
-      reuse: () => sink.reuse?.()
+      lend: sizeBytes => borrowBuffer(sink, sizeBytes)
     },
     async cids() {
       const digests = await Promise.all(replicas.map(hashing => hashing.digest()))

@@ -7,15 +7,14 @@
  */
 import { join } from 'node:path'
 import { createPieceHasher, type NodeHasher, type PieceDigest } from '@holdfast/proofs'
+import { type DirectFile, openDirectFile, pageAlignedBytes } from '../direct-file.ts'
 import { PeerError, systemCodeOf } from '../error.ts'
 import { type CarFacts, createBlockCollector } from './block-collector.ts'
 import type { FileSystem } from './file-system.ts'
-import { encodeLayer, readFully, SLAB_SIZE_BYTES, writeSynced } from './piece-files.ts'
+import { encodeLayer, SLAB_SIZE_BYTES, writeSynced } from './piece-files.ts'
 import { openUploadLog, type UploadLog, type UploadTerms } from './upload-log.ts'
 
-type FileHandle = Awaited<ReturnType<FileSystem['open']>>
-
-/** Unsynced bytes in the page cache: so that a commit does not wait for a whole piece, a bad disk shows early, and a
+/** Unsynced bytes: so that a commit does not wait for a whole piece, a bad disk shows early, and a
  * break of a resumable upload costs no more than this. */
 const UNSYNCED_SIZE_BYTES_MAX = 32 * 1024 * 1024
 
@@ -117,7 +116,7 @@ class LocalIncomingFile implements IncomingFile {
   readonly #paths: ReturnType<typeof incomingPaths>
   readonly #hasher
   readonly #blocks = createBlockCollector()
-  #handle: FileHandle | undefined
+  #file: DirectFile | undefined
   #log: UploadLog | undefined
   #syncedBytes = 0
   /** The sync under way; never rejects unhandled, what went wrong is in `#failure`. */
@@ -140,9 +139,9 @@ class LocalIncomingFile implements IncomingFile {
   async open(): Promise<void> {
     const { upload, resumeAtBytes } = this.#options
     try {
-      this.#handle = await this.#files.open(this.#paths.piece, resumeAtBytes > 0 ? 'r+' : 'wx', 0o600)
+      this.#file = await openDirectFile(this.#files, this.#paths.piece, resumeAtBytes > 0 ? 'r+' : 'wx', 0o600)
       if (upload !== undefined) this.#log = await openUploadLog(this.#files, this.#paths.log, upload)
-      if (resumeAtBytes > 0) await this.#readAgain(this.#handle, resumeAtBytes)
+      if (resumeAtBytes > 0) await this.#readAgain(this.#file, resumeAtBytes)
     } catch (error) {
       await this.discard().catch(() => undefined)
       throw diskError(error)
@@ -150,14 +149,14 @@ class LocalIncomingFile implements IncomingFile {
   }
 
   /** Hashes what is on the disk, so that the commitment is of the bytes that lie there and not of those that were sent. */
-  async #readAgain(handle: FileHandle, sizeBytes: number): Promise<void> {
-    await handle.truncate(sizeBytes)
-    const slab = Buffer.allocUnsafeSlow(SLAB_SIZE_BYTES)
+  async #readAgain(file: DirectFile, sizeBytes: number): Promise<void> {
+    await file.handle.truncate(sizeBytes)
+    const slab = pageAlignedBytes(SLAB_SIZE_BYTES)
     while (this.positionBytes < sizeBytes) {
-      const wanted = slab.subarray(0, Math.min(slab.length, sizeBytes - this.positionBytes))
-      const bytes = await readFully(handle, this.positionBytes, wanted)
-      if (bytes.length < wanted.length) throw new PeerError('DISK_FAILED', 'An upload’s file is shorter than it was.')
-      this.#see(bytes)
+      const wanted = Math.min(slab.length, sizeBytes - this.positionBytes)
+      const came = await file.read(slab, this.positionBytes)
+      if (came < wanted) throw new PeerError('DISK_FAILED', 'An upload’s file is shorter than it was.')
+      this.#see(slab.subarray(0, wanted))
     }
     this.#syncedBytes = sizeBytes
   }
@@ -170,9 +169,9 @@ class LocalIncomingFile implements IncomingFile {
         `expected at most the ${this.#options.sizeBytes} bytes declared, got ${position + bytes.length}`
       )
     }
-    const writing = this.#writeAt(bytes, position)
+    const writing = this.#file!.write(bytes, position)
     this.#writing = writing.catch(() => undefined)
-    // Hashes while the operating system copies.
+    // Hashes while the disk takes them.
     this.#see(bytes)
     try {
       await writing
@@ -201,7 +200,7 @@ class LocalIncomingFile implements IncomingFile {
     await this.#syncing
     this.#assertOpen()
     try {
-      await this.#handle!.datasync()
+      await this.#file!.handle.datasync()
       await writeSynced(this.#files, this.#paths.layer, encodeLayer(this.#digest!.layer))
     } catch (error) {
       throw diskError(error)
@@ -249,21 +248,14 @@ class LocalIncomingFile implements IncomingFile {
     this.positionBytes += bytes.length
   }
 
-  async #writeAt(bytes: Uint8Array, position: number): Promise<void> {
-    for (let written = 0; written < bytes.length; ) {
-      const { bytesWritten } = await this.#handle!.write(bytes, written, bytes.length - written, position + written)
-      written += bytesWritten
-    }
-  }
-
   async #syncTo(positionBytes: number): Promise<void> {
-    await this.#handle!.datasync()
+    await this.#file!.handle.datasync()
     this.#syncedBytes = positionBytes
     await this.#log?.append(positionBytes, this.#clock.now() + this.#options.resumeMs)
   }
 
   async #close(): Promise<void> {
-    await this.#handle?.close()
+    await this.#file?.close()
     await this.#log?.close()
   }
 

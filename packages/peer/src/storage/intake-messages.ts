@@ -5,9 +5,22 @@ import type { IncomingOptions } from './incoming-file.ts'
 /** Calls of one file are answered in the order in which they came. */
 export type IntakeCall =
   | { readonly kind: 'open'; readonly options: IncomingOptions }
-  /** The bytes lie at the front of a slab, which is the worker's until it answers. */
-  | { readonly kind: 'write'; readonly slab: SharedArrayBuffer; readonly sizeBytes: number }
+  /** The bytes lie at the front of the slab of that number, which is the worker's until it answers. */
+  | { readonly kind: 'write'; readonly slab: number; readonly sizeBytes: number }
   | { readonly kind: 'finish' | 'sync' | 'suspend' | 'discard' }
+
+/** What a worker is started with. */
+export interface IntakeWorkerData {
+  /** All slabs, one behind the other. */
+  readonly slabs: Uint8Array<SharedArrayBuffer>
+}
+
+/** A chunk of the wire, and one write to the disk. */
+export const INTAKE_SLAB_SIZE_BYTES = 1024 * 1024
+
+export function slabOf(slabs: Uint8Array, slab: number, sizeBytes: number): Uint8Array {
+  return slabs.subarray(slab * INTAKE_SLAB_SIZE_BYTES, slab * INTAKE_SLAB_SIZE_BYTES + sizeBytes)
+}
 
 export interface IntakeRequest {
   readonly call: number

@@ -3,16 +3,24 @@
  *
  * Runs the same files as a store without workers does; this is only their door. Started by intake-workers.ts.
  */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { machineClock } from '@holdfast/core'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { machineFileSystem } from './file-system.ts'
 import { createIncomingFiles, type IncomingFile } from './incoming-file.ts'
-import { type IntakeAnswer, type IntakeCall, type IntakeRequest, postError } from './intake-messages.ts'
+import {
+  type IntakeAnswer,
+  type IntakeCall,
+  type IntakeRequest,
+  type IntakeWorkerData,
+  postError,
+  slabOf
+} from './intake-messages.ts'
 
 const port = parentPort
 if (port === null) throw new TypeError('this file is the body of a worker')
 
+const { slabs } = workerData as IntakeWorkerData
 const open = createIncomingFiles(machineFileSystem, await chooseNodeHasher(), machineClock)
 const files = new Map<number, IncomingFile>()
 /** One call of a file after the other. */
@@ -26,7 +34,7 @@ async function run(file: number, wanted: IntakeCall): Promise<unknown> {
   }
   const incoming = files.get(file)
   if (incoming === undefined) return undefined
-  if (wanted.kind === 'write') return incoming.write(new Uint8Array(wanted.slab, 0, wanted.sizeBytes))
+  if (wanted.kind === 'write') return incoming.write(slabOf(slabs, wanted.slab, wanted.sizeBytes))
   if (wanted.kind !== 'suspend' && wanted.kind !== 'discard') return incoming[wanted.kind]()
   try {
     return await incoming[wanted.kind]()

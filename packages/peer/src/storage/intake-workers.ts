@@ -7,6 +7,7 @@
  */
 import { rm } from 'node:fs/promises'
 import type { Worker } from 'node:worker_threads'
+import { pageAlignedBytes } from '../direct-file.ts'
 import { PeerError } from '../error.ts'
 import { startThread } from '../worker-thread.ts'
 import {
@@ -17,12 +18,18 @@ import {
   type PieceName,
   type WrittenPiece
 } from './incoming-file.ts'
-import { type IntakeAnswer, type IntakeCall, type IntakeRequest, receiveError } from './intake-messages.ts'
+import {
+  INTAKE_SLAB_SIZE_BYTES,
+  type IntakeAnswer,
+  type IntakeCall,
+  type IntakeRequest,
+  type IntakeWorkerData,
+  receiveError,
+  slabOf
+} from './intake-messages.ts'
 
-/** A chunk of the wire, and one write to the disk. */
-const SLAB_SIZE_BYTES = 1024 * 1024
-/** Shared memory of all uploads. */
-export const INTAKE_SIZE_BYTES_MAX = 32 * SLAB_SIZE_BYTES
+/** Shared memory of all uploads; what of it was never filled takes none of the machine's. */
+export const INTAKE_SIZE_BYTES_MAX = 32 * INTAKE_SLAB_SIZE_BYTES
 /** Slabs of one file that the worker has not written yet: one in its hands, one waiting. */
 const SLABS_PER_FILE_MAX = 2
 
@@ -34,7 +41,7 @@ export interface IntakeWorkers extends AsyncDisposable {
 
 /** @param count - threads; a piece is one thread's from its first byte to its last */
 export function createIntakeWorkers({ count }: { readonly count: number }): IntakeWorkers {
-  const slabs = new SlabPool(INTAKE_SIZE_BYTES_MAX / SLAB_SIZE_BYTES)
+  const slabs = new SlabPool()
   const workers: IntakeWorker[] = []
   let next = 0
   let stopped = false
@@ -43,7 +50,7 @@ export function createIntakeWorkers({ count }: { readonly count: number }): Inta
     if (stopped) throw new PeerError('STORE_STOPPED', 'The piece store is stopped.')
     const at = next % count
     next += 1
-    if (workers[at] === undefined || workers[at].hasEnded) workers[at] = new IntakeWorker()
+    if (workers[at] === undefined || workers[at].hasEnded) workers[at] = new IntakeWorker(slabs)
     const file = new WorkerFile(workers[at], slabs, options, next)
     await file.open()
     return file
@@ -57,27 +64,18 @@ export function createIntakeWorkers({ count }: { readonly count: number }): Inta
   return { open, stop, [Symbol.asyncDispose]: stop }
 }
 
-/** Hands out slabs, in the order in which they were asked for. */
+/** Hands out slabs, in the order in which they were asked for; those that were filled last first. */
 class SlabPool {
-  readonly #free: SharedArrayBuffer[] = []
-  readonly #waiting: ((slab: SharedArrayBuffer) => void)[] = []
-  #left: number
+  readonly bytes = pageAlignedBytes(INTAKE_SIZE_BYTES_MAX, true)
+  /** Numbers of those that may be filled, the next one last. */
+  readonly #free = Array.from({ length: INTAKE_SIZE_BYTES_MAX / INTAKE_SLAB_SIZE_BYTES }, (_, slab) => slab).reverse()
+  readonly #waiting: ((slab: number) => void)[] = []
 
-  constructor(count: number) {
-    this.#left = count
+  async take(): Promise<number> {
+    return this.#free.pop() ?? new Promise(resolve => this.#waiting.push(resolve))
   }
 
-  async take(): Promise<SharedArrayBuffer> {
-    const slab = this.#free.pop()
-    if (slab !== undefined) return slab
-    if (this.#left > 0) {
-      this.#left -= 1
-      return new SharedArrayBuffer(SLAB_SIZE_BYTES)
-    }
-    return new Promise(resolve => this.#waiting.push(resolve))
-  }
-
-  give(slab: SharedArrayBuffer): void {
+  give(slab: number): void {
     const waiting = this.#waiting.shift()
     if (waiting === undefined) this.#free.push(slab)
     else waiting(slab)
@@ -91,8 +89,10 @@ class IntakeWorker {
   #lastCall = 0
   #failure: PeerError | undefined
 
-  constructor() {
-    this.#worker = startThread('intake-worker', import.meta.url)
+  constructor(slabs: SlabPool) {
+    this.#worker = startThread('intake-worker', import.meta.url, {
+      workerData: { slabs: slabs.bytes } satisfies IntakeWorkerData
+    })
     this.#worker.on('message', (answer: IntakeAnswer) => this.#settle(answer))
     this.#worker.on('error', error => this.#fail(error))
     this.#worker.on('exit', () => this.#fail(undefined))
@@ -161,18 +161,18 @@ class WorkerFile implements IncomingFile {
     if (this.positionBytes + bytes.length > sizeBytes) {
       throw new RangeError(`expected at most the ${sizeBytes} bytes declared, got ${this.positionBytes + bytes.length}`)
     }
-    for (let at = 0; at < bytes.length; at += SLAB_SIZE_BYTES) {
+    for (let at = 0; at < bytes.length; at += INTAKE_SLAB_SIZE_BYTES) {
       while (this.#writing.length >= SLABS_PER_FILE_MAX) await this.#writing[0]
       const slab = await this.#slabs.take()
-      const part = bytes.subarray(at, at + SLAB_SIZE_BYTES)
-      new Uint8Array(slab).set(part)
+      const part = bytes.subarray(at, at + INTAKE_SLAB_SIZE_BYTES)
+      slabOf(this.#slabs.bytes, slab, part.length).set(part)
       this.positionBytes += part.length
       this.#send(slab, part.length)
     }
     this.#assertOpen()
   }
 
-  #send(slab: SharedArrayBuffer, sizeBytes: number): void {
+  #send(slab: number, sizeBytes: number): void {
     const writing = this.#worker
       .call(this.#file, { kind: 'write', slab, sizeBytes })
       .then(() => undefined)

@@ -23,6 +23,7 @@ import {
   type PieceDigest,
   parsePieceCid
 } from '@holdfast/proofs'
+import { openDirectFile, pageAlignedBytes } from '../direct-file.ts'
 import type { FileSystem } from './file-system.ts'
 import type { DamageReason } from './piece-store.ts'
 
@@ -153,19 +154,23 @@ async function hashFile(
   { nodeHasher, onBytes, signal }: CheckFileOptions
 ): Promise<PieceDigest> {
   const hasher = createPieceHasher({ nodeHasher })
-  const slab = Buffer.allocUnsafeSlow(SLAB_SIZE_BYTES)
-  const handle = await files.open(path, 'r')
-  try {
-    for (let offset = 0; ; ) {
-      signal?.throwIfAborted()
-      const bytes = await readFully(handle, offset, slab)
-      hasher.update(bytes)
-      onBytes?.(bytes)
-      offset += bytes.length
-      if (bytes.length < slab.length) return hasher.digest()
+  const slabs = [pageAlignedBytes(SLAB_SIZE_BYTES), pageAlignedBytes(SLAB_SIZE_BYTES)] as const
+  await using file = await openDirectFile(files, path, 'r')
+  const read = async (turn: number) => {
+    const slab = slabs[turn % 2]!
+    return slab.subarray(0, await file.read(slab, turn * SLAB_SIZE_BYTES))
+  }
+  for (let turn = 0, reading = read(0); ; turn++) {
+    signal?.throwIfAborted()
+    const bytes = await reading
+    const isLast = bytes.length < SLAB_SIZE_BYTES
+    if (!isLast) {
+      reading = read(turn + 1)
+      reading.catch(() => undefined) // the next turn hears of it
     }
-  } finally {
-    await handle.close()
+    hasher.update(bytes)
+    onBytes?.(bytes)
+    if (isLast) return hasher.digest()
   }
 }
 
