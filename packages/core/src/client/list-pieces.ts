@@ -3,7 +3,7 @@
  *
  * The account's own deals are looked at and nobody else's, so that a stranger can put nothing under a slot's label.
  */
-import { createPieceHasher, leafCountOf, type NodeHasher } from '@holdfast/proofs'
+import { createPieceHasher, leafCountOf, type NodeHasher, type PieceDigest } from '@holdfast/proofs'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import { CoreError } from '../error.ts'
 import { newestAskOf } from '../ledger/asks.ts'
@@ -22,7 +22,7 @@ import {
   readReplica,
   signReadPermission
 } from '../pieces/index.ts'
-import { replicaKeystream } from '../pieces/replica-layer.ts'
+import { type ReplicaLayer, replicaKeystream } from '../pieces/replica-layer.ts'
 import type { ReplicaPiece, StorableObject, StoreComponents } from './components.ts'
 import { readPieceRange } from './read-piece-range.ts'
 import { permissionEnd } from './transfer-piece.ts'
@@ -71,14 +71,20 @@ export function findLists(
     .sort((a, b) => b.piece.fromOpening - a.piece.fromOpening || b.piece.id - a.piece.id)
 }
 
+export interface OpenedList {
+  readonly list: ObjectList
+  /** Whether another one that stands is the very same list: by its PieceCID, without asking anybody. */
+  isReplica(other: StoredList): boolean
+}
+
 /** Reads one. @throws {CoreError} `LIST_INVALID`; `PROVIDER_FAILED` */
 export async function readList(
   components: ListComponents,
   keys: ObjectListKeys,
   { slot, replica, deal, piece }: StoredList,
   signal: AbortSignal | undefined
-): Promise<ObjectList> {
-  const { ledger, signer, ciphers } = components
+): Promise<OpenedList> {
+  const { ledger, signer, ciphers, nodeHasher } = components
   const { state } = ledger
   if (piece.rawSize > OBJECT_LIST_SIZE_BYTES_MAX) throw new CoreError('LIST_INVALID', 'the list is too large')
   const { provider } = deal
@@ -99,9 +105,27 @@ export async function readList(
     bytes.set(chunk, filled)
     filled += chunk.length
   }
+  const layer = { ciphers, repairKey: keys.slots[slot], layout: 'distinct' } as const
+  const inner = bytes.slice()
   const verdict = openObjectList({ bytes, slot, replica }, { keys, ciphers })
-  if (verdict.ok) return verdict.list
-  throw new CoreError('LIST_INVALID', `it gave bytes that are no list of yours (${verdict.reason})`)
+  if (!verdict.ok) throw new CoreError('LIST_INVALID', `it gave bytes that are no list of yours (${verdict.reason})`)
+  replicaKeystream(layer, { replica, piece: 0 }, 0).xor(inner)
+  return {
+    list: verdict.list,
+    isReplica: other =>
+      other.slot === slot &&
+      other.piece.rawSize === inner.length &&
+      digestOfReplica(inner, layer, other.replica, nodeHasher).cid.equals(other.piece.cid)
+  }
+}
+
+/** What the piece of a replica is called. */
+function digestOfReplica(inner: Uint8Array, layer: ReplicaLayer, replica: number, nodeHasher: NodeHasher): PieceDigest {
+  const bytes = inner.slice()
+  replicaKeystream(layer, { replica, piece: 0 }, 0).xor(bytes)
+  const hasher = createPieceHasher({ nodeHasher })
+  hasher.update(bytes)
+  return hasher.digest()
 }
 
 /** Names a replica where it stands. */
@@ -122,25 +146,21 @@ export function listObject(
   slot: Slot,
   { ciphers, nodeHasher }: ListComponents
 ): StorableObject {
-  const repairKey = keys.slots[slot]
+  const layer = { ciphers, repairKey: keys.slots[slot], layout: 'distinct' } as const
   const made = new Map<number, ReplicaPiece>()
   async function* from(offset: number): AsyncGenerator<Uint8Array> {
     yield inner.slice(offset)
   }
   function pieceOf(replica: number): ReplicaPiece {
     const place = { replica, piece: 0 }
-    const bytes = inner.slice()
-    replicaKeystream({ ciphers, repairKey, layout: 'distinct' }, place, 0).xor(bytes)
-    const hasher = createPieceHasher({ nodeHasher })
-    hasher.update(bytes)
-    const { cid } = hasher.digest()
+    const { cid } = digestOfReplica(inner, layer, replica, nodeHasher)
     return {
-      label: deriveLabel(repairKey, place),
+      label: deriveLabel(layer.repairKey, place),
       rawSize: inner.length,
       leafCount: leafCountOf(inner.length),
       cid,
       commit: async () => cid,
-      read: offset => readReplica({ ciphers, repairKey, layout: 'distinct', place, inner: from(offset), offset })
+      read: offset => readReplica({ ...layer, place, inner: from(offset), offset })
     }
   }
   return {

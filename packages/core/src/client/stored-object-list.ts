@@ -22,6 +22,7 @@ import {
   keyOfList,
   type ListComponents,
   listObject,
+  type OpenedList,
   readList,
   SLOTS,
   type StoredList,
@@ -37,7 +38,7 @@ const ATTEMPTS_MAX = 8
 export interface ReadList {
   /** The newest that opened; empty with sequence −1 when none was ever written. Of several that are as new, all entries. */
   readonly list: { readonly sequence: number; readonly objects: readonly ListedObject[] }
-  /** Providers of lists that could not be read now. One of these may have been newer. */
+  /** Providers of lists that could not be read now, from them or anybody else. One of these may have been newer. */
   readonly unread: readonly { readonly provider: Address; readonly reason: string }[]
 }
 
@@ -126,7 +127,8 @@ function newestOf(lists: readonly ObjectList[]): { sequence: number; objects: re
 }
 
 /**
- * Reads one replica of each slot; where more than one list stands in a slot, all of them.
+ * Reads each list once. How many there are is known by their bytes alone: two lists in one slot may have lost all replicas
+ * but one each.
  *
  * @throws {CoreError} `LIST_UNREADABLE` when there are some and none opens
  */
@@ -136,25 +138,25 @@ async function readLists(
   signal: AbortSignal | undefined
 ): Promise<{ lists: ObjectList[] } & Pick<ReadList, 'unread'>> {
   const keys = keysOf(components)
-  const unread: { provider: Address; reason: string }[] = []
-  const lists: ObjectList[] = []
-  for (const replicas of Map.groupBy(stored, ({ slot }) => slot).values()) {
-    const isOneList = new Set(replicas.map(({ replica }) => replica)).size === replicas.length
-    for (const replica of replicas) {
-      try {
-        lists.push(await readList(components, keys, replica, signal))
-        if (isOneList) break
-      } catch (error) {
-        signal?.throwIfAborted()
-        if (!(error instanceof CoreError)) throw error
-        // What somebody has removed meanwhile, he has replaced.
-        if (stands(components.ledger.state, replica))
-          unread.push({ provider: replica.deal.provider, reason: error.message })
-      }
+  const failed: { one: StoredList; reason: string }[] = []
+  const opened: OpenedList[] = []
+  const isKnown = (one: StoredList) => opened.some(list => list.isReplica(one))
+  for (const one of stored) {
+    if (isKnown(one)) continue
+    try {
+      opened.push(await readList(components, keys, one, signal))
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof CoreError)) throw error
+      failed.push({ one, reason: error.message })
     }
   }
-  if (lists.length === 0 && unread.length > 0) throw unreadable(unread)
-  return { lists, unread }
+  // What somebody has removed meanwhile, he has replaced.
+  const unread = failed
+    .filter(({ one }) => stands(components.ledger.state, one) && !isKnown(one))
+    .map(({ one, reason }) => ({ provider: one.deal.provider, reason }))
+  if (opened.length === 0 && unread.length > 0) throw unreadable(unread)
+  return { lists: opened.map(({ list }) => list), unread }
 }
 
 function unreadable(unread: ReadList['unread']): CoreError {

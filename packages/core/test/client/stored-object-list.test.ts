@@ -2,11 +2,18 @@
 import { portableNodeHasher } from '@holdfast/proofs'
 import type { Libp2p } from 'libp2p'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { ListComponents } from '../../src/client/list-pieces.ts'
+import { findLists, type ListComponents, listObject } from '../../src/client/list-pieces.ts'
 import { areSameLists, mergeLists } from '../../src/client/merge-lists.ts'
+import { signAndSubmit } from '../../src/client/sign-and-submit.ts'
+import { storeObject } from '../../src/client/store.ts'
 import { changeStoredObjectList, readStoredObjectList } from '../../src/client/stored-object-list.ts'
 import { isPresent } from '../../src/ledger/piece-rules.ts'
-import { type ListedObject, portablePieceCiphers } from '../../src/pieces/index.ts'
+import {
+  deriveObjectListKeys,
+  type ListedObject,
+  portablePieceCiphers,
+  sealObjectList
+} from '../../src/pieces/index.ts'
 import { rootOf } from '../ledger/memory-pieces.ts'
 import { CLIENT, TestNetwork } from '../ledger/network-fixture.ts'
 import { noise } from '../pieces/private-objects.ts'
@@ -95,12 +102,27 @@ it('takes out what one client removes while another one adds', async () => {
   expect(await names()).toEqual(['new'])
 })
 
-it('is read from another provider when one is gone, and says whom it did not hear', async () => {
+it('is whole where each of two lists has lost the replicas that tell them apart', async () => {
+  await add('a')
+  const client = components()
+  const keys = deriveObjectListKeys(client.accountKey)
+  // One that wrote at the same time, and was killed when one replica of its list stood.
+  const rival = { version: 1 as const, sequence: 0, objects: [entry('b')] }
+  const inner = sealObjectList(rival, { keys, salt: client.random(32), ciphers: client.ciphers })
+  await storeObject(client, { ...WISHES, replicas: 1, object: listObject(inner, keys, 0, client) })
+  const stored = findLists(client, keys, 0)
+  expect(stored.map(({ replica }) => replica).sort()).toEqual([0, 0, 1])
+  const lost = stored.filter(({ replica }) => replica === 0).at(-1)!
+  const removal = { client: CLIENT.address, dealId: lost.deal.id, pieceIds: [lost.piece.id] }
+  await signAndSubmit(client, 'RemovePieces', removal, undefined)
+  expect(await names()).toEqual(['a', 'b'])
+})
+
+it('is read from another provider when one is gone, and is the newest all the same', async () => {
   await add('a')
   const [first] = network.state.deals.values()
   await providers.find(({ signer }) => signer.address === first!.provider)!.stop()
-  const { list } = await readStoredObjectList(components())
-  expect(list.objects.map(({ name }) => name)).toEqual(['a'])
+  expect(await names()).toEqual(['a'])
 })
 
 it('is not written over by a client that cannot read the newest', async () => {
