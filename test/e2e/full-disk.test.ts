@@ -5,7 +5,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { newestAskOf, type StoredReplica, type StoreEvent } from '@holdfast/core'
 import { dataDirectoryPaths } from '@holdfast/peer'
-import { createClient } from '@holdfast/peer/client'
+import { createClient, type PutEvent } from '@holdfast/peer/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DevnetPeer } from '../../packages/peer/dist/devnet/devnet.js'
 import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
@@ -148,7 +148,7 @@ describe('a provider without room', () => {
 
     // It offers enough for each of the two files: that they do not fit together, only the provider knows.
     const path = await writeContent('second.bin', 1.5 * MIB)
-    const events: StoreEvent[] = []
+    const events: PutEvent[] = []
     const { replicas } = await client.put(path, {
       ...IN_PUBLIC,
       replicas: REPLICAS,
@@ -161,7 +161,7 @@ describe('a provider without room', () => {
         reason: expect.stringMatching(/bytes left, \d+ are needed \(NO_SPACE\)/)
       }
     ])
-    expect(events.some(({ kind, provider }) => kind === 'progress' && provider === small.address)).toBe(false)
+    expect(events.some(event => event.kind === 'progress' && event.provider === small.address)).toBe(false)
     await expectStandsElsewhere(replicas, path)
   })
 

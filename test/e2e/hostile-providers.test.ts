@@ -2,9 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { StoreEvent } from '@holdfast/core'
 import { compareTrees } from '@holdfast/peer'
-import { type Client, createClient, type PutResult } from '@holdfast/peer/client'
+import { type Client, createClient, type PutEvent, type PutResult } from '@holdfast/peer/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { awaitAsks } from '../../packages/peer/dist/devnet/await-asks.js'
 import type { Behaviour } from './hostile-provider.ts'
@@ -92,7 +91,7 @@ describe('a put', () => {
       await liar.behave(behaviour)
       await using fresh = await openFresh()
       const path = await writeContent(2 * MIB)
-      const events: StoreEvent[] = []
+      const events: PutEvent[] = []
       const { replicas, reference } = await fresh.put(path, {
         ...kind,
         replicas: 2,

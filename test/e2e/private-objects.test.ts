@@ -12,7 +12,6 @@ import {
   parseRepairReference,
   repairReplica,
   replicasOf,
-  type StoreEvent,
   toReplica
 } from '@holdfast/core'
 import {
@@ -23,7 +22,7 @@ import {
   loadOrCreateKey,
   nodePieceCiphers
 } from '@holdfast/peer'
-import { type Client, createClient, type PutResult } from '@holdfast/peer/client'
+import { type Client, createClient, type GetEvent, type PutEvent, type PutResult } from '@holdfast/peer/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
 
@@ -97,8 +96,13 @@ describe('a private object', { timeout: 120_000 }, () => {
   test('is read back by whoever has its reference, and by nobody who has its root', async () => {
     await using reader = await openClient()
     const copy = join(net.directory, 'copy')
-    await reader.get(put.reference, copy)
+    const read: GetEvent[] = []
+    await reader.get(put.reference, copy, { onProgress: event => read.push(event) })
     expect(await compareTrees(tree, copy)).toMatchObject({ equal: true, files: 2 })
+    expect(new Set(read.map(({ path }) => path.join('/')))).toEqual(new Set(['large.bin', `${SECRET_NAME}/note.txt`]))
+    const sizes = read.map(({ readBytes }) => readBytes)
+    expect(sizes).toEqual(sizes.toSorted((a, b) => a - b))
+    expect(sizes.at(-1)).toBe(3 * MIB + 77 + SECRET_TEXT.length)
     await expect(reader.get(put.root, join(net.directory, 'none'))).rejects.toMatchObject({ code: 'NOT_STORED' })
     const other = put.reference.replace(/.$/, end => (end === 'a' ? 'b' : 'a'))
     await expect(reader.get(other, join(net.directory, 'none'))).rejects.toMatchObject({ code: 'REFERENCE_INVALID' })
@@ -133,7 +137,7 @@ describe('a private object', { timeout: 120_000 }, () => {
   test('put again, stores and pays nothing again', async () => {
     const { deals, sequence } = net.ledger.state
     const before = { deals: deals.size, sequence }
-    const events: StoreEvent[] = []
+    const events: PutEvent[] = []
     const again = await net.client.put(tree, { replicas: REPLICAS, onProgress: event => events.push(event) })
     expect(again.reference).toBe(put.reference)
     expect(events).toEqual([])
@@ -142,8 +146,10 @@ describe('a private object', { timeout: 120_000 }, () => {
 
   test('is found again with nothing but the key', async () => {
     await using elsewhere = await openClient({ key: net.devnet.clientKeyFile, stateDirectory: state })
-    const { objects, unread } = await elsewhere.list()
+    const entries: number[] = []
+    const { objects, unread } = await elsewhere.list({ onProgress: event => entries.push(event.entries) })
     expect(unread).toEqual([])
+    expect(entries.at(-1)).toBeGreaterThan(REPLICAS)
     expect(objects).toMatchObject([{ name: 'tree', reference: put.reference, isPrivate: true }])
     const chunks: Uint8Array[] = []
     for await (const chunk of elsewhere.get(`${objects[0]!.reference}/${SECRET_NAME}/note.txt`)) chunks.push(chunk)
@@ -157,8 +163,11 @@ describe('a private object', { timeout: 120_000 }, () => {
       put.replicas.map(({ provider }) => provider).sort()
     )
     expect(status.pricePerRound).toBeGreaterThan(0n)
-    const added = await net.client.topUp(put.reference, { rounds: 1000 })
+    const steps: unknown[] = []
+    const onProgress = (step: unknown) => steps.push(step)
+    const added = await net.client.topUp(put.reference, { rounds: 1000, onProgress })
     expect(added).toHaveLength(REPLICAS)
+    expect(steps).toEqual(added.map(one => ({ kind: 'toppedUp', ...one })))
     expect(
       (await net.client.status(put.reference)).replicas.every(({ fundedUntilRound }) => fundedUntilRound >= 1000)
     ).toBe(true)
@@ -210,7 +219,10 @@ describe('a private object', { timeout: 120_000 }, () => {
     const path = join(net.directory, 'short-lived')
     await writeFile(path, 'for a while')
     const { reference } = await net.client.put(path, { replicas: 1 })
-    expect(await net.client.remove(reference)).toMatchObject([{ pieces: 1 }])
+    const steps: string[] = []
+    const removed = await net.client.remove(reference, { onProgress: ({ kind }) => steps.push(kind) })
+    expect(removed).toMatchObject([{ pieces: 1 }])
+    expect(steps).toEqual(['removed'])
     expect((await net.client.status(reference)).problems).toMatchObject([{ what: 'nobody is paid to store it' }])
     expect((await net.client.list()).objects.map(({ name }) => name)).toEqual(['tree'])
     expect(await net.client.remove(reference)).toEqual([])
@@ -288,7 +300,7 @@ describe('a private object', { timeout: 120_000 }, () => {
   test('of identical replicas is sent once and pulled', async () => {
     const path = join(net.directory, 'identical.bin')
     await writeFile(path, randomBytes(3 * MIB))
-    const events: StoreEvent[] = []
+    const events: PutEvent[] = []
     const { reference, replicas } = await net.client.put(path, {
       replicas: REPLICAS,
       layout: 'identical',

@@ -42,8 +42,8 @@ import {
 } from '@holdfast/core'
 import { nodePieceCiphers } from './ciphers.ts'
 import { openClientState } from './client/client-state.ts'
-import type { Client, ClientOptions, StoreWishes } from './client/client-types.ts'
-import { followLazily } from './client/followed-ledger.ts'
+import type { CallOptions, Client, ClientOptions, StoreWishes } from './client/client-types.ts'
+import { type FollowedLedger, followLazily } from './client/followed-ledger.ts'
 import { isSameSecret, toListed } from './client/listed-objects.ts'
 import { putObject } from './client/put-object.ts'
 import { createGet, resolveName } from './client/read-objects.ts'
@@ -98,14 +98,16 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   let isFollowing = false
   let stopping: Promise<void> | undefined
 
-  async function ledger(): Promise<Ledger> {
-    const followed = await follow()
+  async function followed(call?: CallOptions): Promise<FollowedLedger> {
+    const found = await follow(call)
     isFollowing = true
-    return followed.ledger
+    return found
   }
 
+  const ledger = async (call?: CallOptions): Promise<Ledger> => (await followed(call)).ledger
+
   /** @throws {PeerError} `NO_KEY` for a client that only reads */
-  async function paying(): Promise<ListComponents> {
+  async function paying(call?: CallOptions): Promise<ListComponents> {
     if (options.key === undefined)
       throw new PeerError(
         'NO_KEY',
@@ -113,7 +115,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
       )
     return {
       node: node.libp2p,
-      ledger: await ledger(),
+      ledger: await ledger(call),
       signer,
       random,
       measurements: state.measurements,
@@ -155,7 +157,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   ): Promise<void> {
     const { replicas, leavesPerRound, rounds, signal: abort } = complete(NO_OBJECT, wishes)
     const listing = { replicas, leavesPerRound, rounds, signal: abort, seenSequence: state.listSequence }
-    state.listSequence = await changeStoredObjectList(await paying(), change, listing)
+    state.listSequence = await changeStoredObjectList(await paying({ signal: abort }), change, listing)
     await state.save()
   }
 
@@ -170,53 +172,56 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     pack: (source, wishes = {}) =>
       stageObject(source, packing, { stagingDirectory: stagingIn(stateDirectory), ...wishes }),
     quote: async (object, wishes = {}) =>
-      quoteStore({ ledger: await ledger(), signer, measurements: state.measurements }, complete(object, wishes)),
-    store: async (object, wishes = {}) => storeObject(await paying(), complete(object, wishes)),
+      quoteStore({ ledger: await ledger(wishes), signer, measurements: state.measurements }, complete(object, wishes)),
+    store: async (object, wishes = {}) => storeObject(await paying(wishes), complete(object, wishes)),
     put: (source, wishes) =>
       putObject({ client, paying, changeList, replicasDefault: REPLICAS_DEFAULT }, source, wishes),
     get: createGet(reading, nodeHasher),
-    async status(name) {
-      const { ledger: followed, history } = await follow()
-      isFollowing = true
+    async status(name, call = {}) {
       const { name: object } = resolveName(name)
-      const { state: ledgerState } = followed
-      const own = findObjectDeals(ledgerState, object, signer.address)
+      const { ledger: own, history } = await followed(call)
+      const { state: ledgerState } = own
+      const deals = findObjectDeals(ledgerState, object, signer.address)
       const notices = await askRepairNotices(
         {
           node: node.libp2p,
           networkId: ledgerState.networkId,
           state: ledgerState,
           verifier: tools.signatures,
-          signal: AbortSignal.timeout(NOTICES_MS_MAX)
+          signal: AbortSignal.any([
+            AbortSignal.timeout(NOTICES_MS_MAX),
+            ...(call.signal === undefined ? [] : [call.signal])
+          ])
         },
-        own.map(({ deal }) => deal)
+        deals.map(({ deal }) => deal)
       )
-      return statusOfObject(ledgerState, history, object, own.length > 0 ? signer.address : undefined, notices)
+      call.signal?.throwIfAborted()
+      return statusOfObject(ledgerState, history, object, deals.length > 0 ? signer.address : undefined, notices)
     },
-    async verified(name) {
-      const { ledger: followed, verifications } = await follow()
-      isFollowing = true
-      return verifiedObject(followed.state, verifications, resolveName(name).name, machineClock.now())
+    async verified(name, call) {
+      const { name: object } = resolveName(name)
+      const { ledger: own, verifications } = await followed(call)
+      return verifiedObject(own.state, verifications, object, machineClock.now())
     },
-    repair: async (name, wishes) => repairStored(await paying(), tools.signatures, name, wishes),
+    repair: async (name, wishes) => repairStored(await paying(wishes), tools.signatures, name, wishes),
     async list(wishes = {}) {
-      const { list, unread } = await readStoredObjectList(await paying(), wishes.signal)
+      const { list, unread } = await readStoredObjectList(await paying(wishes), wishes.signal)
       state.listSequence = Math.max(state.listSequence, list.sequence)
       return { objects: list.objects.map(toListed), unread }
     },
-    async remove(name, { signal: abort } = {}) {
+    async remove(name, wishes = {}) {
       const { name: object } = resolveName(name)
-      const removed = await removeObject(await paying(), object, { signal: abort })
+      const removed = await removeObject(await paying(wishes), object, wishes)
       const root = 'secret' in object ? object.root : object
       const isListed = (one: ListedObject) => one.root.equals(root) && isSameSecret(one, object)
       const without = (objects: readonly ListedObject[]) =>
         objects.some(isListed) ? objects.filter(one => !isListed(one)) : objects
-      await changeList(without, { signal: abort })
+      await changeList(without, { signal: wishes.signal })
       return removed
     },
-    quoteTopUp: async (name, { rounds }) =>
-      planTopUp((await paying()).ledger.state, signer.address, resolveName(name).name, rounds),
-    topUp: async (name, wishes) => topUpObject(await paying(), resolveName(name).name, wishes),
+    quoteTopUp: async (name, { rounds, ...call }) =>
+      planTopUp((await paying(call)).ledger.state, signer.address, resolveName(name).name, rounds),
+    topUp: async (name, wishes) => topUpObject(await paying(wishes), resolveName(name).name, wishes),
     stop,
     [Symbol.asyncDispose]: stop
   }

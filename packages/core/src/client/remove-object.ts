@@ -13,6 +13,12 @@ export interface RemovedFrom {
   readonly endsAfterRound: number | undefined
 }
 
+export interface RemoveOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Told of each deal when the object has left it. */
+  readonly onProgress?: ((event: { readonly kind: 'removed' } & RemovedFrom) => void) | undefined
+}
+
 /**
  * Takes effect at the ledger's next boundary: what is drawn already is still proved and paid. Providers may delete the
  * bytes then, and nobody makes them; whoever has the reference of a private object can read what they kept.
@@ -25,8 +31,9 @@ export interface RemovedFrom {
 export async function removeObject(
   components: SubmitComponents,
   name: CID | ObjectReference,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {}
+  { signal, onProgress }: RemoveOptions = {}
 ): Promise<readonly RemovedFrom[]> {
+  signal?.throwIfAborted()
   const { ledger, signer } = components
   const client = signer.address
   const removed: RemovedFrom[] = []
@@ -41,7 +48,9 @@ export async function removeObject(
     const isEmpty = !ledger.state.deals.get(dealId)!.pieces.some(isPresent)
     if (isEmpty) await signAndSubmit(components, 'EndDeal', { party: client, dealId }, signal)
     const { endsAfterRound } = ledger.state.deals.get(dealId)!
-    removed.push({ dealId, pieces: pieces.length, endsAfterRound: isEmpty ? endsAfterRound : undefined })
+    const from = { dealId, pieces: pieces.length, endsAfterRound: isEmpty ? endsAfterRound : undefined }
+    removed.push(from)
+    onProgress?.({ kind: 'removed', ...from })
   }
   return removed
 }

@@ -30,6 +30,14 @@ export function planTopUp(
   })
 }
 
+export interface TopUpOptions {
+  /** From now on. */
+  readonly rounds: number
+  readonly signal?: AbortSignal | undefined
+  /** Told of each deal when the ledger has taken it. */
+  readonly onProgress?: ((event: { readonly kind: 'toppedUp' } & TopUp) => void) | undefined
+}
+
 /**
  * @returns what was added to which deal
  * @throws {CoreError} `LEDGER_REFUSED`, also when the account has not enough; what was added before stays. `LEDGER_UNREACHABLE`
@@ -37,11 +45,14 @@ export function planTopUp(
 export async function topUpObject(
   components: SubmitComponents,
   name: CID | ObjectReference,
-  { rounds, signal }: { readonly rounds: number; readonly signal?: AbortSignal | undefined }
+  { rounds, signal, onProgress }: TopUpOptions
 ): Promise<readonly TopUp[]> {
+  signal?.throwIfAborted()
   const { ledger, signer } = components
   const plan = planTopUp(ledger.state, signer.address, name, rounds)
-  for (const { dealId, amount } of plan)
-    await signAndSubmit(components, 'TopUp', { client: signer.address, dealId, amount }, signal)
+  for (const added of plan) {
+    await signAndSubmit(components, 'TopUp', { client: signer.address, ...added }, signal)
+    onProgress?.({ kind: 'toppedUp', ...added })
+  }
   return plan
 }

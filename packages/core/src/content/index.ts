@@ -1,5 +1,5 @@
 /** Content: trees of files ↔ UnixFS DAGs, and the CARv1 pieces that carry them. */
-export { iterateAbortably } from './abortable.ts'
+export { abortable, iterateAbortably } from './abortable.ts'
 export * from './block.ts'
 export { type FetchBlocks, READ_AHEAD_BLOCKS, READ_AHEAD_BYTES, STREAMED_BLOCKS_MAX } from './block-reader.ts'
 export * from './car.ts'

@@ -59,7 +59,9 @@ async function run(path: string, options: Options, signal: AbortSignal): Promise
       else sayPacked(object, quote, options)
       ;({ report } = screen.use(openProgressBars(json)))
     },
-    onProgress: event => report?.(event)
+    onProgress(event) {
+      if (event.kind !== 'catchingUp') report?.(event)
+    }
   })
   screen.dispose()
   // For its owner's eyes: what stands in it opens the object.

@@ -27,7 +27,7 @@ export function quoteCommand(signal: AbortSignal): Command {
 async function run(path: string, options: Options, signal: AbortSignal): Promise<void> {
   await using client = await openCommandClient(options, signal)
   await using object = await client.pack(sourceOf(path, options), { ...packOptionsOf(options), signal })
-  const quote = await client.quote(object, storeWishesOf(options))
+  const quote = await client.quote(object, { ...storeWishesOf(options), signal })
   if (options.json) {
     printJsonEvent('quote', { root: object.root, contentSizeBytes: object.contentSizeBytes, ...quote })
     return

@@ -56,6 +56,7 @@ async function repairOnce(
   const result = await client.repair(name, {
     signal,
     onProgress(event) {
+      if (event.kind === 'catchingUp') return
       if (event.kind === 'progress') progress.report({ doneBytes: event.sentBytes, totalBytes: event.rawSize })
       else if (json) printJsonEvent(event.kind, { ...event, kind: undefined })
       else progress.say(lineOf(event))
@@ -81,7 +82,7 @@ function lineOf(event: Exclude<RepairEvent, { kind: 'progress' }>): string {
 
 /** Resolves when a round opens; in each of them providers look at what they have. */
 async function nextRound(client: Client, signal: AbortSignal): Promise<void> {
-  const ledger = await client.ledger()
+  const ledger = await client.ledger({ signal })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const fail = () => reject(signal.reason)
   const end = ledger.subscribe(({ events }) => {

@@ -29,7 +29,7 @@ export function sendCommand(signal: AbortSignal): Command {
 async function run(to: Address, amount: bigint, options: Options, signal: AbortSignal): Promise<void> {
   const signer = createSigner((await loadKey(options.key)).raw)
   await using client = await openCommandClient(options, signal)
-  const ledger = await client.ledger()
+  const ledger = await client.ledger({ signal })
   const from = signer.address
   const nonce = ledger.state.accounts.get(from)?.nonce ?? 0
   const statement = { from, to, amount, nonce }

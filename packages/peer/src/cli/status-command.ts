@@ -35,7 +35,7 @@ async function run(argument: string, options: StatusOptions, signal: AbortSignal
     throw new PeerError('OPTION_INVALID', 'Say on which network the object is: --network with a network.json.')
   const name = await readName(argument)
   await using client = await openCommandClient({ ...options, network }, signal)
-  const status = await client.status(name)
+  const status = await client.status(name, { signal })
   if (options.json) printJsonEvent('status', { ...status })
   else process.stdout.write(formatStatus(status))
 }

@@ -30,7 +30,7 @@ async function run(argument: string, options: Options, signal: AbortSignal): Pro
   const name = await readName(argument)
   const { rounds, quote, json } = options
   await using client = await openCommandClient(options, signal)
-  const added = quote ? await client.quoteTopUp(name, { rounds }) : await client.topUp(name, { rounds, signal })
+  const added = await (quote ? client.quoteTopUp : client.topUp)(name, { rounds, signal })
   if (json) {
     printJsonEvent(quote ? 'quote' : 'toppedUp', { deals: added })
     return

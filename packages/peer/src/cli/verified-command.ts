@@ -47,7 +47,7 @@ async function viewOf(name: string, { network, directory, json }: Options, signa
     return await daemon.call(verifiedShape, { name }, { signal })
   }
   await using client = await openCommandClient({ network, json }, signal)
-  return viewVerified(await client.verified(name))
+  return viewVerified(await client.verified(name, { signal }))
 }
 
 const COLUMNS = [

@@ -86,7 +86,7 @@ export function verifyUnstakeCommand(signal: AbortSignal): Command {
 
 async function unstake({ directory, json, amount }: Options & { amount?: bigint }, signal: AbortSignal): Promise<void> {
   await using client = await createClient({ network: dataDirectoryPaths(directory).networkFile, signal })
-  const leaving = await unstakeIn(directory, await client.ledger(), amount, signal)
+  const leaving = await unstakeIn(directory, await client.ledger({ signal }), amount, signal)
   if (json) printJsonEvent('unstaked', { leaving })
   else
     process.stdout.write(

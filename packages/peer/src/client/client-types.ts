@@ -11,9 +11,10 @@ import type {
   ObjectVerified,
   Patience,
   RemovedFrom,
-  RepairOptions,
+  RepairEvent,
   RepairResult,
   StoredReplica,
+  StoreEvent,
   StoreOptions,
   StoreQuote,
   TopUp
@@ -46,8 +47,25 @@ export interface ClientOptions {
 /** How a source is packed. */
 export type PackOptions = Partial<StageOptions>
 
+/** The ledger's log is read and checked entry by entry: once, by whichever call comes first. */
+export interface CatchUpEvent {
+  readonly kind: 'catchingUp'
+  /** Of the log, so far. */
+  readonly entries: number
+  readonly round: number
+}
+
+/** What every call takes. A dropped signal rejects with its reason, and leaves nothing behind. */
+export interface CallOptions<Event extends { readonly kind: string } = never> {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((event: CatchUpEvent | Event) => void) | undefined
+}
+
+/** What a put and a store say. */
+export type PutEvent = CatchUpEvent | StoreEvent
+
 /** How and where it is stored; what is left out has a default. */
-export type StoreWishes = Partial<Omit<StoreOptions, 'object'>>
+export type StoreWishes = Partial<Omit<StoreOptions, 'object' | keyof CallOptions>> & CallOptions<StoreEvent>
 
 export interface PutOptions extends PackOptions, Omit<StoreWishes, 'signal'> {
   /** What the object is called in the account's list; default the last part of a path. */
@@ -68,8 +86,18 @@ export interface PutResult {
   readonly notListed: string | undefined
 }
 
+/** Of a tree, a file after the other; of a stream, the one file. */
+export interface GetEvent {
+  readonly kind: 'read'
+  /** Of the file, from the object's root on; none where the object is one file. */
+  readonly path: readonly string[]
+  /** Of all files so far, checked and handed on. */
+  readonly readBytes: number
+}
+
 export interface GetOptions {
   readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((event: GetEvent) => void) | undefined
   /** Told whenever a provider is left for the next one, and why. */
   readonly onFailure?: (failure: { readonly provider: Address; readonly reason: string }) => void
   /** Also checks by range proofs that what comes lies in the pieces that are paid for. Slower for small blocks. */
@@ -95,7 +123,7 @@ export interface Client extends AsyncDisposable {
   /** The account that pays; of a reader, an account made for this client alone. */
   readonly address: Address
   /** The ledger as this client follows it; the first call catches up with the host. */
-  ledger(): Promise<Ledger>
+  ledger(options?: CallOptions): Promise<Ledger>
   /** Packs a source into pieces that wait on disk; dispose of it when it is stored. */
   pack(source: DiskSource, options?: PackOptions): Promise<StagedObject>
   quote(object: StoreOptions['object'], options?: StoreWishes): Promise<StoreQuote>
@@ -115,9 +143,9 @@ export interface Client extends AsyncDisposable {
   /** Reads one file, or a range of it, block by checked block; a directory's file by a path behind the name. */
   get(name: ObjectName, options?: GetOptions & FileRange): AsyncIterable<Uint8Array>
   /** What stands, since when, for how long and at what price, and what to do about what is wrong. */
-  status(name: ObjectName): Promise<ObjectStatus>
+  status(name: ObjectName, options?: CallOptions): Promise<ObjectStatus>
   /** When each replica was last verified, by whom and how: anybody's, not only those that this account pays for. */
-  verified(name: ObjectName): Promise<ObjectVerified>
+  verified(name: ObjectName, options?: CallOptions): Promise<ObjectVerified>
   /**
    * Makes private pieces again that their providers say they lost, each from another replica, and sends them there. Takes
    * the repair key alone, as `hfr1…` or in a reference; nothing is read.
@@ -125,17 +153,20 @@ export interface Client extends AsyncDisposable {
    * @param name - one object; undefined for all that this account's list names, and the list itself
    * @throws {CoreError} `REFERENCE_INVALID`, also of a public object; `LIST_UNREADABLE`
    */
-  repair(name?: string, options?: RepairOptions): Promise<RepairResult>
+  repair(name?: string, options?: CallOptions<RepairEvent>): Promise<RepairResult>
   /** All that this account has put, by its own list in the network; the key alone finds it. */
-  list(options?: { readonly signal?: AbortSignal }): Promise<ObjectsOfAccount>
+  list(options?: CallOptions): Promise<ObjectsOfAccount>
   /** Stops paying for an object and takes it off the list. Others may have kept what they read. */
-  remove(name: ObjectName, options?: { readonly signal?: AbortSignal }): Promise<readonly RemovedFrom[]>
+  remove(
+    name: ObjectName,
+    options?: CallOptions<{ readonly kind: 'removed' } & RemovedFrom>
+  ): Promise<readonly RemovedFrom[]>
   /** What `topUp` would add. */
-  quoteTopUp(name: ObjectName, options: { readonly rounds: number }): Promise<readonly TopUp[]>
+  quoteTopUp(name: ObjectName, options: { readonly rounds: number } & CallOptions): Promise<readonly TopUp[]>
   /** Funds the deals of an object for so many rounds from now on. */
   topUp(
     name: ObjectName,
-    options: { readonly rounds: number; readonly signal?: AbortSignal }
+    options: { readonly rounds: number } & CallOptions<{ readonly kind: 'toppedUp' } & TopUp>
   ): Promise<readonly TopUp[]>
   /** Idempotent. */
   stop(): Promise<void>

@@ -1,5 +1,6 @@
 /** The ledger as a client follows it: begun by the first who asks, with what the rounds said of each deal. */
 import {
+  abortable,
   createFollower,
   createLateHeads,
   createNetworkSources,
@@ -13,6 +14,7 @@ import {
   type ProofHistory,
   type VerificationHistory
 } from '@holdfast/core'
+import type { CallOptions } from './client-types.ts'
 
 export interface FollowedLedger {
   readonly ledger: Ledger
@@ -28,10 +30,18 @@ export interface FollowOptions {
   readonly onUnreachable: ((error: Error) => void) | undefined
 }
 
-/** @returns a function whose first call catches up with the host, and whose later ones give the same ledger */
-export function followLazily(life: AsyncDisposableStack, options: FollowOptions): () => Promise<FollowedLedger> {
+/**
+ * @returns a function whose first call catches up with the host, and whose later ones give the same ledger. A dropped
+ * signal ends the waiting of its own call; the following goes on for the others, until the client's end
+ */
+export function followLazily(
+  life: AsyncDisposableStack,
+  options: FollowOptions
+): (call?: CallOptions) => Promise<FollowedLedger> {
   const { parameters, connection, tools, signal, onUnreachable } = options
   let following: Promise<FollowedLedger> | undefined
+  /** Those that wait for the ledger now. */
+  const waiting = new Set<NonNullable<CallOptions['onProgress']>>()
 
   async function follow(): Promise<FollowedLedger> {
     const heads = createLateHeads()
@@ -47,6 +57,10 @@ export function followLazily(life: AsyncDisposableStack, options: FollowOptions)
     const history = life.use(createProofHistory(follower))
     const verifications = createVerificationHistory()
     life.defer(follower.subscribe(applied => verifications.note(applied, follower.state)))
+    const { state } = follower
+    const end = follower.subscribe(() => {
+      for (const tell of [...waiting]) tell({ kind: 'catchingUp', entries: state.sequence, round: state.round })
+    })
     try {
       await follower.start(signal)
       return { ledger: follower, history, verifications }
@@ -54,11 +68,20 @@ export function followLazily(life: AsyncDisposableStack, options: FollowOptions)
       following = undefined
       await follower.stop()
       throw error
+    } finally {
+      end()
     }
   }
 
-  return () => {
+  return async ({ signal: abort, onProgress } = {}) => {
+    abort?.throwIfAborted()
     following ??= follow()
-    return following
+    if (onProgress === undefined) return await abortable(following, abort)
+    waiting.add(onProgress)
+    try {
+      return await abortable(following, abort)
+    } finally {
+      waiting.delete(onProgress)
+    }
   }
 }

@@ -10,13 +10,13 @@ import {
   type StoredReplica
 } from '@holdfast/core'
 import type { DiskSource, StagedObject } from '../staging/stage-object.ts'
-import type { Client, PackOptions, PutOptions, PutResult, StoreWishes } from './client-types.ts'
+import type { CallOptions, Client, PackOptions, PutOptions, PutResult, StoreWishes } from './client-types.ts'
 import { isSameSecret, listEntry, withEntry } from './listed-objects.ts'
 
 export interface PutComponents {
   readonly client: Pick<Client, 'address' | 'ledger' | 'pack' | 'quote' | 'store'>
   /** What it takes to pay. @throws {PeerError} `NO_KEY` */
-  readonly paying: () => Promise<ListComponents>
+  readonly paying: (options?: CallOptions) => Promise<ListComponents>
   readonly changeList: (
     change: (objects: readonly ListedObject[]) => readonly ListedObject[],
     wishes: StoreWishes
@@ -31,7 +31,7 @@ export async function putObject(
   { name = nameOf(source), list = true, onPacked, ...wishes }: PutOptions = {}
 ): Promise<PutResult> {
   const { client, paying, changeList, replicasDefault } = components
-  await paying()
+  await paying(wishes)
   const replicaCount = wishes.replicas ?? replicasDefault
   await using packed = await client.pack(source, { replicaCount, ...wishes })
   await using again = list ? await packAsListed(components, source, packed, { replicaCount, ...wishes }) : undefined

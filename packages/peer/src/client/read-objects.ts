@@ -1,5 +1,6 @@
 /** Reads objects by what they are called: as a tree on the disk, or as the bytes of one file. */
 import {
+  type ContentEntry,
   type FileRange,
   type NamedObject,
   type OpenComponents,
@@ -11,7 +12,7 @@ import {
 import type { NodeHasher } from '@holdfast/proofs'
 import { PeerError } from '../error.ts'
 import { type WrittenTree, writeTree } from '../files/index.ts'
-import type { Client, GetOptions, ObjectName } from './client-types.ts'
+import type { Client, GetEvent, GetOptions, ObjectName } from './client-types.ts'
 
 /** @throws {CoreError} `REFERENCE_INVALID`, `CID_INVALID` */
 export function resolveName(name: ObjectName): NamedObject {
@@ -33,14 +34,22 @@ export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Clie
         'A path inside an object names one file: read it with an offset, or leave the path out to write the whole object.'
       )
     const { root, fetchBlocks } = await open(named, wishes)
-    return await writeTree(path, readContent({ root, fetchBlocks, signal: wishes.signal }), { signal: wishes.signal })
+    const content = readContent({ root, fetchBlocks, signal: wishes.signal })
+    const { signal, onProgress } = wishes
+    return await writeTree(path, onProgress === undefined ? content : tellOf(content, onProgress), { signal })
   }
 
   async function* readFrom(name: ObjectName, wishes: GetOptions & FileRange): AsyncGenerator<Uint8Array> {
     const named = resolveName(name)
     const { root, fetchBlocks } = await open(named, wishes)
-    const { signal: abort, offset, length } = wishes
-    yield* readBytes({ root, fetchBlocks, path: named.path, offset, length, signal: abort })
+    const { signal: abort, offset, length, onProgress } = wishes
+    const { path } = named
+    let readBytesSoFar = 0
+    for await (const chunk of readBytes({ root, fetchBlocks, path, offset, length, signal: abort })) {
+      readBytesSoFar += chunk.length
+      yield chunk
+      onProgress?.({ kind: 'read', path, readBytes: readBytesSoFar })
+    }
   }
 
   function get(name: ObjectName, path: string, wishes?: GetOptions): Promise<WrittenTree>
@@ -53,4 +62,29 @@ export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Clie
     return typeof where === 'string' ? writeTo(name, where, wishes) : readFrom(name, where)
   }
   return get
+}
+
+/** The same entries, each of whose files says how far it is read. */
+async function* tellOf(
+  entries: AsyncIterable<ContentEntry>,
+  onProgress: (event: GetEvent) => void
+): AsyncGenerator<ContentEntry> {
+  let readBytes = 0
+  for await (const entry of entries) {
+    if (entry.kind !== 'file') {
+      yield entry
+      continue
+    }
+    const { path, content } = entry
+    yield {
+      ...entry,
+      async *content(range) {
+        for await (const chunk of content(range)) {
+          yield chunk
+          readBytes += chunk.length
+          onProgress({ kind: 'read', path, readBytes })
+        }
+      }
+    }
+  }
 }

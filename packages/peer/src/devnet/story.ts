@@ -156,7 +156,13 @@ async function pack({ path, ignore, signal, screen }: StoryOptions, directory: s
 
 async function store(client: Client, object: StagedObject, { screen, signal }: StoryOptions): Promise<StoredReplica[]> {
   using progress = screen.storing()
-  return await client.store(object, { replicas: REPLICAS, signal, onProgress: progress.report })
+  return await client.store(object, {
+    replicas: REPLICAS,
+    signal,
+    onProgress(event) {
+      if (event.kind !== 'catchingUp') progress.report(event)
+    }
+  })
 }
 
 async function watchProofs(story: Story): Promise<void> {
