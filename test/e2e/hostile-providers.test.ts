@@ -170,6 +170,24 @@ describe.each([
   })
 })
 
+test('a put of bytes that found too few providers goes on from what stands', { timeout: 60_000 }, async () => {
+  await liar.behave('no word on orders')
+  await using fresh = await openFresh()
+  const bytes = new Uint8Array(randomBytes(2 * MIB))
+  const putting = fresh.put(bytes.slice(), { ...inPrivate, replicas: HONEST + 1 })
+  const { details } = await putting.then(
+    () => expect.unreachable(),
+    error => error as { details: { reference: string; stored: readonly { dealId: number }[] } }
+  )
+  expect(details.stored).toHaveLength(HONEST)
+  const events: PutEvent[] = []
+  const onProgress = (event: PutEvent) => events.push(event)
+  const { reference, replicas } = await fresh.put(new Blob([bytes]), { ...inPrivate, replicas: HONEST, onProgress })
+  expect(reference).toBe(details.reference)
+  expect(new Set(replicas.map(({ dealId }) => dealId))).toEqual(new Set(details.stored.map(({ dealId }) => dealId)))
+  expect(events).toEqual([])
+})
+
 describe('a provider', () => {
   test.each<['SIGKILL' | 'SIGSTOP']>([...onlyLong([['SIGKILL'] as ['SIGKILL']]), ['SIGSTOP']])(
     'that gets %s in the middle of a put is replaced',

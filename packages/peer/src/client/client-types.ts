@@ -130,10 +130,8 @@ export interface Client extends AsyncDisposable {
   /** Resolves when all replicas are on disk, countersigned and on the ledger. @throws {CoreError} `STORE_INCOMPLETE` */
   store(object: StoreOptions['object'], options?: StoreWishes): Promise<StoredReplica[]>
   /**
-   * Packs, stores and lists. The same path again goes on where an earlier put stopped, also after a crash, and so does the
-   * same content that is public. Private bytes, Blobs and streams do not: they are packed under a new secret each time, so
-   * that what an earlier put of them has stored is another object, which `remove` ends. To try one again within a process,
-   * `pack` it once and `store` that as often as it takes.
+   * Packs, stores and lists. The same content again goes on where an earlier put stopped, also after a crash, whatever it
+   * comes in: what a private one had packed waits in the state directory for two weeks, under the secret that it has.
    *
    * @throws {CoreError} `STORE_INCOMPLETE`, whose details say what stands where; of a private object also its `reference`
    */

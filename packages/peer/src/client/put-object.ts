@@ -36,7 +36,7 @@ export async function putObject(
   await using packed = await client.pack(source, { replicaCount, ...wishes })
   await using again = list ? await packAsListed(components, source, packed, { replicaCount, ...wishes }) : undefined
   const object = again ?? packed
-  const replicas = await storeOrLeave(client, source, object, { ...wishes, onPacked })
+  const replicas = await storeOrLeave(client, object, { ...wishes, onPacked })
   const reference = formatObjectName(object.reference ?? object.root)
   const entry = listEntry(name, object)
   const notListed = list ? await reasonOf(changeList(objects => withEntry(objects, entry), wishes)) : undefined
@@ -73,18 +73,12 @@ function nameOf(source: DiskSource): string {
   return 'carFile' in source ? (source.carFile.split(/[/\\]/).at(-1) ?? '') : ''
 }
 
-/** For sources that no later put can recognise before it has read them, and then has a new secret for. */
-const NOT_RESUMABLE =
-  'What is put as bytes or as a stream, though, is another object each time, because it is encrypted under a new secret: ' +
-  'remove what stands by the `reference` in the details and put it again, or put a path, which goes on also after a crash.'
-
 /**
- * What was stored in part can go on as long as the secret is known: it stays where the next put of the same path finds it.
+ * What was stored in part can go on as long as the secret is known: it stays where the next put of the same content finds it.
  * Where nothing of it is at any provider, nothing is left here either.
  */
 async function storeOrLeave(
   client: PutComponents['client'],
-  source: DiskSource,
   object: StagedObject,
   { onPacked, ...wishes }: StoreWishes & Pick<PutOptions, 'onPacked'>
 ): Promise<readonly StoredReplica[]> {
@@ -96,12 +90,10 @@ async function storeOrLeave(
     if (reference === undefined) throw error
     const isIncomplete = error instanceof CoreError && error.code === 'STORE_INCOMPLETE'
     const { state } = await client.ledger()
-    const isPath = typeof source === 'string'
-    if (isPath && (isIncomplete || findObjectDeals(state, reference, client.address).length > 0)) await object.leave()
+    if (isIncomplete || findObjectDeals(state, reference, client.address).length > 0) await object.leave()
     if (!isIncomplete) throw error
     const details = { ...error.details, reference: formatObjectName(reference) }
-    const message = isPath ? error.message : `${error.message} ${NOT_RESUMABLE}`
-    throw new CoreError(error.code, message, details, { cause: error.cause })
+    throw new CoreError(error.code, error.message, details, { cause: error.cause })
   }
 }
 

@@ -5,6 +5,7 @@ import {
   hashReplica,
   type ObjectToStore,
   type PackComponents,
+  type PackedFacts,
   type PackObjectOptions,
   packObject,
   withReplicas
@@ -14,6 +15,7 @@ import { fingerprintOf } from './source-fingerprint.ts'
 import {
   createStagingDirectory,
   findStagingDirectory,
+  type StagedJournal,
   type StagingDirectory,
   sweepStagingDirectories
 } from './staging-directory.ts'
@@ -37,8 +39,9 @@ export interface StagedObject extends ObjectToStore, AsyncDisposable {
 }
 
 /**
- * Packs a source, or takes up the pieces that an earlier store of the same private source has left. These hold what the
- * source held then, encrypted under the secret that they have: a source that changed is another object with another one.
+ * Packs a source, or takes up the pieces that an earlier store of the same private content has left, encrypted under the
+ * secret that they have: content that changed is another object with another one. A path that nobody has touched is known
+ * before it is read; whatever else a source is, its content is known by its root, once it has been packed.
  *
  * @throws {PeerError} what `readTree` throws; `STAGING_FAILED`
  * @throws {CoreError} what `packObject` throws
@@ -52,21 +55,45 @@ export async function stageObject(
   await sweepStagingDirectories(parent, Date.now())
   const isResumable = typeof source === 'string' && wishes.encrypt !== false && wishes.secret === undefined
   const fingerprint = isResumable ? await fingerprintOf(source, ignore, wishes) : undefined
-  const found = fingerprint === undefined ? undefined : await findStagingDirectory(parent, fingerprint)
-  if (found !== undefined) {
-    if (await isWhole(found, components))
-      return staged(found, withReplicas(found.journal.object!, found, components), true)
-    await found[Symbol.asyncDispose]()
-  }
+  const takeUp = (isWanted: (journal: StagedJournal) => boolean) => takeUpWhole(parent, components, isWanted)
+  const found = fingerprint === undefined ? undefined : await takeUp(one => one.fingerprint === fingerprint)
+  if (found !== undefined) return found
   const directory = await createStagingDirectory(parent, fingerprint)
   try {
     const object = await packObject(contentOf(source, ignore), directory, components, wishes)
+    const isNew = object.reference !== undefined && wishes.secret === undefined
+    const left = isNew ? await takeUp(one => isSameContent(one.object, object)) : undefined
+    if (left !== undefined) {
+      await directory[Symbol.asyncDispose]()
+      return left
+    }
     await directory.note(object)
     return staged(directory, object, false)
   } catch (error) {
     await directory[Symbol.asyncDispose]()
     throw error
   }
+}
+
+async function takeUpWhole(
+  parent: string,
+  components: PackComponents,
+  isWanted: (journal: StagedJournal) => boolean
+): Promise<StagedObject | undefined> {
+  const found = await findStagingDirectory(parent, isWanted)
+  if (found === undefined) return undefined
+  if (await isWhole(found, components))
+    return staged(found, withReplicas(found.journal.object!, found, components), true)
+  await found[Symbol.asyncDispose]()
+  return undefined
+}
+
+/** Whether two private objects are one content in the same pieces, under whatever secrets. */
+function isSameContent(one: PackedFacts, other: PackedFacts): boolean {
+  const sizesOf = ({ pieces }: PackedFacts) => pieces.map(({ rawSize }) => rawSize).join()
+  return (
+    one.reference?.layout === other.reference?.layout && one.root.equals(other.root) && sizesOf(one) === sizesOf(other)
+  )
 }
 
 function staged(directory: StagingDirectory, object: ObjectToStore, isResumed: boolean): StagedObject {

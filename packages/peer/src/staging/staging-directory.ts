@@ -2,13 +2,13 @@
  * The places where a client's pieces wait while they are stored: one directory for each object, under the client's own.
  *
  * A directory is taken by one process at a time. What a process leaves behind that was killed is found again when the same
- * source is stored again, and swept when it is of no use or old.
+ * content is stored again, and swept when it is of no use or old.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
-import type { Staging } from '@holdfast/core'
+import type { PackedFacts, Staging } from '@holdfast/core'
 import { openStagedFile, readStagedFile, stagingFailed } from '../staged-file.ts'
 import { readJournal, type StagingJournal, writeJournal } from './staging-journal.ts'
 
@@ -41,20 +41,30 @@ export async function createStagingDirectory(
   }
 }
 
-/** Takes over what was staged whole for the same source and is nobody's now. */
-export async function findStagingDirectory(parent: string, fingerprint: string): Promise<StagingDirectory | undefined> {
+/** A journal whose pieces are whole. */
+export type StagedJournal = StagingJournal & { readonly object: PackedFacts }
+
+/** Takes over what was staged whole, is wanted, and is nobody's now. */
+export async function findStagingDirectory(
+  parent: string,
+  isWanted: (journal: StagedJournal) => boolean
+): Promise<StagingDirectory | undefined> {
   for (const path of await listDirectories(parent)) {
     const journal = await readJournal(path)
-    if (journal?.fingerprint !== fingerprint || journal.object === undefined || isInUse(journal)) continue
+    if (journal === undefined || !isStaged(journal) || isInUse(journal) || !isWanted(journal)) continue
     const own = join(parent, newName())
     // Of several processes that want it, one renames it.
     const isTaken = await rename(path, own).then(
       () => true,
       () => false
     )
-    if (isTaken) return await take(own, { fingerprint, object: journal.object })
+    if (isTaken) return await take(own, journal)
   }
   return undefined
+}
+
+function isStaged(journal: StagingJournal): journal is StagedJournal {
+  return journal.object !== undefined
 }
 
 /** Removes what no store can use any more. */
@@ -62,7 +72,8 @@ export async function sweepStagingDirectories(parent: string, nowMs: number): Pr
   for (const path of await listDirectories(parent)) {
     const journal = await readJournal(path)
     if (journal !== undefined && isInUse(journal)) continue
-    const isUseful = journal?.object !== undefined && journal.fingerprint !== undefined
+    // A public object is packed into the same pieces again.
+    const isUseful = journal?.object?.reference !== undefined
     if (isUseful && nowMs - journal.startedMs < STAGED_MS_MAX) continue
     await rm(path, { recursive: true, force: true })
   }
@@ -91,8 +102,11 @@ function isInUse({ pid, startedMs }: StagingJournal): boolean {
   }
 }
 
-async function take(path: string, facts: Pick<StagingJournal, 'fingerprint' | 'object'>): Promise<StagingDirectory> {
-  let journal: StagingJournal = { pid: process.pid, startedMs: Date.now(), ...facts }
+async function take(
+  path: string,
+  { fingerprint, object }: Pick<StagingJournal, 'fingerprint' | 'object'>
+): Promise<StagingDirectory> {
+  let journal: StagingJournal = { pid: process.pid, startedMs: Date.now(), fingerprint, object }
   await writeJournal(path, journal)
   const fileOf = (index: number) => join(path, `${index}.piece`)
   return {

@@ -155,7 +155,6 @@ describe('what a killed store has staged', () => {
 
   it.each<[string, () => Promise<unknown>, Partial<StageOptions>]>([
     ['a file was written to', () => writeFile(join(tree, 'a'), 'other'), {}],
-    ['a file was touched', () => utimes(join(tree, 'below', 'b'), 1, 1), {}],
     ['a file was renamed', () => rename(join(tree, 'a'), join(tree, 'c')), {}],
     ['it is to be packed in another way', async () => undefined, { profile: 'unixfs-v0-2015' }],
     ['more of it is left out', async () => undefined, { ignore: path => path === 'a' }]
@@ -166,6 +165,42 @@ describe('what a killed store has staged', () => {
     await using again = await stage(tree, options)
     expect(again.isResumed).toBe(false)
     expect(again.reference!.secret).not.toEqual(before.reference!.secret)
+  })
+
+  const CONTENT = randomBytes(300_000)
+  it.each<[string, () => DiskSource | Promise<DiskSource>]>([
+    ['bytes', () => CONTENT.slice()],
+    ['a Blob', () => new Blob([CONTENT])],
+    ['a stream', () => new Blob([CONTENT]).stream()],
+    [
+      'a path that was written again',
+      async () => {
+        await writeFile(join(tree, 'a'), CONTENT)
+        await utimes(join(tree, 'a'), 1, Math.random())
+        return join(tree, 'a')
+      }
+    ]
+  ])('is taken up for the same content that comes as %s', async (_, sourceOf) => {
+    const before = await stage(await sourceOf())
+    const bytes = await bytesOf(before, 1)
+    await abandon()
+    await using again = await stage(await sourceOf())
+    expect(again.isResumed).toBe(true)
+    expect(formatReference(again.reference!)).toBe(formatReference(before.reference!))
+    expect(await bytesOf(again, 1)).toEqual(bytes)
+    expect(await listed()).toHaveLength(1)
+  })
+
+  it('is not taken up for the same content that is to have another secret or layout', async () => {
+    const before = await stage(CONTENT)
+    await abandon()
+    await using given = await stage(CONTENT, { secret: new Uint8Array(32).fill(200) })
+    expect(given.isResumed).toBe(false)
+    await using identical = await stage(CONTENT, { layout: 'identical' })
+    expect(identical.isResumed).toBe(false)
+    await using open = await stage(CONTENT, { encrypt: false })
+    expect(open.root.toString()).toBe(before.root.toString())
+    expect(await listed()).toHaveLength(4)
   })
 
   it('is not taken up when its bytes are damaged', async () => {
