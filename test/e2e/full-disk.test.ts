@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { newestAskOf, type StoredReplica, type StoreEvent } from '@holdfast/core'
 import { dataDirectoryPaths } from '@holdfast/peer'
 import { createClient, type PutEvent } from '@holdfast/peer/client'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { DevnetPeer } from '../../packages/peer/dist/devnet/devnet.js'
 import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
 
@@ -15,16 +15,23 @@ const REPLICAS = 3
 /** Identical pieces, and nothing beside them. */
 const IN_PUBLIC = { encrypt: false, list: false } as const
 
+/** For a provider to start, and its ask to be on the ledger, on a busy machine. */
+const WAIT = { timeout: 30_000 }
+
 describe('a provider without room', () => {
   let net: TestDevnet
-  /** The one that a client chooses first: prices are equal, and its address is the lowest. */
+  /** The one that a client chooses first, because it asks less than the others. */
   let small: DevnetPeer
   let isMounted = false
 
   beforeAll(async () => {
     net = await startTestDevnet({ providers: REPLICAS + 1, roundMs: STANDING_ROUND_MS })
-    small = net.devnet.providers.toSorted((a, b) => (a.address < b.address ? -1 : 1))[0]!
-  })
+    small = net.devnet.providers[0]!
+    await net.devnet.kill(small)
+    await changeConfig(/^pricePerLeafRound = .*$/m, 'pricePerLeafRound = "1"')
+    await net.devnet.restart(small)
+    await vi.waitUntil(() => newestAskOf(net.ledger.state, small.address)?.pricePerLeafRound === 1n, WAIT)
+  }, 120_000)
   afterAll(async () => {
     if (isMounted) {
       await net.devnet.kill(small)
@@ -32,6 +39,13 @@ describe('a provider without room', () => {
     }
     await net?.[Symbol.asyncDispose]()
   })
+
+  async function changeConfig(line: RegExp, to: string): Promise<void> {
+    const { configFile } = dataDirectoryPaths(small.directory)
+    const config = await readFile(configFile, 'utf8')
+    expect(config).toMatch(line)
+    await writeFile(configFile, config.replace(line, to))
+  }
 
   const piecesOfSmall = () => dataDirectoryPaths(small.directory).piecesDirectory
 
@@ -127,19 +141,17 @@ describe('a provider without room', () => {
 
   test('whose quota is used up is left before a byte is sent', { timeout: 60_000 }, async () => {
     const { devnet, ledger } = net
-    // One that has measured nobody: of equal offers it takes that of the lowest address.
+    // One that has measured nobody: whom it takes is a matter of prices.
     await using client = await createClient({
       network: devnet.network,
       key: devnet.clientKeyFile,
       stateDirectory: join(net.directory, 'fresh-state')
     })
     const capacityBytes = (await storedBytesOfSmall()) + 2 * MIB
-    const { configFile } = dataDirectoryPaths(small.directory)
-    const config = await readFile(configFile, 'utf8')
     await devnet.kill(small)
-    await writeFile(configFile, config.replace(/^allocateBytes = .*$/m, `allocateBytes = ${capacityBytes}`))
+    await changeConfig(/^allocateBytes = .*$/m, `allocateBytes = ${capacityBytes}`)
     await devnet.restart(small)
-    await expect.poll(() => newestAskOf(ledger.state, small.address)?.capacityBytes).toBe(capacityBytes)
+    await expect.poll(() => newestAskOf(ledger.state, small.address)?.capacityBytes, WAIT).toBe(capacityBytes)
     const first = await client.put(await writeContent('first.bin', 1.5 * MIB), {
       ...IN_PUBLIC,
       replicas: REPLICAS

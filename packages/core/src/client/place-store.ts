@@ -1,4 +1,5 @@
 /** Which providers the replicas go to that do not stand yet: the ledger's asks, and what the client knows of them. */
+import { bytesToHex } from '@noble/hashes/utils.js'
 import { CoreError } from '../error.ts'
 import type { Signer } from '../identity.ts'
 import { askOf, asksInForce } from '../ledger/asks.ts'
@@ -49,7 +50,8 @@ export function placeStore(
   count: number
 ): readonly ChosenProvider[] {
   const { state } = ledger
-  const sizeBytes = needs.object.replica(0).reduce((sum, { rawSize }) => sum + rawSize, 0)
+  const pieces = needs.object.replica(0)
+  const sizeBytes = pieces.reduce((sum, { rawSize }) => sum + rawSize, 0)
   const excluded = new Map<Address, string>([
     ...cappedProviders(state, signer.address, sizeBytes, survey),
     ...(needs.excluded ?? []),
@@ -65,6 +67,8 @@ export function placeStore(
     excluded,
     preferred: new Set([...survey.partial.keys(), ...(needs.preferred ?? [])]),
     standing: [...standing, ...beside],
+    // Of the object and its owner: quote and store, and a store that goes on, draw alike.
+    draw: `${signer.address}/${pieces[0] === undefined ? '' : bytesToHex(pieces[0].label)}`,
     ...(measurements !== undefined && { measurements: measurements.snapshot() })
   })
   if (placement.ok) return placement.chosen

@@ -27,6 +27,11 @@ export interface PlacementNeeds extends PlacementConstraints {
   /** Offers of providers that hold a replica already: the new ones must be distinct from these as well. */
   readonly standing?: readonly Offer[]
   readonly measurements?: ReadonlyMap<Address, ProviderMeasurement>
+  /**
+   * Decides between offers that are equal in all else: any text that belongs to this store and that no provider knew when
+   * it chose its address. Without one the lowest address comes first, which whoever makes keys enough can have.
+   */
+  readonly draw?: string
 }
 
 export const DISTINCT_DEFAULT: readonly FailureDomain[] = ['operator', 'subnet']

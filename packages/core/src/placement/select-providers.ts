@@ -1,7 +1,9 @@
 /**
  * Which providers a store goes to, and why; or why not, and what would help. A pure function of asks, measurements and
- * needs: the same data gives the same choice.
+ * needs, the draw among them: the same data gives the same choice.
  */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import type { Address } from '../schema.ts'
 import { chooseDistinct } from './choose-distinct.ts'
 import type { FailureDomain, Offer } from './failure-domains.ts'
@@ -30,7 +32,7 @@ export type Placement =
     }
 
 /**
- * Preferred first, then those without failures, then the cheapest, then the fastest, then by address. At least one of
+ * Preferred first, then those without failures, then the cheapest, then the fastest, then as it is drawn. At least one of
  * the replicas can be reached without a relay.
  */
 export function selectProviders(offers: Iterable<Offer>, needs: PlacementNeeds): Placement {
@@ -53,7 +55,16 @@ function sift(offers: readonly Offer[], needs: PlacementNeeds) {
     if (why === undefined) fit.push(offer)
     else rejected.push({ provider: offer.provider, why })
   }
-  return { fit: fit.sort((a, b) => compareOffers(a, b, needs)), rejected }
+  const lots = new Map(fit.map(({ provider }) => [provider, lotOf(provider, needs)]))
+  return { fit: fit.sort((a, b) => compareOffers(a, b, needs) || compareLots(a, b, lots)), rejected }
+}
+
+function lotOf(provider: Address, { draw }: PlacementNeeds): string {
+  return draw === undefined ? provider : bytesToHex(sha256(utf8ToBytes(`${draw}/${provider}`)))
+}
+
+function compareLots(a: Offer, b: Offer, lots: ReadonlyMap<Address, string>): number {
+  return lots.get(a.provider)! < lots.get(b.provider)! ? -1 : 1
 }
 
 function choose(ranked: readonly Offer[], { count, distinct = DISTINCT_DEFAULT, standing = [] }: PlacementNeeds) {
@@ -68,9 +79,7 @@ function compareOffers(a: Offer, b: Offer, needs: PlacementNeeds): number {
   const failing = Number(measuredA.failures > 0) - Number(measuredB.failures > 0)
   if (failing !== 0) return failing
   if (a.pricePerLeafRound !== b.pricePerLeafRound) return a.pricePerLeafRound < b.pricePerLeafRound ? -1 : 1
-  const speed = (measuredB.uploadBytesPerSecond ?? 0) - (measuredA.uploadBytesPerSecond ?? 0)
-  if (speed !== 0) return speed
-  return a.provider < b.provider ? -1 : 1
+  return (measuredB.uploadBytesPerSecond ?? 0) - (measuredA.uploadBytesPerSecond ?? 0)
 }
 
 function whyChosen(offer: Offer, needs: PlacementNeeds): string {

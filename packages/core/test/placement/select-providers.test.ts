@@ -34,7 +34,6 @@ describe('choosing providers', () => {
       {},
       'cb'
     ],
-    ['breaks ties by address, in any order', [ask('c'), ask('a'), ask('b')], {}, 'ab'],
     ['takes a price at the cap', [ask('a'), ask('b')], { pricePerLeafRoundMax: 5n }, 'ab'],
     ['leaves out a price above the cap', [ask('a'), ask('b')], { pricePerLeafRoundMax: 4n }, 'none'],
     ['takes room that is just enough', [ask('a'), ask('b')], { sizeBytes: 100 }, 'ab'],
@@ -168,6 +167,47 @@ describe('keeping replicas apart', () => {
     expect(placement.ok).toBe(false)
     expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
+})
+
+describe('of equal offers', () => {
+  /** Names of a sort, in an order of their own. */
+  const many = (sort: string, count: number) =>
+    Array.from({ length: count }, (_, at) => {
+      const provider = `0x${sort}${at.toString(16).padStart(39, '0')}` as Address
+      return ask('a', { provider, operator: provider })
+    })
+  const draws = Array.from({ length: 4000 }, (_, at) => `object ${at}`)
+
+  it('the choice is drawn, the same for the same object and whatever order they are read in', () => {
+    const offers = many('a', 5)
+    const chosenOf = (from: Offer[], draw: string) => {
+      const placement = selectProviders(from, { ...needs, draw })
+      return placement.ok ? placement.chosen.map(({ offer }) => offer.provider).join() : 'none'
+    }
+    const names = draws.slice(0, 200).map(draw => chosenOf(offers, draw))
+    expect(draws.slice(0, 200).map(draw => chosenOf(offers.toReversed(), draw))).toEqual(names)
+    // Of two out of five, in order.
+    expect(new Set(names).size).toBe(20)
+  })
+
+  it.each([
+    [0.2, 2],
+    [0.5, 3],
+    [0.8, 3]
+  ])(
+    'an attacker with %d of the identities, and all the lowest addresses, rarely gets all of %i replicas',
+    (share, count) => {
+      const attackers = many('0', 40 * share)
+      const offers = [...many('f', 40 - attackers.length), ...attackers]
+      const isHis = ({ offer }: { readonly offer: Offer }) => offer.provider.startsWith('0x0')
+      const won = draws.filter(draw => {
+        const placement = selectProviders(offers, { ...needs, count, draw })
+        return placement.ok && placement.chosen.every(isHis)
+      })
+      expect(won.length / draws.length).toBeLessThan(1.1 * share ** count)
+      expect(won.length).toBeGreaterThan(0)
+    }
+  )
 })
 
 describe('measurements', () => {
