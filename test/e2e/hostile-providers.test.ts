@@ -108,6 +108,47 @@ describe('a put', () => {
   )
 })
 
+describe('a pull', () => {
+  test.each<Behaviour>([
+    'refuses reads',
+    'wrong bytes',
+    'another place of the piece',
+    'too few bytes',
+    'too many bytes',
+    'never ends',
+    ...onlyLong(['stalls reads'] as const)
+  ])(
+    'from a provider of the kind "%s" keeps no wrong byte, and the piece comes from its client',
+    {
+      timeout: 90_000
+    },
+    async behaviour => {
+      await liar.behave(behaviour)
+      await using fresh = await openFresh()
+      const path = await writeContent(3 * MIB)
+      const failed: PutEvent[] = []
+      const { replicas, reference } = await fresh.put(path, {
+        ...inPublic,
+        replicas: 2,
+        onProgress(event) {
+          if (event.kind === 'failed' || event.kind === 'pullFailed') failed.push(event)
+        }
+      })
+      const [, other] = replicas.toSorted(one => (one.provider === liar.address ? -1 : 1)).map(one => one.provider)
+      expect(replicas.map(({ provider }) => provider)).toContain(liar.address)
+      // Who has all that it asked for need not notice that more comes.
+      if (behaviour !== 'too many bytes')
+        expect(failed).toMatchObject([{ kind: 'pullFailed', provider: other, from: liar.address }])
+      await liar.behave('refuses reads')
+      await using reader = await openReader()
+      const copy = join(net.directory, 'copy-of-a-pull')
+      await reader.get(reference, copy)
+      expect(await compareTrees(path, copy)).toMatchObject({ equal: true })
+      await rm(copy)
+    }
+  )
+})
+
 describe.each([
   ['private', inPrivate],
   ['public', inPublic]
