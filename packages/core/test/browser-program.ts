@@ -46,7 +46,8 @@ function memoryStaging() {
     },
     async *readPiece(index: number, offset: number) {
       yield new Uint8Array(await new Blob(pieces[index] as BlobPart[]).arrayBuffer()).subarray(offset)
-    }
+    },
+    [Symbol.asyncDispose]: nothing
   }
 }
 
