@@ -6,6 +6,7 @@ import type { CID } from 'multiformats/cid'
 import { describe, expect, it } from 'vitest'
 import {
   BLOCK_SIZE_BYTES_MAX,
+  checkEntryName,
   compareEntryNames,
   encodeCarHeader,
   PIECE_SIZE_BYTES_MIN,
@@ -103,34 +104,38 @@ async function importerRoot(entries: SourceEntry[], profile: UnixfsProfile): Pro
   return root!.toString()
 }
 
-const NAME = fc.stringMatching(/^[a-zé😀0-9]{1,6}$/u)
+/** Whatever one may call a file: signs of all scripts, spaces, dots, percent signs, what Windows reserves. */
+const NAME = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }).filter(name => checkEntryName(name).ok)
 
-/** Trees of two levels in canonical order, at least one byte of content in them. */
-const TREE = fc
-  .uniqueArray(
-    fc.tuple(
-      NAME,
-      fc.uniqueArray(fc.tuple(NAME, fc.uint8Array({ minLength: 1, maxLength: 40 })), {
-        minLength: 1,
-        maxLength: 5,
-        selector: ([name]) => name
-      })
-    ),
-    {
-      minLength: 1,
-      maxLength: 6,
-      selector: ([name]) => name
-    }
+/** Of no byte, of a few, and of one chunk or several, whose blocks repeat. */
+const CONTENT = fc.oneof(
+  { weight: 5, arbitrary: fc.uint8Array({ maxLength: 40 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 262_143, max: 1_100_000 }).map(size => new Uint8Array(size).fill(size)) }
+)
+
+type RandomNode = Uint8Array | { readonly link: string } | RandomTree
+type RandomTree = readonly (readonly [string, RandomNode])[]
+
+const { tree: TREE } = fc.letrec<{ tree: RandomTree; node: RandomNode }>(tie => ({
+  tree: fc.uniqueArray(fc.tuple(NAME, tie('node')), { maxLength: 5, selector: ([name]) => name }),
+  node: fc.oneof(
+    { maxDepth: 4 },
+    { weight: 3, arbitrary: CONTENT },
+    { weight: 1, arbitrary: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).map(link => ({ link })) },
+    { weight: 2, arbitrary: tie('tree') }
   )
-  .map(directories => {
-    const byName = <T>(a: readonly [string, T], b: readonly [string, T]) => compareEntryNames(a[0], b[0])
-    return directories
-      .sort(byName)
-      .flatMap(([name, files]) => [
-        directory(name),
-        ...files.sort(byName).map(([fileName, bytes]) => file(`${name}/${fileName}`, bytes))
-      ])
-  })
+}))
+
+/** Its entries in canonical order, empty directories among them. */
+function entriesOf(tree: RandomTree, parent = ''): SourceEntry[] {
+  return tree
+    .toSorted(([a], [b]) => compareEntryNames(a, b))
+    .flatMap(([name, node]) => {
+      const path = `${parent}${name}`
+      if (node instanceof Uint8Array) return [file(path, node)]
+      return 'link' in node ? [symlink(path, node.link)] : [directory(path), ...entriesOf(node, `${path}/`)]
+    })
+}
 
 describe('packContent', () => {
   it.each<UnixfsProfile>(['unixfs-v1-2025', 'unixfs-v0-2015'])(
@@ -138,9 +143,11 @@ describe('packContent', () => {
     async profile => {
       await fc.assert(
         fc.asyncProperty(TREE, async tree => {
-          expect(await rootOf(tree, profile)).toBe(await importerRoot(tree, profile))
+          fc.pre(tree.length > 0)
+          const entries = entriesOf(tree)
+          expect(await rootOf(entries, profile)).toBe(await importerRoot(entries, profile))
         }),
-        { numRuns: 40 }
+        { numRuns: 60 }
       )
     }
   )
