@@ -1,5 +1,6 @@
 /** A child process whose CPU time and peak memory are one contender's alone. */
-import { fork } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -71,6 +72,22 @@ export async function startProcess(task: string): Promise<MeasuredProcess> {
       await exited
     }
   }
+}
+
+const HOLDFAST = fileURLToPath(new URL('../../packages/peer/bin/holdfast.js', import.meta.url))
+
+/** Runs `holdfast` to its end. @returns what it had used when it was last looked at, some milliseconds before */
+export async function measureCommand(commandArguments: readonly string[]): Promise<Usage> {
+  const child = spawn(process.execPath, [HOLDFAST, ...commandArguments], { stdio: ['ignore', 'ignore', 'inherit'] })
+  let usage: Usage = { cpuSeconds: 0, rssMiB: 0 }
+  const looking = setInterval(async () => {
+    const now = await usageOf(child.pid ?? 0)
+    if (now.rssMiB > 0) usage = now
+  }, 20)
+  const [code] = await once(child, 'exit')
+  clearInterval(looking)
+  if (code !== 0) throw new Error(`holdfast ${commandArguments.join(' ')} ended with ${code}`)
+  return usage
 }
 
 /** Clock ticks a second in /proc, the same on every Linux. */

@@ -5,11 +5,28 @@ import { openDirectFile, pageAlignedBytes } from './direct-file.ts'
 import { PeerError, systemCodeOf } from './error.ts'
 import { machineFileSystem } from './storage/file-system.ts'
 
-/** Chunks in which pieces are read again: one chunk of the wire. */
-const READ_SIZE_BYTES = 1024 * 1024
+/** Pieces are written in such chunks, and read again: one of the wire. */
+const CHUNK_SIZE_BYTES = 1024 * 1024
 
 /** Writes on their way to the disk, so that reading, hashing and encrypting go on beside it. */
 const WRITES_IN_FLIGHT_MAX = 3
+
+/** Chunks that pieces were written from, for those that follow: an object of many pieces would leave as many behind. */
+const spare: ArrayBuffer[] = []
+const lent = new WeakSet<ArrayBufferLike>()
+const SPARE_CHUNKS_MAX = WRITES_IN_FLIGHT_MAX + 1
+
+function lendChunk(sizeBytes: number): Uint8Array {
+  const chunk = sizeBytes === CHUNK_SIZE_BYTES ? spare.pop() : undefined
+  const bytes = chunk === undefined ? pageAlignedBytes(sizeBytes) : new Uint8Array(chunk)
+  lent.add(bytes.buffer)
+  return bytes
+}
+
+function takeBack({ buffer }: Uint8Array): void {
+  const isOurs = buffer instanceof ArrayBuffer && lent.delete(buffer)
+  if (isOurs && buffer.byteLength === CHUNK_SIZE_BYTES && spare.length < SPARE_CHUNKS_MAX) spare.push(buffer)
+}
 
 /**
  * Creates the file and takes the piece's bytes. What the disk refuses is thrown by the next `write` or by `close`.
@@ -21,7 +38,6 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
     throw stagingFailed(path, cause)
   })
   const writing = new Set<Promise<void>>()
-  const written: Uint8Array[] = []
   let failure: PeerError | undefined
   let position = 0
 
@@ -41,7 +57,7 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
         })
         .finally(() => {
           writing.delete(write)
-          written.push(bytes)
+          takeBack(bytes)
         })
       writing.add(write)
       position += bytes.length
@@ -54,10 +70,7 @@ export async function openStagedFile(path: string): Promise<PieceSink> {
       await end()
       await rm(path, { force: true })
     },
-    lend(sizeBytes) {
-      const chunk = written.pop()
-      return chunk?.length === sizeBytes ? chunk : pageAlignedBytes(sizeBytes)
-    }
+    lend: lendChunk
   }
 }
 
@@ -69,16 +82,16 @@ export async function* readStagedFile(path: string, offset: number): AsyncGenera
   await using file = await openDirectFile(machineFileSystem, path, 'r')
   const yielded: Uint8Array[] = []
   const read = async (position: number) => {
-    const chunk = yielded.length === STAGED_CHUNKS_KEPT ? yielded.shift()! : pageAlignedBytes(READ_SIZE_BYTES)
+    const chunk = yielded.length === STAGED_CHUNKS_KEPT ? yielded.shift()! : pageAlignedBytes(CHUNK_SIZE_BYTES)
     return { chunk, sizeBytes: await file.read(chunk, position) }
   }
-  let position = offset - (offset % READ_SIZE_BYTES)
+  let position = offset - (offset % CHUNK_SIZE_BYTES)
   for (let next = read(position); ; ) {
     next.catch(() => undefined) // who comes for it hears of it; who has left does not want to
     const { chunk, sizeBytes } = await next
     const skipped = Math.max(0, offset - position)
     position += sizeBytes
-    const isLast = sizeBytes < READ_SIZE_BYTES
+    const isLast = sizeBytes < CHUNK_SIZE_BYTES
     if (!isLast) next = read(position)
     yielded.push(chunk)
     if (sizeBytes > skipped) yield chunk.subarray(skipped, sizeBytes)

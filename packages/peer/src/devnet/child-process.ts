@@ -18,12 +18,6 @@ export interface HoldfastProcess {
   peakRssMiB(): Promise<number | undefined>
 }
 
-/**
- * V8 lets its young generation grow to 16 MiB a space and more; chunks of a transfer live short, and a quarter of that
- * collects them as well. Took 40 MiB off the peak of a provider that stores 1 GiB.
- */
-const NODE_FLAGS = ['--max-semi-space-size=8']
-
 const MAIN = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url))
 
 /** Starts `holdfast` with the given arguments and `--json`. It ends when this process does, whatever happens to this one. */
@@ -31,7 +25,7 @@ export function spawnHoldfast(
   commandArguments: readonly string[],
   onEvent: (event: ChildEvent) => void = () => undefined
 ): HoldfastProcess {
-  const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...commandArguments, '--json'], {
+  const child = spawn(process.execPath, [MAIN, ...commandArguments, '--json'], {
     stdio: ['pipe', 'pipe', 'pipe']
   })
   /** The first of each name: a peer that runs for days says a lot. */

@@ -1,5 +1,6 @@
 /** What the signature pool and its threads say to each other: one buffer a batch, because it is cheap to send and objects are not. */
-import { type Address, SIGNATURE_SIZE_BYTES, type SignedDigest } from '@holdfast/core'
+import type { Address, SignedDigest } from '@holdfast/core'
+import { SIGNATURE_SIZE_BYTES } from '@holdfast/core/threads/signatures'
 
 /** What a thread is sent: records of digest and signature, end to end. */
 export interface SignatureBatch {

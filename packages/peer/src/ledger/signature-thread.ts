@@ -1,6 +1,6 @@
 /** A thread of the signature pool: takes records of digests and signatures, gives back who signed; checks beacons too. */
 import { parentPort } from 'node:worker_threads'
-import { verifyBeaconSignature } from '@holdfast/core'
+import { verifyBeaconSignature } from '@holdfast/core/threads/signatures'
 import {
   type BeaconAnswer,
   type BeaconQuestion,

@@ -130,7 +130,8 @@ async function makeByThread(
   signal.throwIfAborted()
   const thread = startThread('snapshot-thread', import.meta.url, {
     workerData: task,
-    transferList: [task.base, task.records]
+    transferList: [task.base, task.records],
+    resourceLimits: {} // it builds a whole state
   })
   const ended = new AbortController()
   const end = () => ended.abort(signal.reason)

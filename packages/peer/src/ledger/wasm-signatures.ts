@@ -1,5 +1,6 @@
 /** Signatures by bitcoin-core's secp256k1 in WebAssembly: seven times as fast as what runs in browsers, and of one mind with it. */
-import { type Address, createSigner, SIGNATURE_SIZE_BYTES, type SignatureVerifier, type Signer } from '@holdfast/core'
+import type { Address, SignatureVerifier, Signer } from '@holdfast/core'
+import { createSigner, SIGNATURE_SIZE_BYTES } from '@holdfast/core/threads/signatures'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import { recover, signRecoverable } from 'tiny-secp256k1'

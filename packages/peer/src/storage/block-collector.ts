@@ -5,7 +5,12 @@
  * read. Keeps the front of a section and nothing else, whatever the CAR announces.
  */
 import { createHash } from 'node:crypto'
-import { type CarBlockPosition, cidFault, createCarScanner, SECTION_FRONT_SIZE_BYTES_MAX } from '@holdfast/core'
+import {
+  type CarBlockPosition,
+  cidFault,
+  createCarScanner,
+  SECTION_FRONT_SIZE_BYTES_MAX
+} from '@holdfast/core/threads/intake'
 import { sha256 } from 'multiformats/hashes/sha2'
 
 export interface CarFacts {

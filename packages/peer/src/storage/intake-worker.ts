@@ -4,7 +4,7 @@
  * Runs the same files as a store without workers does; this is only their door. Started by intake-workers.ts.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { machineClock } from '@holdfast/core'
+import { machineClock } from '@holdfast/core/threads/intake'
 import { chooseNodeHasher } from '../node-hasher.ts'
 import { machineFileSystem } from './file-system.ts'
 import { createIncomingFiles, type IncomingFile } from './incoming-file.ts'
