@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { findObjectDeals } from '../../src/client/object-deals.ts'
 import { statusOfObject } from '../../src/client/object-status.ts'
+import { createProofHistory } from '../../src/client/proof-history.ts'
 import { removeObject } from '../../src/client/remove-object.ts'
 import type { SubmitComponents } from '../../src/client/sign-and-submit.ts'
 import { planTopUp, topUpObject } from '../../src/client/top-up.ts'
@@ -9,7 +10,10 @@ import type { Signer } from '../../src/identity.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { isPresent } from '../../src/ledger/piece-rules.ts'
 import { priceOfDeal } from '../../src/ledger/price.ts'
+import { assignmentOf } from '../../src/ledger/proof-rules.ts'
 import type { Deal } from '../../src/ledger/state.ts'
+import { dealsAssignedTo } from '../../src/rounds/assignment.ts'
+import type { Address } from '../../src/schema.ts'
 import { pieceOf, rootOf } from '../ledger/memory-pieces.ts'
 import {
   CLIENT,
@@ -18,7 +22,8 @@ import {
   PROVIDER,
   PROVIDERS,
   STRANGER,
-  TestNetwork
+  TestNetwork,
+  VERIFIERS
 } from '../ledger/network-fixture.ts'
 import { noise } from '../pieces/private-objects.ts'
 
@@ -66,6 +71,12 @@ async function openDeal(provider: Signer, { count = PIECES.length, deposit = 10n
 const dealOf = (dealId: number): Deal => network.state.deals.get(dealId)!
 const status = (client: Signer | undefined = CLIENT) => statusOfObject(network.state, NO_HISTORY, ROOT, client?.address)
 const problems = () => status().problems.map(({ dealId, what }) => [dealId, what])
+
+/** Who checks a deal in the open round. */
+function assignedTo(dealId: number): Address[] {
+  const assignment = assignmentOf(network.state, network.state.open!)
+  return VERIFIERS.map(({ address }) => address).filter(one => dealsAssignedTo(assignment, one).includes(dealId))
+}
 
 describe('the status of an object', () => {
   it('says of one that nobody stores that nobody is paid', () => {
@@ -136,6 +147,35 @@ describe('the status of an object', () => {
     ])
     await network.openRounds(network.parameters.money.repairRounds + 1)
     expect(problems()).toEqual([[undefined, 'nobody is paid to store it']])
+  })
+
+  it('says when a replica was proved last and by whom, what came of it since, and when the next round opens', async () => {
+    const history = createProofHistory(network.ledger)
+    await network.stakeAll()
+    const dealId = await openDeal(PROVIDER)
+    const replica = () => statusOfObject(network.state, history, ROOT, CLIENT.address).replicas[0]!
+    await network.openRounds(2)
+    expect(replica()).toMatchObject({ last: undefined, lastProved: undefined, rounds: { proved: 0, faulted: 0 } })
+    await network.attestAll(() => 'pass')
+    const proved = network.state.round
+    const checkers = assignedTo(dealId)
+    await network.openRound()
+    expect(replica().lastProved).toMatchObject({
+      round: proved,
+      timeMs: network.clock.now(),
+      outcome: { kind: 'proved' }
+    })
+    expect([...replica().lastProved!.verifiers].sort()).toEqual(checkers.sort())
+    expect(checkers.length).toBeGreaterThan(1)
+    await network.openRound()
+    expect(replica().last).toMatchObject({ round: proved + 1, outcome: { kind: 'fault' } })
+    expect(replica()).toMatchObject({ lastProved: { round: proved }, rounds: { proved: 1, faulted: 1 } })
+    const { round, nextRoundMs } = statusOfObject(network.state, history, ROOT, CLIENT.address)
+    expect({ round, nextRoundMs }).toEqual({
+      round: proved + 2,
+      nextRoundMs: network.clock.now() + network.parameters.roundMs
+    })
+    history[Symbol.dispose]()
   })
 
   it('names what a provider owes, and since which round', async () => {

@@ -1,8 +1,9 @@
 import { createCipheriv, createHash } from 'node:crypto'
 import { createPieceHasher, decodePieceCid, portableNodeHasher } from '@holdfast/proofs'
+import * as dagPb from '@ipld/dag-pb'
 import fc from 'fast-check'
 import { type ImporterOptions, importer } from 'ipfs-unixfs-importer'
-import type { CID } from 'multiformats/cid'
+import { CID } from 'multiformats/cid'
 import { describe, expect, it } from 'vitest'
 import {
   BLOCK_SIZE_BYTES_MAX,
@@ -199,6 +200,26 @@ describe('packContent', () => {
     expect(pieces.bytes[0]!.subarray(0, header.length)).toEqual(header)
     expect(Buffer.from(header).toString('hex')).toBe('19a265726f6f747381d82a450001550000' + '6776657273696f6e01')
   })
+
+  it.each<UnixfsProfile>(['unixfs-v1-2025', 'unixfs-v0-2015'])(
+    '%s: writes children before their parents, the root last, over all pieces',
+    async profile => {
+      const large = keystream(3 * MIB + 5, 'children first')
+      const many = Array.from({ length: 3000 }, (_, i) => file(`m/${String(i).padStart(100, '0')}`, text(`${i % 9}`)))
+      const tree = [directory('e'), file('large', large), ...many, symlink('z', 'large')]
+      const { packed, pieces } = await packTree(tree, { profile, pieceSizeBytesMax: PIECE_SIZE_LIMIT_BYTES_MIN })
+      expect(packed.pieces.length).toBeGreaterThan(1)
+      const written = new Set<string>()
+      for (const [text, block] of pieces.blocks()) {
+        const cid = CID.parse(text)
+        for (const { Hash } of cid.code === dagPb.code ? dagPb.decode(block).Links : [])
+          expect(written.has(Hash.toString())).toBe(true)
+        written.add(text)
+      }
+      expect([...written].at(-1)).toBe(packed.root.toString())
+      expect(written.size).toBe(packed.blockCount)
+    }
+  )
 
   it('stores a block once, however often it occurs', async () => {
     const zeros = new Uint8Array(20 * MIB)
