@@ -183,7 +183,9 @@ export async function dial(
     if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
       throw new CoreError('UNSUPPORTED', `the peer does not speak ${protocolId}`, {}, { cause: error })
     }
-    throw new CoreError('UNREACHABLE', error instanceof Error ? error.message : String(error), {}, { cause: error })
+    // What libp2p rejects with is not always an error.
+    const reason = error instanceof Error ? error.message : 'the connection closed while a stream was opened'
+    throw new CoreError('UNREACHABLE', reason, {}, { cause: error })
   }
 }
 

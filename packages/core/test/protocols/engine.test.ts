@@ -139,6 +139,13 @@ describe('no answer', () => {
     expect(answer).toMatchObject({ kind: 'no-answer', code: 'UNREACHABLE' })
   })
 
+  it('is a peer whose connection closes while it is dialled, which libp2p rejects with an event', async () => {
+    const dialProtocol = () => Promise.reject(new Event('close'))
+    const options = { networkId: NETWORK_ID }
+    const answer = await request({ dialProtocol }, net.pair.server.getMultiaddrs(), ECHO, { text: 'x' }, options)
+    expect(answer).toMatchObject({ code: 'UNREACHABLE', reason: 'the connection closed while a stream was opened' })
+  })
+
   it('is a peer that ends the stream without a word', async () => {
     await serveRaw(stream => stream.close())
     await expect(ask({ text: 'x' })).resolves.toMatchObject({ kind: 'no-answer', code: 'CUT' })
