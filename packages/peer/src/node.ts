@@ -12,6 +12,7 @@ import type { Libp2p, PeerId } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import type { Blockstore } from 'interface-blockstore'
 import { createLibp2p } from 'libp2p'
+import { createBlockExchange } from './blocks/exchange.ts'
 import { PeerError } from './error.ts'
 import { createConnectionGater } from './transport/connection-gater.ts'
 import { muxer } from './transport/muxer.ts'
@@ -160,7 +161,7 @@ export async function createNode({
     asking.unref()
     connection.addEventListener('close', () => clearTimeout(asking), { once: true })
   })
-  const exchange = blockstore === undefined ? undefined : await createBlockExchange(libp2p, blockstore)
+  const exchange = blockstore === undefined ? undefined : createBlockExchange(libp2p, blockstore)
 
   /** The step that is under way or was taken last; the next waits for it. */
   let step: Promise<void> = Promise.resolve()
@@ -211,12 +212,6 @@ const TRANSPORT_FACTORIES = {
 
 function addressesOf({ addresses: { host, bootstrap } }: Pick<NetworkDescription, 'addresses'>): readonly string[] {
   return [...host, ...bootstrap]
-}
-
-/** Loaded on demand: Helia is by far the largest dependency, and only a provider needs it. */
-async function createBlockExchange(libp2p: Libp2p, blockstore: Blockstore) {
-  const { createBlockExchange } = await import('./blocks/exchange.ts')
-  return createBlockExchange(libp2p, blockstore)
 }
 
 /** libp2p puts what went wrong with each address into one text; this reads it back. */

@@ -1,19 +1,25 @@
-/** Public blocks for everybody who speaks IPFS: Helia's bitswap over the peer's own libp2p node. */
-import { withBitswap } from '@helia/bitswap'
-import type { Libp2p } from '@libp2p/interface'
-import { createHeliaLight } from 'helia'
+/**
+ * Public blocks for everybody who speaks IPFS: Helia's bitswap over the peer's own libp2p node.
+ *
+ * Helia is by far the largest dependency, 1,400 modules that take half a second and 40 MiB. It is loaded when the first
+ * stream comes, which waits for it; at most providers none ever does.
+ */
+import type { Libp2p, StreamHandler } from '@libp2p/interface'
 import type { Blockstore } from 'interface-blockstore'
+import type { HeliaBitswap } from './helia-bitswap.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 
-/**
- * Bounds on strangers who only ask: streams on one connection, size of a message, entries of a wantlist. Half of a
- * connection's streams stay free for deals.
- */
+/** What Helia's bitswap answers to. */
+const BITSWAP_PROTOCOL = '/ipfs/bitswap/1.2.0'
+
+/** Bounds on the streams of one connection. Half of its streams stay free for deals. */
+const STREAM_LIMITS = { maxInboundStreams: 16, maxOutboundStreams: 16 }
+
+/** Bounds on strangers who only ask: size of a message, entries of a wantlist. */
 const LIMITS = {
-  maxInboundStreams: 16,
-  maxOutboundStreams: 16,
+  ...STREAM_LIMITS,
   maxIncomingMessageSize: 2 * MIB,
   maxOutgoingMessageSize: 2 * MIB,
   maxWantlistSize: 1024,
@@ -26,18 +32,32 @@ export interface BlockExchange {
   stop(): Promise<void>
 }
 
-/**
- * Binds a blockstore to bitswap. No router is configured: nothing is announced, and nothing is looked for beyond the
- * peers that are connected already.
- */
+/** Binds a blockstore to bitswap. */
 export function createBlockExchange(libp2p: Libp2p, blockstore: Blockstore): BlockExchange {
-  const helia = withBitswap(Object.assign(createHeliaLight({ blockstore }), { libp2p }), LIMITS)
+  let starting: Promise<HeliaBitswap> | undefined
+
+  async function startBitswap(): Promise<HeliaBitswap> {
+    const { startHeliaBitswap } = await import('./helia-bitswap.ts')
+    return startHeliaBitswap({ libp2p, blockstore, limits: LIMITS })
+  }
+
+  const answer: StreamHandler = async (stream, connection) => {
+    starting ??= startBitswap()
+    try {
+      const bitswap = await starting
+      await bitswap.answer(stream, connection)
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
   return {
-    async start() {
-      await helia.start()
-    },
+    start: () => libp2p.handle(BITSWAP_PROTOCOL, answer, STREAM_LIMITS),
     async stop() {
-      await helia.stop()
+      await libp2p.unhandle(BITSWAP_PROTOCOL)
+      const bitswap = await starting?.catch(() => undefined) // who asked has heard of it
+      starting = undefined
+      await bitswap?.stop()
     }
   }
 }
