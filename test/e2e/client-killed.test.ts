@@ -24,11 +24,20 @@ describe(`a client that is killed ${KILLS} times (HOLDFAST_SEED=${SEED})`, () =>
   let net: TestDevnet
   let temporary: string
   let state: string
+  /** That a put takes which nobody kills. */
+  let wholeMs = 0
   beforeAll(async () => {
     net = await startTestDevnet({ providers: REPLICAS + 1, roundMs: STANDING_ROUND_MS })
     temporary = join(net.directory, 'temporary')
     state = join(net.directory, 'state')
     await mkdir(temporary)
+    const path = join(net.directory, 'unharmed')
+    await writeFile(path, randomBytes(SIZE_BYTES))
+    const begun = performance.now()
+    await using run = startPut(path)
+    expect((await run.ended).code).toBe(0)
+    wholeMs = performance.now() - begun
+    await net.client.remove(String((await run.event('stored')).reference))
   }, 120_000)
   afterAll(() => net?.[Symbol.asyncDispose]())
 
@@ -41,18 +50,27 @@ describe(`a client that is killed ${KILLS} times (HOLDFAST_SEED=${SEED})`, () =>
     })
   }
 
-  /** Kills a put when it has printed so much: after packing, in an upload, between replicas, or at its end. */
-  async function killAt(path: string, moment: number): Promise<string> {
+  /** Kills a put when it has said so much: after packing, in an upload, between replicas, or at its end. */
+  async function killAfter(path: string, events: number): Promise<string> {
     let seen = 0
-    let what = 'before it said anything'
+    let what = 'its end'
     await using run = startPut(path, ({ event }) => {
       seen += 1
-      if (seen < moment) return
+      if (seen < events) return
       what = event
       run.kill('SIGKILL')
     })
     await run.ended
     return what
+  }
+
+  /** Kills a put at a share of the time that one takes: also while it starts, packs or encrypts, and says nothing. */
+  async function killAt(path: string, share: number): Promise<string> {
+    await using run = startPut(path)
+    const timer = setTimeout(() => run.kill('SIGKILL'), share * wholeMs)
+    await run.ended
+    clearTimeout(timer)
+    return `${share.toFixed(2)} of the time, after ${run.events.at(-1)?.event ?? 'nothing'}`
   }
 
   test('finishes each put as what it had begun', { timeout: 60_000 * KILLS }, async () => {
@@ -61,8 +79,7 @@ describe(`a client that is killed ${KILLS} times (HOLDFAST_SEED=${SEED})`, () =>
     for (let kill = 0; kill < KILLS; kill++) {
       const path = join(net.directory, `file-${kill}`)
       await writeFile(path, randomBytes(SIZE_BYTES))
-      const moment = 1 + Math.floor(draw() * 10)
-      const what = await killAt(path, moment)
+      const what = kill % 2 === 0 ? await killAt(path, draw()) : await killAfter(path, 1 + Math.floor(draw() * 10))
       await using again = startPut(path)
       const { code, stderr } = await again.ended
       expect({ code, stderr, what }).toEqual({ code: 0, stderr: '', what })

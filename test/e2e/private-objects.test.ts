@@ -6,6 +6,8 @@ import {
   createSigner,
   createStatementDigest,
   deriveObjectKeys,
+  encodeCarHeader,
+  encodeSection,
   findPiece,
   formatRepairReference,
   parseReference,
@@ -22,7 +24,14 @@ import {
   loadOrCreateKey,
   nodePieceCiphers
 } from '@holdfast/peer'
-import { type Client, createClient, type GetEvent, type PutEvent, type PutResult } from '@holdfast/peer/client'
+import {
+  type Client,
+  createClient,
+  type DiskSource,
+  type GetEvent,
+  type PutEvent,
+  type PutResult
+} from '@holdfast/peer/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { STANDING_ROUND_MS, startTestDevnet, type TestDevnet } from './test-devnet.ts'
 
@@ -286,6 +295,38 @@ describe('a private object', { timeout: 120_000 }, () => {
         await net.client.remove(stored.reference)
       }
     }
+  })
+
+  test('comes in whatever an app has: bytes, a Blob, a stream, an iterable, a path, a CAR', async () => {
+    const bytes = new Uint8Array(randomBytes(300_000))
+    const path = join(net.directory, 'a-file')
+    await writeFile(path, bytes)
+    const iterate = async function* () {
+      yield bytes.subarray(0, 7).slice()
+      yield bytes.subarray(7).slice()
+    }
+    const sources: (() => DiskSource)[] = [
+      () => bytes.slice(),
+      () => new Blob([bytes]),
+      () => new Blob([bytes]).stream(),
+      iterate,
+      () => path
+    ]
+    const options = { replicas: 1, list: false }
+    const { root } = await net.client.put(bytes.slice(), { ...options, encrypt: false })
+    const carFile = join(net.directory, 'a.car')
+    await writeFile(carFile, Buffer.concat([encodeCarHeader([root]), encodeSection(root, bytes)]))
+    for (const source of [...sources, () => ({ carFile })]) {
+      for (const encrypt of [true, false]) {
+        const stored = await net.client.put(source(), { ...options, encrypt })
+        expect(stored.root.toString()).toBe(root.toString())
+        const chunks: Uint8Array[] = []
+        for await (const chunk of net.client.get(stored.reference)) chunks.push(chunk)
+        expect(Buffer.compare(Buffer.concat(chunks), bytes)).toBe(0)
+        if (encrypt) await net.client.remove(stored.reference)
+      }
+    }
+    await net.client.remove(root)
   })
 
   test('that is public can be bound to its pieces too', async () => {
