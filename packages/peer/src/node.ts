@@ -16,6 +16,7 @@ import { createBlockExchange } from './blocks/exchange.ts'
 import { PeerError } from './error.ts'
 import { createConnectionGater } from './transport/connection-gater.ts'
 import { muxer } from './transport/muxer.ts'
+import { noteProtocolsOnce } from './transport/note-protocols.ts'
 import { tcp } from './transport/tcp.ts'
 import { nativeTls } from './transport/tls-encrypter.ts'
 import { webSockets } from './transport/websockets.ts'
@@ -53,6 +54,9 @@ const STREAM_WINDOW_SIZE_BYTES = MIB + 64 * KIB
 const STREAM_READ_BUFFER_SIZE_BYTES = 2 * MIB
 /** Above the three chunks that a transfer may have in flight (core, `CHUNKS_IN_FLIGHT_MAX`). */
 const STREAM_WRITE_BUFFER_SIZE_BYTES = 4 * MIB
+
+/** What peers of a network speak anyway. libp2p's own protocols are asked for first: it tells by the answer what to do. */
+const OUR_PROTOCOLS = '/holdfast/'
 
 /**
  * From the opening of a connection until we ask who is there, and what it speaks: only bitswap and libp2p's own services
@@ -141,7 +145,8 @@ export async function createNode({
         earlyStreamsMax: EARLY_STREAMS_MAX,
         windowSizeBytes: STREAM_WINDOW_SIZE_BYTES,
         readBufferSizeBytes: STREAM_READ_BUFFER_SIZE_BYTES,
-        writeBufferSizeBytes: STREAM_WRITE_BUFFER_SIZE_BYTES
+        writeBufferSizeBytes: STREAM_WRITE_BUFFER_SIZE_BYTES,
+        offeredPrefix: OUR_PROTOCOLS
       })
     ],
     connectionManager: {
@@ -153,6 +158,7 @@ export async function createNode({
     connectionMonitor: { pingInterval: PING_INTERVAL_MS, pingTimeout: { minTimeout: PING_TIMEOUT_MS } },
     services: { identify: identify({ runOnConnectionOpen: false }) }
   })
+  noteProtocolsOnce(libp2p.peerStore, libp2p.peerId)
   libp2p.addEventListener('connection:open', ({ detail: connection }) => {
     const asking = setTimeout(() => {
       // One that does not answer is no worse for it.

@@ -7,7 +7,7 @@
  * writes with writes. Used by the engine only.
  *
  * Errors are `CoreError`s: `STREAM_CUT` when the stream is gone, `FRAME_INVALID` when the other side breaks the format,
- * or the signal's own reason.
+ * `UNSUPPORTED` when it turns out not to speak the protocol, or the signal's own reason.
  */
 import type { Stream } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
@@ -50,7 +50,7 @@ export function openFrames(stream: Stream, unreadSizeBytesMax: number, memory: F
   let dropping = false
   let wake = () => {}
 
-  const fail = (code: 'STREAM_CUT' | 'FRAME_INVALID', message: string, cause?: unknown) => {
+  const fail = (code: 'STREAM_CUT' | 'FRAME_INVALID' | 'UNSUPPORTED', message: string, cause?: unknown) => {
     failure ??= new CoreError(code, message, {}, { cause })
     return failure
   }
@@ -82,7 +82,9 @@ export function openFrames(stream: Stream, unreadSizeBytesMax: number, memory: F
   })
   stream.addEventListener('close', event => {
     ended = true
-    if (event.error !== undefined) fail('STREAM_CUT', `the stream was cut: ${event.error.message}`, event.error)
+    const { error } = event
+    if (error?.name === 'UnsupportedProtocolError') fail('UNSUPPORTED', error.message, error)
+    else if (error !== undefined) fail('STREAM_CUT', `the stream was cut: ${error.message}`, error)
     wake()
   })
 

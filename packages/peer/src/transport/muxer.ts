@@ -8,6 +8,7 @@
  */
 import type { StreamMuxerFactory } from '@libp2p/interface'
 import { yamux } from '@libp2p/yamux'
+import { offerProtocol } from './offer-protocol.ts'
 
 export interface MuxerOptions {
   /** Streams on one connection, in each direction. */
@@ -19,11 +20,14 @@ export interface MuxerOptions {
   /** Bytes that may wait for somebody who has not begun to listen; not below the window. */
   readonly readBufferSizeBytes: number
   readonly writeBufferSizeBytes: number
+  /** How the names of those protocols begin in which we speak without waiting to hear that the other side does. */
+  readonly offeredPrefix: string
 }
 
 /** A muxer for libp2p's configuration. */
 export function muxer(options: MuxerOptions): () => StreamMuxerFactory {
-  const { streamsMax, earlyStreamsMax, windowSizeBytes, readBufferSizeBytes, writeBufferSizeBytes } = options
+  const { streamsMax, earlyStreamsMax, windowSizeBytes, readBufferSizeBytes, writeBufferSizeBytes, offeredPrefix } =
+    options
   if (windowSizeBytes > readBufferSizeBytes)
     throw new RangeError(`a window of ${windowSizeBytes} bytes is larger than what may wait, ${readBufferSizeBytes}`)
   const create = yamux({
@@ -48,6 +52,12 @@ export function muxer(options: MuxerOptions): () => StreamMuxerFactory {
           // Its first frame, which leaves after this turn, tells the other side. Yamux has no option for it: one that it calls
           // the initial window would be taken for the other side's too. The test of this file sees when that has changed.
           Reflect.set(stream, 'recvWindow', windowSizeBytes)
+          return stream
+        }
+        const createStream = opened.createStream.bind(opened)
+        opened.createStream = async options => {
+          const stream = await createStream(options)
+          if (options?.protocol?.startsWith(offeredPrefix) === true) offerProtocol(stream, options.protocol)
           return stream
         }
         return opened

@@ -64,6 +64,6 @@ it('speaks with others whose yamux is as it is by default, in both directions', 
 })
 
 it('refuses a window that is larger than what may wait', () => {
-  const options = { streamsMax: 1, earlyStreamsMax: 1, writeBufferSizeBytes: MIB }
+  const options = { streamsMax: 1, earlyStreamsMax: 1, writeBufferSizeBytes: MIB, offeredPrefix: '/holdfast/' }
   expect(() => muxer({ ...options, windowSizeBytes: MIB + 1, readBufferSizeBytes: MIB })).toThrow(RangeError)
 })
