@@ -68,7 +68,7 @@ export function applyCommand(state: LedgerState, command: Command, tools: Ledger
 function applyRule(state: LedgerState, command: Command, tools: LedgerTools): Applied {
   const { kind, statement } = command
   const touched = 'dealId' in statement ? settleTouched(state, statement.dealId) : undefined
-  const result = (RULES[kind] as Rule<typeof kind>)(state, command as never, tools)
+  const result = ruleOf(kind)(state, command, tools)
   if (touched === undefined) return result
   if (!result.ok) {
     touched.undo()
@@ -76,6 +76,10 @@ function applyRule(state: LedgerState, command: Command, tools: LedgerTools): Ap
   }
   touched.commit()
   return applied(...touched.events, ...result.events)
+}
+
+function ruleOf<Kind extends CommandKind>(kind: Kind): Rule<Kind> {
+  return RULES[kind]
 }
 
 function refuseUsedId(state: LedgerState, idKey: string | undefined, commandHash: string): Refused | undefined {

@@ -95,7 +95,7 @@ export async function decodeState(
   const { networkId } = state
   if (!(networkId instanceof Uint8Array) || !equalBytes(networkId, networkIdOf(parameters)))
     throw unreadable('it is of another network')
-  return { ...(state as unknown as LedgerState), parameters: expected.parameters, networkId: expected.networkId }
+  return Object.assign(expected, { ...state, parameters: expected.parameters, networkId: expected.networkId })
 }
 
 function* itemsOf(state: LedgerState): Generator<Item> {
@@ -204,9 +204,10 @@ function decodeItem(bytes: Uint8Array): Item {
   } catch (cause) {
     throw unreadable('an item is no plain data', cause)
   }
-  if (!Array.isArray(item) || (item.length !== 2 && item.length !== 3) || typeof item[0] !== 'string')
+  const [name, key, value]: unknown[] = Array.isArray(item) ? item : []
+  if (!Array.isArray(item) || (item.length !== 2 && item.length !== 3) || typeof name !== 'string')
     throw unreadable('an item is neither a field nor an entry')
-  return item as unknown as Item
+  return item.length === 2 ? [name, key] : [name, key, value]
 }
 
 function addEntry(state: Record<string, unknown>, name: string, key: unknown, value: unknown): void {

@@ -216,7 +216,7 @@ export function statementSchema<Kind extends StatementKind>(
   kind: Kind
 ): z.ZodObject<StatementShape<Kind>, z.core.$strict> {
   const shape = Object.fromEntries(Object.entries(FIELDS[kind]).map(([name, { schema }]) => [name, schema]))
-  return z.strictObject(shape) as unknown as z.ZodObject<StatementShape<Kind>, z.core.$strict>
+  return z.strictObject(shape as StatementShape<Kind>)
 }
 
 /** The account that must have signed a statement. */

@@ -32,8 +32,8 @@ import {
 } from './engine.ts'
 import type { EnvelopeTerms } from './envelope.ts'
 import { answerFrameSizeBytesMax, decodeAnswer, noAnswer, requestFrameSizeBytesMax } from './envelope.ts'
-import type { Answer, BulkProtocol, BulkTerms, Refusal, Reply } from './protocol.ts'
-import { refuseMidway } from './protocol.ts'
+import type { Answer, BulkProtocol, BulkTerms, Reply } from './protocol.ts'
+import { refusalInside, refuseMidway } from './protocol.ts'
 import { openReceiver } from './receive-chunks.ts'
 import { sendChunks } from './send-chunks.ts'
 
@@ -145,13 +145,6 @@ function refusedMidway(bytes: Uint8Array, terms: EnvelopeTerms): CoreError {
   return refuseMidway({ ok: false, code: answer.code, message: answer.message, details: answer.details })
 }
 
-/** The refusal inside what `refuseMidway` made. */
-function refusalOf(error: unknown): Refusal | undefined {
-  if (!(error instanceof CoreError) || error.code !== 'TRANSFER_REFUSED') return undefined
-  const { code, message, details } = error.details as unknown as Omit<Refusal, 'ok'>
-  return { ok: false, code, message, ...(details !== undefined && { details }) }
-}
-
 export interface DownloadSource<Header> {
   readonly header: Header
   /** in chunks of any size; should open what it needs in its first step, because it may never be iterated */
@@ -205,7 +198,7 @@ async function drainSource(
     await sendChunks(served, { terms, chunks, sizeBytes, offset: 0, answerSizeBytesMax: 0 })
   } catch (error) {
     if (deadline.signal.aborted || isWireError(error)) throw error
-    const refusal = refusalOf(error)
+    const refusal = refusalInside(error)
     if (refusal === undefined) failed(error)
     deadline.restart(terms.timeoutMs)
     const bytes = encodeReplySafely(terms, z.never(), options, refusal ?? INTERNAL, failed)

@@ -111,5 +111,14 @@ export function refuse(code: string, message: string, details?: Readonly<Record<
 
 /** What the source of a download throws to end the transfer with a refusal, instead of `INTERNAL`. */
 export function refuseMidway({ code, message, details = {} }: Refusal): CoreError<'TRANSFER_REFUSED'> {
-  return new CoreError('TRANSFER_REFUSED', `refused midway: ${code}: ${message}`, { code, message, details })
+  const error = new CoreError('TRANSFER_REFUSED', `refused midway: ${code}: ${message}`, { code, message, details })
+  midway.set(error, { ok: false, code, message, details })
+  return error
+}
+
+const midway = new WeakMap<Error, Refusal>()
+
+/** @returns the refusal inside what `refuseMidway` made; undefined for any other error */
+export function refusalInside(error: unknown): Refusal | undefined {
+  return error instanceof Error ? midway.get(error) : undefined
 }
