@@ -38,6 +38,20 @@ afterEach(async () => {
 
 const openClient = async (name: string) => new WireClient(life.use(await startNode(keyOf(name), [])), network)
 
+/** An upload that sends its first MiB and then waits. */
+const drip = ({ node, options }: WireClient, at: number, until: Promise<void>) =>
+  upload(
+    node.libp2p,
+    provider.addresses,
+    storePiece,
+    { dealId: 1, sizeBytes: BYTES.length, uploadId: String(at).padStart(32, '0') },
+    async function* () {
+      yield BYTES.subarray(0, MIB)
+      await until
+    },
+    options
+  )
+
 it('readers who take nothing hold their share and no more, until they are cut off', { timeout: 120_000 }, async () => {
   const client = await openClient('client')
   const piece = await client.store(provider.addresses, 1, BYTES)
@@ -70,19 +84,7 @@ it('many who stall together keep nobody out for longer than a moment', { timeout
   // Eight peers of eight transfers each: seven that take nothing, and the client, who drips.
   const strangers = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(openClient))
   const stalled = Promise.withResolvers<void>()
-  const drips = Array.from({ length: 4 }, (_, at) =>
-    upload(
-      client.node.libp2p,
-      provider.addresses,
-      storePiece,
-      { dealId: 1, sizeBytes: BYTES.length, uploadId: String(at).padStart(32, '0') },
-      async function* () {
-        yield BYTES.subarray(0, MIB)
-        await stalled.promise
-      },
-      client.options
-    )
-  )
+  const drips = [0, 1, 2, 3].map(at => drip(client, at, stalled.promise))
   const stall = (stranger: WireClient) =>
     Array.from({ length: 8 }, () => stranger.openRange(provider.addresses, { piece, length: BYTES.length }))
   await Promise.all(strangers.flatMap(stall))
@@ -111,19 +113,7 @@ it('writers who drip hold no slab, and are cut off at the least rate; what they 
 }, async () => {
   const client = await openClient('client')
   const stalled = Promise.withResolvers<void>()
-  const drip = (at: number) =>
-    upload(
-      client.node.libp2p,
-      provider.addresses,
-      storePiece,
-      { dealId: 1, sizeBytes: BYTES.length, uploadId: String(at).padStart(32, '0') },
-      async function* () {
-        yield BYTES.subarray(0, MIB)
-        await stalled.promise
-      },
-      client.options
-    )
-  const dripping = [0, 1, 2].map(drip)
+  const dripping = [0, 1, 2].map(at => drip(client, at, stalled.promise))
   await expect.poll(() => provider.store.usage().reservedBytes, WAIT).toBeGreaterThan(3 * BYTES.length)
   await expect.poll(() => provider.store.usage().unwrittenBytes, WAIT).toBeLessThan(3 * (BYTES.length - MIB / 2))
 
