@@ -182,6 +182,20 @@ describe('a private object', { timeout: 120_000 }, () => {
     ).toBe(true)
   })
 
+  test('can be quoted by a client that knows nobody yet, and wants providers that answer soon', async () => {
+    await using fresh = await openClient({
+      key: net.devnet.clientKeyFile,
+      stateDirectory: join(net.directory, 'fresh')
+    })
+    await using object = await fresh.pack(Uint8Array.of(1))
+    const { reasons } = await fresh.quote(object, { replicas: REPLICAS, latencyMsMax: 3_000 })
+    expect([...reasons.values()]).toEqual(Array(REPLICAS).fill(expect.stringMatching(/answers after \d+ ms/)))
+    await expect(fresh.quote(object, { replicas: REPLICAS, latencyMsMax: 1e-9 })).rejects.toMatchObject({
+      code: 'NO_PLACEMENT',
+      message: expect.stringMatching(/the nearest relaxation is \d+ ms/)
+    })
+  })
+
   test('whose replica is lost is repaired with the repair key alone, as the piece that the ledger names', async () => {
     // A stranger: an account of its own, the repair reference, and the ledger.
     const { layout, pieceCount, secret } = referenceOf(put)

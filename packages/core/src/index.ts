@@ -17,6 +17,7 @@ export {
   type PieceAtProvider,
   toReplica
 } from './client/locate-pieces.ts'
+export { type MeasureComponents, measureLatencies } from './client/measure-latency.ts'
 export * from './client/measurements.ts'
 export { findObjectDeals, type ObjectDeal, toRepairReference } from './client/object-deals.ts'
 export * from './client/object-name.ts'

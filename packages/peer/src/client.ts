@@ -26,6 +26,7 @@ import {
   type ListComponents,
   type ListedObject,
   machineClock,
+  measureLatencies,
   networkIdOf,
   type OpenComponents,
   planTopUp,
@@ -171,8 +172,11 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     ledger,
     pack: (source, wishes = {}) =>
       stageObject(source, packing, { stagingDirectory: stagingIn(stateDirectory), ...wishes }),
-    quote: async (object, wishes = {}) =>
-      quoteStore({ ledger: await ledger(wishes), signer, measurements: state.measurements }, complete(object, wishes)),
+    async quote(object, wishes = {}) {
+      const components = { node: node.libp2p, ledger: await ledger(wishes), signer, measurements: state.measurements }
+      await measureLatencies(components, complete(object, wishes), wishes.signal)
+      return quoteStore(components, complete(object, wishes))
+    },
     store: async (object, wishes = {}) => storeObject(await paying(wishes), complete(object, wishes)),
     put: (source, wishes) =>
       putObject({ client, paying, changeList, replicasDefault: REPLICAS_DEFAULT }, source, wishes),

@@ -7,7 +7,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { refuseUncollateralised } from '../ledger/piece-rules.ts'
 import type { LedgerState } from '../ledger/state.ts'
 import type { Offer } from '../placement/failure-domains.ts'
-import type { PlacementConstraints } from '../placement/needs.ts'
+import type { PlacementConstraints, PlacementNeeds } from '../placement/needs.ts'
 import { type ChosenProvider, selectProviders } from '../placement/select-providers.ts'
 import type { Address } from '../schema.ts'
 import type { StorableObject } from './components.ts'
@@ -44,11 +44,30 @@ export interface PlaceContext {
 
 /** @throws {CoreError} `NO_PLACEMENT` with the reason, when there are not enough providers that fit */
 export function placeStore(
+  components: PlaceComponents,
+  needs: StoreNeeds,
+  context: PlaceContext,
+  count: number
+): readonly ChosenProvider[] {
+  const placement = selectProviders(
+    asksInForce(components.ledger.state),
+    placementNeedsOf(components, needs, context, count)
+  )
+  if (placement.ok) return placement.chosen
+  const { reason, rejected, relaxations } = placement
+  throw new CoreError('NO_PLACEMENT', reason, {
+    rejected,
+    relaxations: relaxations.map(({ constraint, wanted, nearest }) => ({ constraint, wanted, nearest }))
+  })
+}
+
+/** What a store wants, with all that the ledger and its own course add to it. */
+export function placementNeedsOf(
   { ledger, signer, measurements }: PlaceComponents,
   needs: StoreNeeds,
   { survey, tried, beside }: PlaceContext,
   count: number
-): readonly ChosenProvider[] {
+): PlacementNeeds {
   const { state } = ledger
   const pieces = needs.object.replica(0)
   const sizeBytes = pieces.reduce((sum, { rawSize }) => sum + rawSize, 0)
@@ -60,7 +79,7 @@ export function placeStore(
     ...tried
   ])
   const standing = survey.standing.flatMap(({ provider }) => askOf(state, provider) ?? [])
-  const placement = selectProviders(asksInForce(state), {
+  return {
     ...needs,
     count,
     sizeBytes,
@@ -70,13 +89,7 @@ export function placeStore(
     // Of the object and its owner: quote and store, and a store that goes on, draw alike.
     draw: `${signer.address}/${pieces[0] === undefined ? '' : bytesToHex(pieces[0].label)}`,
     ...(measurements !== undefined && { measurements: measurements.snapshot() })
-  })
-  if (placement.ok) return placement.chosen
-  const { reason, rejected, relaxations } = placement
-  throw new CoreError('NO_PLACEMENT', reason, {
-    rejected,
-    relaxations: relaxations.map(({ constraint, wanted, nearest }) => ({ constraint, wanted, nearest }))
-  })
+  }
 }
 
 /** Providers that the ledger would not let take so much more yet: better known before the bytes are sent. */

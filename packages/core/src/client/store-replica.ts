@@ -183,7 +183,9 @@ async function propose(
     clock,
     ...(signal !== undefined && { signal })
   })
-  if (answer.kind !== 'no-answer') measurements?.record(ask.provider, { kind: 'latency', ms: clock.now() - askedMs })
+  // Before it signs for pieces a provider may wait for news of the ledger.
+  if (answer.kind !== 'no-answer' && proposal.kind === 'DealOrder')
+    measurements?.record(ask.provider, { kind: 'latency', ms: clock.now() - askedMs })
   return answeredBy(ask, answer, 'sign the order')
 }
 

@@ -10,6 +10,8 @@ import type { Offer } from '../placement/failure-domains.ts'
 import type { ChosenProvider } from '../placement/select-providers.ts'
 import type { Address } from '../schema.ts'
 import type { ReplicaPiece, StoreComponents } from './components.ts'
+import { measureLatencies } from './measure-latency.ts'
+import { createMeasurements } from './measurements.ts'
 import { placeStore, type StoreNeeds } from './place-store.ts'
 import { openPullSources } from './pull-sources.ts'
 import { storeReplica } from './store-replica.ts'
@@ -64,7 +66,7 @@ class Store {
   constructor(components: StoreComponents, options: StoreOptions) {
     const { object, replicas } = options
     const { state } = components.ledger
-    this.#components = components
+    this.#components = { measurements: createMeasurements(), ...components }
     this.#options = options
     this.#survey = surveyObject(state, components.signer.address, object, replicas)
     this.#stored = [...this.#survey.standing]
@@ -75,6 +77,7 @@ class Store {
     const { replicas, signal } = this.#options
     const open = replicas - this.#stored.length
     if (open === 0) return this.#stored
+    await measureLatencies(this.#components, this.#options, signal)
     let chosen: readonly ChosenProvider[]
     try {
       chosen = this.#place(open)

@@ -6,7 +6,7 @@ import { type ProviderMeasurement, UNMEASURED } from './measurement.ts'
 export interface PlacementConstraints {
   /** In atto. */
   readonly pricePerLeafRoundMax?: bigint | undefined
-  /** Measured by this client; who was never measured does not fit. */
+  /** Of a round trip, measured by this client, which asks before it chooses; who gave no answer does not fit. */
   readonly latencyMsMax?: number | undefined
   /** Measured uploads of this client; who was never measured does not fit. */
   readonly uploadBytesPerSecondMin?: number | undefined

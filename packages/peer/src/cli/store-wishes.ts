@@ -44,7 +44,7 @@ export function withStoreWishes(command: Command): Command {
       ).choices([...FAILURE_DOMAINS, 'nothing'])
     )
     .option('--max-price <credits>', 'the most for a leaf (32 bytes) and round, in credits', parseAmount)
-    .option('--max-latency <ms>', 'the slowest answer that was measured', parseWhole(1))
+    .option('--max-latency <ms>', 'the slowest answer, measured before it is chosen who stores it', parseWhole(1))
     .option('--min-rate <bytes>', 'the least bytes a second that were measured', parseWhole(1))
 }
 
