@@ -1,6 +1,6 @@
 /** Private objects at real providers: what they see, who can read, and how a store goes on and a replica is made again. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   createSigner,
@@ -115,6 +115,20 @@ describe('a private object', { timeout: 120_000 }, () => {
     await expect(reader.get(put.root, join(net.directory, 'none'))).rejects.toMatchObject({ code: 'NOT_STORED' })
     const other = put.reference.replace(/.$/, end => (end === 'a' ? 'b' : 'a'))
     await expect(reader.get(other, join(net.directory, 'none'))).rejects.toMatchObject({ code: 'REFERENCE_INVALID' })
+  })
+
+  test('is read within the budget that its reader gives', async () => {
+    await using reader = await openClient()
+    const copy = join(net.directory, 'too-much')
+    for (const budget of [{ entries: 2 }, { bytes: MIB }, { blocks: 4 }, { depth: 0 }]) {
+      const exceeded = { code: 'BUDGET_EXCEEDED' }
+      await expect(reader.get(put.reference, copy, { budget })).rejects.toMatchObject(exceeded)
+      const chunks = reader.get(`${put.reference}/large.bin`, { budget: { bytes: MIB } })
+      await expect(chunks[Symbol.asyncIterator]().next()).rejects.toMatchObject(exceeded)
+    }
+    await expect(stat(copy)).rejects.toMatchObject({ code: 'ENOENT' })
+    await reader.get(put.reference, copy, { budget: { entries: 3, bytes: 4 * MIB, blocks: 50, depth: 3 } })
+    expect(await compareTrees(tree, copy)).toMatchObject({ equal: true })
   })
 
   test('gives ranges of its files, also bound to the pieces that are paid for', async () => {

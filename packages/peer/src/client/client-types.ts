@@ -10,6 +10,7 @@ import type {
   ObjectStatus,
   ObjectVerified,
   Patience,
+  ReadBudget,
   RemovedFrom,
   RepairEvent,
   RepairResult,
@@ -102,6 +103,11 @@ export interface GetOptions {
   readonly onFailure?: (failure: { readonly provider: Address; readonly reason: string }) => void
   /** Also checks by range proofs that what comes lies in the pieces that are paid for. Slower for small blocks. */
   readonly bindToPiece?: boolean
+  /**
+   * What the walk may cost, where that is known to be more than `READ_BUDGET_DEFAULT`, or should be less: whoever made an
+   * object can have made it endless. More ends with `BUDGET_EXCEEDED`.
+   */
+  readonly budget?: Partial<ReadBudget> | undefined
 }
 
 export interface ListedReference extends Omit<ListedObject, 'private'> {

@@ -34,18 +34,19 @@ export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Clie
         'A path inside an object names one file: read it with an offset, or leave the path out to write the whole object.'
       )
     const { root, fetchBlocks } = await open(named, wishes)
-    const content = readContent({ root, fetchBlocks, signal: wishes.signal })
-    const { signal, onProgress } = wishes
+    const { signal, onProgress, budget } = wishes
+    const content = readContent({ root, fetchBlocks, signal, ...(budget !== undefined && { budget }) })
     return await writeTree(path, onProgress === undefined ? content : tellOf(content, onProgress), { signal })
   }
 
   async function* readFrom(name: ObjectName, wishes: GetOptions & FileRange): AsyncGenerator<Uint8Array> {
     const named = resolveName(name)
     const { root, fetchBlocks } = await open(named, wishes)
-    const { signal: abort, offset, length, onProgress } = wishes
+    const { signal, offset, length, onProgress, budget } = wishes
     const { path } = named
+    const reading = { root, fetchBlocks, path, offset, length, signal, ...(budget !== undefined && { budget }) }
     let readBytesSoFar = 0
-    for await (const chunk of readBytes({ root, fetchBlocks, path, offset, length, signal: abort })) {
+    for await (const chunk of readBytes(reading)) {
       readBytesSoFar += chunk.length
       yield chunk
       onProgress?.({ kind: 'read', path, readBytes: readBytesSoFar })
