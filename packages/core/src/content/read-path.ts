@@ -7,7 +7,7 @@
 import type { CID } from 'multiformats/cid'
 import { CoreError } from '../error.ts'
 import { BlockReader, READ_AHEAD_BLOCKS } from './block-reader.ts'
-import { decodeNode, malformed } from './decode-node.ts'
+import { decodeNode, malformed, recallNode } from './decode-node.ts'
 import { quoteName } from './entry-name.ts'
 import type { ReadOptions } from './read.ts'
 import { ReadMeter } from './read-budget.ts'
@@ -32,15 +32,23 @@ export async function* readBytes(options: ReadBytesOptions): AsyncGenerator<Uint
   const reader = new BlockReader(new ReadMeter(budget), fetchBlocks, signal)
   const { offset, length } = options
   const isRange = path.length === 0 && (offset !== undefined || length !== undefined)
-  let node = decodeNode(root, await reader.fetchOne(root, isRange ? { offset, length } : undefined))
+  let node = await readNode(root, reader, isRange ? { offset, length } : undefined)
   for (const [depth, name] of path.entries()) {
     reader.meter.admitDepth(depth + 1)
     const link = await findEntry(root, node, name, reader)
     if (link === undefined) throw notFound(path.slice(0, depth + 1))
-    node = decodeNode(link.cid, await reader.fetchOne(link.cid))
+    node = await readNode(link.cid, reader)
   }
   if (node.kind !== 'file') throw notAFile(path, node)
   yield* readFile(node, reader, options)
+}
+
+/** Of a large file that was read not long ago nothing is fetched: who jumps about in it asks for leaves alone. */
+async function readNode(cid: CID, reader: BlockReader, range?: FileRange): Promise<UnixfsNode> {
+  const known = recallNode(cid)
+  if (known === undefined) return decodeNode(cid, await reader.fetchOne(cid, range))
+  reader.meter.spend('blocks', 1)
+  return known
 }
 
 type Shard = UnixfsNode & { readonly kind: 'shard' }

@@ -58,6 +58,18 @@ describe('a range of a file', () => {
     expect(await read({ offset: 200 * 262_144 })).toEqual(chunk)
   })
 
+  it('costs its leaves alone, where the file was read not long ago', async () => {
+    const leaves = Array.from({ length: 80 }, (_, i) => new Uint8Array(262_144).fill(i + 100))
+    const { read, fetched } = await open([file('', ...leaves)], { profile: 'unixfs-v0-2015' })
+    await read({ offset: 0, length: 1 })
+    expect(fetched()).toBe(2)
+    expect(await read({ offset: 79 * 262_144, length: 3 })).toEqual(Uint8Array.of(179, 179, 179))
+    expect(fetched()).toBe(3)
+    await expect(read({ offset: 0, length: 1, budget: { blocks: 1 } })).rejects.toMatchObject({
+      code: 'BUDGET_EXCEEDED'
+    })
+  })
+
   it('is for numbers of bytes', async () => {
     const { read } = await open([file('', BYTES)])
     for (const range of [{ offset: -1 }, { offset: 0.5 }, { length: -1 }, { length: Number.NaN }])

@@ -2,8 +2,9 @@
  * Reads blocks out of piece files, one behind the other, and hands each on only after it was hashed: a byte that is wrong
  * on the disk is not served.
  *
- * The memory is used again: fresh memory for each block cost twice what reading, hashing and sending it does. While one
- * block is sent, the next is read.
+ * The memory is used again: fresh memory for each block cost twice what reading, hashing and sending it does. Until then it
+ * keeps the block that it was found to hold, and who goes on reading in a leaf waits for no disk and no digest; what is denied
+ * or no longer here is not placed, and so not sent. While one block is sent, the next is read.
  */
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, checkBlock, refuse, refuseMidway } from '@holdfast/core'
 import type { CID } from 'multiformats/cid'
@@ -26,24 +27,38 @@ const SHARED_SLAB_USE_MIN = SHARED_SLAB_SIZE_BYTES / 4
 /** What a reader at full speed takes. Each slab that is made anew brings the collector of garbage nearer. */
 const SPARE_SLABS_MAX = SLABS
 
-const spare: Buffer[] = []
+interface Slab {
+  readonly memory: Buffer
+  /** The block that it was found to hold; undefined while another is read into it. */
+  holds: string | undefined
+}
+
+/** Those used last at the end. */
+const spare: Slab[] = []
+
+/** One that holds the block, or else the one that was not used for longest. */
+function takeSpare(block: string): Slab | undefined {
+  const position = spare.findIndex(({ holds }) => holds === block)
+  return spare.splice(Math.max(0, position), 1)[0]
+}
 
 /** Memory of one transfer, block after block. */
 class Slabs {
-  #slabs: Buffer[] = []
+  #slabs: Slab[] = []
   /** Until they are shared. */
-  #mine: Buffer[] = []
+  #mine: Slab[] = []
   #isClosed = false
 
-  take(index: number, sizeBytes: number): Buffer {
+  take(index: number, block: string, sizeBytes: number): Slab {
     const slab = this.#slabs[index % SLABS]
-    if (slab !== undefined && slab.length >= sizeBytes) return slab.subarray(0, sizeBytes)
+    if (slab !== undefined && slab.memory.length >= sizeBytes) return slab
     const isShared = !this.#isClosed && sizeBytes >= SHARED_SLAB_USE_MIN && sizeBytes <= SHARED_SLAB_SIZE_BYTES
-    const made = isShared
-      ? (spare.pop() ?? Buffer.allocUnsafeSlow(SHARED_SLAB_SIZE_BYTES))
-      : Buffer.allocUnsafeSlow(sizeBytes)
-    this.#slabs[index % SLABS] = made
-    return made.subarray(0, sizeBytes)
+    const taken = (isShared ? takeSpare(block) : undefined) ?? {
+      memory: Buffer.allocUnsafeSlow(isShared ? SHARED_SLAB_SIZE_BYTES : sizeBytes),
+      holds: undefined
+    }
+    this.#slabs[index % SLABS] = taken
+    return taken
   }
 
   /** What is taken from now on, by a reader that has not heard of the end yet, is not in anybody else's way. */
@@ -56,8 +71,8 @@ class Slabs {
 
   /** After `close`, and when nothing is written into them any more. */
   share(): void {
-    for (const slab of this.#mine.splice(0))
-      if (slab.length === SHARED_SLAB_SIZE_BYTES && spare.length < SPARE_SLABS_MAX) spare.push(slab)
+    for (const slab of this.#mine.splice(0)) if (slab.memory.length === SHARED_SLAB_SIZE_BYTES) spare.push(slab)
+    spare.splice(0, spare.length - SPARE_SLABS_MAX)
   }
 }
 
@@ -75,55 +90,67 @@ export interface BlockStream {
   release(): void
 }
 
-/** Opens nothing before its first step. */
+/** The first block is read at once, while its header is on the way. */
 export function streamBlocks(
   store: Pick<PieceStore, 'openBytes' | 'reportWrongBlock'>,
   blocks: readonly PlacedBlock[]
 ): BlockStream {
   const slabs = new Slabs()
-  /** The one read that may be under way. */
-  let loading: Promise<Uint8Array> | undefined
+  const files = new OpenFiles(store)
 
-  async function load(files: OpenFiles, index: number): Promise<Uint8Array> {
+  async function load(index: number): Promise<Uint8Array> {
     const { cid, sizeBytes, positions } = blocks[index]!
-    const bytes = slabs.take(index, sizeBytes)
+    const block = cid.toString()
+    const slab = slabs.take(index, block, sizeBytes)
+    const bytes = slab.memory.subarray(0, sizeBytes)
+    if (slab.holds === block) return bytes
+    slab.holds = undefined
     for (const position of positions) {
-      if ((await files.read(position, bytes)) && (await checkBlock(cid, bytes)).ok) return bytes
+      if ((await files.read(position, bytes)) && (await checkBlock(cid, bytes)).ok) {
+        slab.holds = block
+        return bytes
+      }
       store.reportWrongBlock(cid, position)
     }
     throw refuseMidway(refuse('DAMAGED', `my disk no longer has block ${cid}: read it elsewhere`))
   }
 
+  /** The one read that may be under way. */
+  let loading = begin(0)
+
+  function begin(index: number): Promise<Uint8Array> {
+    const read = load(index)
+    read.catch(() => undefined) // whoever asks for it hears of it
+    return read
+  }
+
   async function* stream(): AsyncGenerator<Uint8Array> {
-    await using files = new OpenFiles(store)
-    loading = load(files, 0)
     try {
       for (let index = 0; index < blocks.length; index++) {
         const bytes = await loading
-        if (index + 1 < blocks.length) {
-          loading = load(files, index + 1)
-          loading.catch(() => undefined) // whoever asks for it hears of it
-        }
+        if (index + 1 < blocks.length) loading = begin(index + 1)
         yield bytes
       }
     } finally {
       await loading.catch(() => undefined)
+      await files.close()
     }
   }
 
   return {
     chunks: stream(),
     release() {
-      // A read that was left behind still writes.
-      const settled = loading?.catch(() => undefined) ?? Promise.resolve()
       slabs.close()
+      // A read that was left behind still writes.
+      const settled = loading.catch(() => undefined)
       void settled.then(() => slabs.share())
+      void settled.then(() => files.close()).catch(() => undefined)
     }
   }
 }
 
 /** Files of the pieces that were read last. */
-class OpenFiles implements AsyncDisposable {
+class OpenFiles {
   readonly #store: Pick<PieceStore, 'openBytes'>
   readonly #files = new Map<string, PieceBytes>()
 
@@ -158,7 +185,10 @@ class OpenFiles implements AsyncDisposable {
     return file
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const file of this.#files.values()) await file[Symbol.asyncDispose]()
+  /** Idempotent. */
+  async close(): Promise<void> {
+    const files = [...this.#files.values()]
+    this.#files.clear()
+    for (const file of files) await file[Symbol.asyncDispose]()
   }
 }

@@ -21,6 +21,11 @@ const RECORD_VERSION = 2
 /** Records kept in memory: those of a terabyte, in some hundred KB. Each block and range that is served needs one. */
 const RECORDS_REMEMBERED_MAX = 1024
 
+/** Blocks whose places are kept in memory: the nodes above the leaves that ranges are read of, some 200 KB. */
+const PLACES_REMEMBERED_MAX = 1024
+/** One that stands in more pieces is looked for each time. */
+const PLACES_OF_A_BLOCK_MAX = 8
+
 /** A deal that needs a piece, or brought it and has no order for it yet. */
 export interface PieceHolder {
   /** Empty for a piece that was found on the disk and that nobody has claimed. */
@@ -81,10 +86,54 @@ export interface PieceIndex {
 }
 
 export function createPieceIndex(level: IndexLevel): PieceIndex {
+  /** Places of blocks as they stand in Level, by multihash; those asked for last at the end. */
+  const places = new Map<string, readonly BlockLocation[]>()
+  /** Changes of places begun and ended so far. */
+  let placeChanges = 0
+
+  function forgetPlaces(): void {
+    placeChanges += 1
+    places.clear()
+  }
+
   async function write(operations: readonly IndexOperation[], options: IndexWriteOptions): Promise<void> {
-    for (let at = 0; at < operations.length; at += BATCH_OPERATIONS_MAX) {
-      await level.batch(operations.slice(at, at + BATCH_OPERATIONS_MAX), options)
+    try {
+      for (let at = 0; at < operations.length; at += BATCH_OPERATIONS_MAX) {
+        forgetPlaces()
+        await level.batch(operations.slice(at, at + BATCH_OPERATIONS_MAX), options)
+      }
+    } finally {
+      forgetPlaces()
     }
+  }
+
+  /** What is read beside a change may be what was there before it. */
+  function rememberPlaces(multihash: string, found: readonly BlockLocation[], changesBefore: number): void {
+    if (changesBefore !== placeChanges || found.length > PLACES_OF_A_BLOCK_MAX) return
+    places.delete(multihash)
+    places.set(multihash, found)
+    const [oldest] = places.keys()
+    if (places.size > PLACES_REMEMBERED_MAX) places.delete(oldest!)
+  }
+
+  async function* placesOf(multihash: string): AsyncGenerator<BlockLocation> {
+    const before = placeChanges
+    const known = places.get(multihash)
+    if (known !== undefined) {
+      yield* known
+      rememberPlaces(multihash, known, before)
+      return
+    }
+    const prefix = `b!${multihash}!`
+    const found: BlockLocation[] = []
+    for await (const [key, value] of level.iterator(rangeOf(prefix))) {
+      const [offset, length] = value.split(',').map(Number)
+      if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) continue
+      const place = { piece: key.slice(prefix.length), offset: offset!, length: length! }
+      if (found.length <= PLACES_OF_A_BLOCK_MAX) found.push(place)
+      yield place
+    }
+    rememberPlaces(multihash, found, before)
   }
 
   /** As they stand in Level, those asked for last at the end. */
@@ -162,13 +211,9 @@ export function createPieceIndex(level: IndexLevel): PieceIndex {
     },
 
     async *locate(multihash) {
-      const prefix = `b!${multihash}!`
-      for await (const [key, value] of level.iterator(rangeOf(prefix))) {
-        const piece = key.slice(prefix.length)
-        const [offset, length] = value.split(',').map(Number)
-        if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) continue
-        const record = await index.get(piece)
-        if (record?.isIndexed === true) yield { piece, offset: offset!, length: length!, record }
+      for await (const place of placesOf(multihash)) {
+        const record = await index.get(place.piece)
+        if (record?.isIndexed === true) yield { ...place, record }
       }
     },
 

@@ -8,8 +8,8 @@ import { randomBytes } from '../storage/open-test-store.ts'
 const KIB = 1024
 
 /** A store whose pieces are one block each, read when the test says so. */
-async function openStore(sizes: readonly number[]) {
-  const bytes = sizes.map((size, seed) => randomBytes(seed + 1, size))
+async function openStore(sizes: readonly number[], firstSeed = 1) {
+  const bytes = sizes.map((size, index) => randomBytes(firstSeed + index, size))
   const blocks: PlacedBlock[] = []
   for (const block of bytes) {
     const cid = CID.createV1(raw.code, await sha256.digest(block))
@@ -36,27 +36,55 @@ async function openStore(sizes: readonly number[]) {
 }
 
 it('lets the next transfer have the memory of one that has ended', async () => {
-  const { blocks, bytes, store, buffers } = await openStore([900 * KIB, 50 * KIB, 1024 * KIB])
-  for (let again = 0; again < 2; again++) {
+  const buffers: ArrayBufferLike[] = []
+  for (const seed of [11, 21]) {
+    const { blocks, bytes, store, ...read } = await openStore([900 * KIB, 50 * KIB, 1024 * KIB], seed)
     const { chunks, release } = streamBlocks(store, blocks)
     let at = 0
     for await (const block of chunks) expect(Buffer.compare(block, bytes[at++]!)).toBe(0)
     release()
     release()
     await new Promise<void>(resolve => setImmediate(resolve))
+    buffers.push(...read.buffers)
   }
   expect(buffers.slice(3).filter(buffer => buffers.slice(0, 3).includes(buffer))).toHaveLength(2)
 })
 
+it('reads a block that it has just sent once, and none that was wrong', async () => {
+  const { blocks, bytes, store, buffers } = await openStore([1024 * KIB], 31)
+  const original = Uint8Array.from(bytes[0]!)
+  async function sendAll(): Promise<Uint8Array> {
+    const { chunks, release } = streamBlocks(store, blocks)
+    try {
+      const { value } = await chunks.next()
+      return Uint8Array.from(value as Uint8Array)
+    } finally {
+      await chunks.return(undefined)
+      release()
+      await new Promise<void>(resolve => setImmediate(resolve))
+    }
+  }
+  bytes[0]![5]! ^= 1
+  await expect(sendAll()).rejects.toThrow(/DAMAGED/)
+  await expect(sendAll()).rejects.toThrow(/DAMAGED/)
+  bytes[0]!.set(original)
+  expect(Buffer.compare(await sendAll(), original)).toBe(0)
+  expect(buffers).toHaveLength(3)
+  // What the disk has become does not leave it: these are the bytes that were hashed.
+  bytes[0]![5]! ^= 1
+  expect(Buffer.compare(await sendAll(), original)).toBe(0)
+  expect(buffers).toHaveLength(3)
+})
+
 it('gives nothing to others that a read which was left behind still writes into', async () => {
-  const slow = await openStore([1024 * KIB, 1024 * KIB])
+  const slow = await openStore([1024 * KIB, 1024 * KIB], 51)
   const left = streamBlocks(slow.store, slow.blocks)
   const gate = Promise.withResolvers<void>()
   slow.hold(gate.promise)
   const step = left.chunks.next()
   while (slow.buffers.length === 0) await Promise.resolve()
   left.release()
-  const other = await openStore([1024 * KIB])
+  const other = await openStore([1024 * KIB], 41)
   const { chunks, release } = streamBlocks(other.store, other.blocks)
   const { value } = await chunks.next()
   gate.resolve()
