@@ -73,6 +73,16 @@ function onlyLong<T>(cases: readonly T[]): readonly T[] {
   return process.env.HOLDFAST_LONG === '1' ? cases : []
 }
 
+/** Two replicas of new content, by a client that has measured nobody: the liar, who is the cheapest, is asked first. */
+async function putTwice(behaviour: Behaviour, kind: typeof inPublic | typeof inPrivate, sizeBytes: number) {
+  await liar.behave(behaviour)
+  await using fresh = await openFresh()
+  const path = await writeContent(sizeBytes)
+  const events: PutEvent[] = []
+  const put = await fresh.put(path, { ...kind, replicas: 2, onProgress: event => events.push(event) })
+  return { path, events, put, status: await fresh.status(put.reference) }
+}
+
 describe('a put', () => {
   test.each<[Behaviour, typeof inPublic | typeof inPrivate, RegExp]>([
     ['silent', inPrivate, /silent|did not sign/],
@@ -88,20 +98,11 @@ describe('a put', () => {
     'to a provider of the kind "%s" goes to another one (%j)',
     { timeout: 90_000 },
     async (behaviour, kind, reason) => {
-      await liar.behave(behaviour)
-      await using fresh = await openFresh()
-      const path = await writeContent(2 * MIB)
-      const events: PutEvent[] = []
-      const { replicas, reference } = await fresh.put(path, {
-        ...kind,
-        replicas: 2,
-        onProgress: event => events.push(event)
-      })
+      const { put, events, status } = await putTwice(behaviour, kind, 2 * MIB)
       expect(events.filter(event => event.kind === 'failed')).toEqual([
         { kind: 'failed', provider: liar.address, reason: expect.stringMatching(reason) }
       ])
-      expect(replicas.map(({ provider }) => provider)).not.toContain(liar.address)
-      const status = await fresh.status(reference)
+      expect(put.replicas.map(({ provider }) => provider)).not.toContain(liar.address)
       expect(status.replicas.filter(({ provider }) => provider === liar.address)).toEqual([])
       expect(status.replicas).toHaveLength(2)
     }
@@ -123,17 +124,9 @@ describe('a pull', () => {
       timeout: 90_000
     },
     async behaviour => {
-      await liar.behave(behaviour)
-      await using fresh = await openFresh()
-      const path = await writeContent(3 * MIB)
-      const failed: PutEvent[] = []
-      const { replicas, reference } = await fresh.put(path, {
-        ...inPublic,
-        replicas: 2,
-        onProgress(event) {
-          if (event.kind === 'failed' || event.kind === 'pullFailed') failed.push(event)
-        }
-      })
+      const { path, put, events } = await putTwice(behaviour, inPublic, 3 * MIB)
+      const { replicas, reference } = put
+      const failed = events.filter(({ kind }) => kind === 'failed' || kind === 'pullFailed')
       const [, other] = replicas.toSorted(one => (one.provider === liar.address ? -1 : 1)).map(one => one.provider)
       expect(replicas.map(({ provider }) => provider)).toContain(liar.address)
       // Who has all that it asked for need not notice that more comes.
