@@ -1,8 +1,9 @@
 /** Strangers who stall: they hold no more than their share, are cut off in time, and honest transfers go on beside them. */
 import { readRange, storePiece, upload } from '@holdfast/core'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
+import { actorOf, PROVIDER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import { IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT, STALLED_MS } from '../../src/provider/transfer-budget.ts'
+import type { OpenIncomingFile } from '../../src/storage/incoming-file.ts'
 import { createIntakeWorkers } from '../../src/storage/index.ts'
 import { collect } from '../collect.ts'
 import { keyOf, startNode } from '../open-nodes.ts'
@@ -16,19 +17,57 @@ const MIB = 1024 * 1024
 const WAIT = { timeout: 15_000 }
 const BYTES = randomBytes(1, 5 * MIB)
 
+/** A disk that can stand still: what is written meanwhile waits. */
+class SlowDisk {
+  waiting = 0
+  heldBytes = 0
+  #ready = Promise.withResolvers<void>()
+  readonly #open: OpenIncomingFile
+
+  constructor(open: OpenIncomingFile) {
+    this.#open = open
+    this.goOn()
+  }
+
+  stop(): void {
+    this.#ready = Promise.withResolvers()
+  }
+
+  goOn(): void {
+    this.#ready.resolve()
+  }
+
+  readonly open: OpenIncomingFile = async options => {
+    const file = await this.#open(options)
+    const { write } = file
+    file.write = async bytes => {
+      this.waiting += 1
+      this.heldBytes += bytes.length
+      await this.#ready.promise
+      await write.call(file, bytes)
+      this.waiting -= 1
+      this.heldBytes -= bytes.length
+    }
+    return file
+  }
+}
+
 let life = new AsyncDisposableStack()
 let network: TestNetwork
 let provider: TestProvider
+let disk: SlowDisk
 beforeEach(async () => {
   const { path } = life.use(await temporaryDirectory())
   network = new TestNetwork({ money: { uncollateralisedBytesMax: 1e9 } })
   await network.take(network.ask(PROVIDER), network.dealOrder(PROVIDER))
-  const { open } = life.use(createIntakeWorkers({ count: 1 }))
+  const workers = life.use(createIntakeWorkers({ count: 1 }))
+  disk = new SlowDisk(workers.open)
   provider = life.use(
-    await openTestProvider(path, network, { wireClock: network.clock, openIncoming: open, capacityBytes: 1e9 })
+    await openTestProvider(path, network, { wireClock: network.clock, openIncoming: disk.open, capacityBytes: 1e9 })
   )
 })
 afterEach(async () => {
+  disk.goOn()
   await provider.stopServing()
   expect(provider.errors).toEqual([])
   expect(provider.budget.takenBytes).toBe(0)
@@ -123,4 +162,35 @@ it('writers who drip hold no slab, and are cut off at the least rate; what they 
   for (const answer of await Promise.all(dripping)) expect(answer).toMatchObject({ kind: 'no-answer', code: 'CUT' })
   stalled.resolve()
   await expect.poll(() => provider.store.usage(), WAIT).toMatchObject({ reservedBytes: 0, suspendedBytes: 3 * MIB })
+})
+
+it('many uploads to a disk that stands still hold a chunk each, stop no reader, and all end when it goes on', {
+  timeout: 60_000
+}, async () => {
+  const client = await openClient('client')
+  const piece = await client.store(provider.addresses, 1, BYTES)
+  const others = ['two', 'three', 'four'].map(name => `provider ${name}`)
+  const names = [...others, ...['one', 'two', 'three', 'four'].map(name => `verifier ${name}`)]
+  for (const name of names) await network.take(network.dealOrder(PROVIDER, {}, actorOf(name)))
+  const clients = [client, ...(await Promise.all(names.map(openClient)))]
+  disk.stop()
+  const bytes = BYTES.subarray(0, 3 * MIB)
+  const answers = clients.flatMap((one, at) =>
+    Array.from({ length: storePiece.streamsInboundMax }, (_, upload) =>
+      one.upload(provider.addresses, at + 1, bytes, { uploadId: `${at}${upload}`.padStart(32, '0') })
+    )
+  )
+  await expect.poll(() => disk.waiting, WAIT).toBe(answers.length)
+  expect(answers.length).toBe(32)
+  expect(disk.heldBytes).toBeLessThanOrEqual(answers.length * MIB)
+  expect(provider.budget.takenBytes).toBeLessThanOrEqual(IN_FLIGHT_SIZE_BYTES_MAX_DEFAULT)
+
+  const reader = await openClient('reader')
+  const read = await reader.readRange(provider.addresses, { piece, length: BYTES.length })
+  if (read.kind !== 'answer') throw new Error(JSON.stringify(read))
+  expect(read.value.bytes.equals(BYTES)).toBe(true)
+
+  disk.goOn()
+  for (const answer of await Promise.all(answers)) expect(answer).toMatchObject({ kind: 'answer' })
+  expect(disk).toMatchObject({ waiting: 0, heldBytes: 0 })
 })
