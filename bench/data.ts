@@ -7,6 +7,7 @@
 import { mkdir, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Devnet, startDevnet } from '@holdfast/peer/devnet'
 import { hasBenchPeers } from './data/bench-peers.ts'
 import { compareRuns, type Run, type Runner } from './data/compare-runs.ts'
@@ -247,9 +248,12 @@ async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): A
 }
 
 /**
- * What comes first of 64 KiB in the middle of the file: on an open connection, and on a new one. `http-checked-leaf` is the
- * limit of what can be checked against the CID of a file: the whole leaf is hashed at both ends, and nothing else is done
- * that a plain web server does not do.
+ * What comes first of 64 KiB in the middle of the file: on an open connection, on a new one, and elsewhere, each time in
+ * another leaf. Before the last, all have what was asked for in memory: the web server's kernel its pages, our provider the
+ * leaf that it hashed, our client the nodes above it. Everybody is asked as often before it counts.
+ *
+ * `http-checked-leaf` is the limit of what can be checked against the CID of a file: the whole leaf is sent, and hashed at both
+ * ends, and nothing else is done that a plain web server does not do.
  *
  * Cold is a new connection for both, to a peer that was met before: its certificate is known, its address as well. Nobody's
  * page cache is emptied, and the ledger is not asked. Web servers get a new TCP connection without TLS; ours has libp2p's
@@ -259,32 +263,59 @@ async function* ranges(
   { large, quick }: Bench,
   { client, root, usages }: Pick<BenchNetwork, 'client' | 'root' | 'usages'>
 ): AsyncIterable<Row> {
-  const range = { offset: large.sizeBytes / 2 + 1000, length: 64 * 1024 }
-  const ours = (isCold: boolean): Runner => ({
-    name: 'read',
-    work: 1,
-    run: () =>
-      measured(usages, async () => {
-        if (isCold) await client.call('hangUp')
-        return client.call<number>('read', { root, ...range })
-      })
-  })
   await using server = await startProcess('http-server')
   const port = await server.call<number>('serve', { path: large.path })
   using warm = keptConnection()
-  const http = (name: string, path: string, isCold: boolean): Runner => ({
-    name,
-    work: 1,
-    run: () =>
-      measured([server.usage], () => firstByteByHttp({ port, path, ...range, agent: isCold ? false : warm.agent }))
-  })
-  const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 15 } as const
-  for (const temperature of ['warm', 'cold'] as const) {
-    const isCold = temperature === 'cold'
-    const peers = [http('http-range', '/', isCold), http('http-checked-leaf', '/leaf', isCold)]
-    yield* await compareRuns({ row: `range-first-byte-${temperature}`, ...figures, ours: ours(isCold), peers })
+  const warmUps = quick ? 0 : RANGE_WARM_UPS
+  for (const row of ['warm', 'elsewhere', 'cold'] as const) {
+    const isCold = row === 'cold'
+    /** Gives a runner its ranges, one after the other. */
+    const openRanges = () => {
+      let leaves = large.sizeBytes / MIB / 2
+      return () => {
+        if (row === 'elsewhere') leaves = (leaves + 3) % (large.sizeBytes / MIB)
+        return { offset: leaves * MIB + 1000, length: 64 * 1024 }
+      }
+    }
+    const asking = (
+      name: string,
+      processes: Parameters<typeof measured>[0],
+      ask: (range: Range) => Promise<number>
+    ) => {
+      const next = openRanges()
+      return {
+        name,
+        work: 1,
+        async run() {
+          if (isCold) await pause(COLD_PAUSE_MS)
+          return measured(processes, () => ask(next()))
+        }
+      }
+    }
+    const ours = asking('read', usages, async range => {
+      if (isCold) await client.call('hangUp')
+      return client.call<number>('read', { root, ...range })
+    })
+    const http = (name: string, path: string) =>
+      asking(name, [server.usage], range =>
+        firstByteByHttp({ port, path, ...range, agent: isCold ? false : warm.agent })
+      )
+    const peers = [http('http-range', '/'), http('http-checked-leaf', '/leaf')]
+    for (let turn = 0; turn < warmUps; turn++) for (const runner of [ours, ...peers]) await runner.run()
+    const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 45 } as const
+    yield* await compareRuns({ row: `range-first-byte-${row}`, ...figures, ours, peers })
   }
 }
+
+interface Range {
+  readonly offset: number
+  readonly length: number
+}
+
+/** Until most of what answers was compiled, at all ends. */
+const RANGE_WARM_UPS = 100
+/** A provider takes 16 connections a second from one address. */
+const COLD_PAUSE_MS = 30
 
 /**
  * The whole of `put`, ledger included, beside the transfer alone: three times the bytes of one replica. Then where the time
