@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { StoreComponents } from '../../src/client/components.ts'
 import { createMeasurements } from '../../src/client/measurements.ts'
 import { createPublicObject } from '../../src/client/public-object.ts'
+import { quoteStore } from '../../src/client/quote-store.ts'
 import { type StoreEvent, type StoreOptions, storeObject } from '../../src/client/store.ts'
 import { CoreError } from '../../src/error.ts'
 import type { Signer } from '../../src/identity.ts'
@@ -208,6 +209,21 @@ it('resolves when every replica is at its provider and on the ledger', async () 
   expect(providers.map(({ taken }) => taken)).toEqual([[3000, 70_000], [3000, 70_000], [], []])
   const last = events.findLast(event => event.kind === 'progress')
   expect(last).toMatchObject({ storedBytes: 73_000, sizeBytes: 73_000 })
+})
+
+it('costs what was quoted: first, for more pieces with the same providers, and for another replica', async () => {
+  const more = objectOf([...PIECES, pieceOf('third', 9000)])
+  for (const needs of [{ replicas: 2 }, { replicas: 2, object: more }, { replicas: 3, object: more }]) {
+    const wishes = { object: objectOf(PIECES), rounds: 10, ...needs }
+    const quote = quoteStore({ ledger: network.ledger, signer: CLIENT }, wishes)
+    const before = network.freeOf(CLIENT)
+    const stored = await store(needs)
+    expect(before - network.freeOf(CLIENT)).toBe(quote.escrow)
+    expect(quote.escrow).toBeGreaterThan(0n)
+    expect(new Set(stored.map(({ provider }) => provider))).toEqual(new Set(quote.providers))
+  }
+  const everything = quoteStore({ ledger: network.ledger, signer: CLIENT }, { object: more, replicas: 3, rounds: 10 })
+  expect(everything.escrow).toBe(0n)
 })
 
 it.each<[string, (provider: TestProvider) => void, RegExp]>([

@@ -244,7 +244,9 @@ describe('packContent', () => {
 
   it('shards a directory of many subdirectories, so that no block outgrows the network', async () => {
     const tree = Array.from({ length: 6000 }, (_, i) => file(`${String(i).padStart(5, '0')}/f`, text('x')))
-    const { pieces } = await packTree(tree)
+    const { pieces, packed } = await packTree(tree)
+    // Small files share a piece.
+    expect(packed).toMatchObject({ fileCount: 6000, pieces: [{ blockCount: packed.blockCount }] })
     const sizes = Array.from(pieces.blocks().values(), block => block.length)
     expect(sizes.length).toBeGreaterThan(200)
     expect(Math.max(...sizes)).toBeLessThanOrEqual(256 * 1024)
