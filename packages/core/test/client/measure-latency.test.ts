@@ -11,10 +11,9 @@ import { storeObject } from '../../src/client/store.ts'
 import { ANY_NETWORK, networkInfo } from '../../src/protocols/definitions.ts'
 import { serve } from '../../src/protocols/engine.ts'
 import { pieceOf, rootOf } from '../ledger/memory-pieces.ts'
-import { CLIENT, PROVIDERS, TestNetwork } from '../ledger/network-fixture.ts'
+import { CLIENT, PROVIDERS, type TestNetwork } from '../ledger/network-fixture.ts'
 import { noise } from '../pieces/private-objects.ts'
-import { createNode } from '../protocols/network.ts'
-import { type MemoryProvider, openMemoryProviders } from './memory-providers.ts'
+import { type MemoryProvider, openMemoryNetwork } from './memory-providers.ts'
 
 const SLOW_MS = 90
 const PIECE = { ...pieceOf('small', 3000), leafCount: leafCountOf(3000) }
@@ -35,11 +34,7 @@ let asked: number[]
 let drawn = 0
 beforeEach(async () => {
   life = new AsyncDisposableStack()
-  network = new TestNetwork({ money: { uncollateralisedBytesMax: 10 ** 9 } })
-  node = await createNode()
-  life.defer(() => node.stop())
-  // Each dearer than the one before it.
-  providers = await openMemoryProviders(life, network, 3)
+  ;({ network, node, providers } = await openMemoryNetwork(life, 3))
   nowMs = 0
   asked = [0, 0, 0]
   for (const [index, provider] of providers.entries()) {

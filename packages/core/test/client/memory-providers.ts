@@ -7,7 +7,7 @@ import { serveDownload } from '../../src/protocols/download.ts'
 import { serve } from '../../src/protocols/engine.ts'
 import { refuse } from '../../src/protocols/protocol.ts'
 import { serveUpload } from '../../src/protocols/upload.ts'
-import { PROVIDERS, type TestNetwork } from '../ledger/network-fixture.ts'
+import { PROVIDERS, TestNetwork } from '../ledger/network-fixture.ts'
 import { createNode } from '../protocols/network.ts'
 
 export interface MemoryProvider {
@@ -19,12 +19,15 @@ export interface MemoryProvider {
   stop(): Promise<void>
 }
 
-/** Each is dearer than the one before it, so that they are chosen in this order. */
-export async function openMemoryProviders(life: AsyncDisposableStack, network: TestNetwork, count: number) {
-  const opened: MemoryProvider[] = []
+/** A network, the node of a client, and providers; each is dearer than the one before it, and so chosen after it. */
+export async function openMemoryNetwork(life: AsyncDisposableStack, count: number) {
+  const network = new TestNetwork({ money: { uncollateralisedBytesMax: 10 ** 9 } })
+  const node = await createNode()
+  life.defer(() => node.stop())
+  const providers: MemoryProvider[] = []
   for (const [index, signer] of PROVIDERS.slice(0, count).entries())
-    opened.push(await openMemoryProvider(life, network, signer, index))
-  return opened
+    providers.push(await openMemoryProvider(life, network, signer, index))
+  return { network, node, providers }
 }
 
 async function openMemoryProvider(

@@ -15,10 +15,9 @@ import {
   sealObjectList
 } from '../../src/pieces/index.ts'
 import { rootOf } from '../ledger/memory-pieces.ts'
-import { CLIENT, TestNetwork } from '../ledger/network-fixture.ts'
+import { CLIENT, type TestNetwork } from '../ledger/network-fixture.ts'
 import { noise } from '../pieces/private-objects.ts'
-import { createNode } from '../protocols/network.ts'
-import { type MemoryProvider, openMemoryProviders } from './memory-providers.ts'
+import { type MemoryProvider, openMemoryNetwork } from './memory-providers.ts'
 
 const WISHES = { replicas: 2, leavesPerRound: 4, rounds: 10 }
 
@@ -29,10 +28,7 @@ let providers: MemoryProvider[]
 let drawn = 0
 beforeEach(async () => {
   life = new AsyncDisposableStack()
-  network = new TestNetwork({ money: { uncollateralisedBytesMax: 10 ** 9 } })
-  node = await createNode()
-  life.defer(() => node.stop())
-  providers = await openMemoryProviders(life, network, 3)
+  ;({ network, node, providers } = await openMemoryNetwork(life, 3))
 })
 afterEach(() => life.disposeAsync())
 
