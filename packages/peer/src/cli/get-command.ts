@@ -1,8 +1,9 @@
 /** `holdfast get`: reads an object back, knowing nothing but its reference or root CID and the network. */
 import { once } from 'node:events'
 import { Command } from 'commander'
-import type { Client } from '../client.ts'
+import type { Client, GetEvent } from '../client.ts'
 import { formatSize, ownPeakRssMiB } from '../units.ts'
+import { openByteProgress } from './byte-progress.ts'
 import {
   type ClientCommandOptions,
   NAME_ARGUMENT,
@@ -73,7 +74,10 @@ async function writeToPath(
   wishes: Parameters<Client['get']>[1] & object,
   json: boolean
 ): Promise<void> {
-  const { fileCount, contentSizeBytes, skippedSymlinks } = await client.get(name, path, wishes)
+  using progress = openByteProgress('read', false)
+  const onProgress = json ? undefined : ({ readBytes }: GetEvent) => progress.report({ doneBytes: readBytes })
+  const { fileCount, contentSizeBytes, skippedSymlinks } = await client.get(name, path, { ...wishes, onProgress })
+  progress.end()
   if (json)
     printJsonEvent('read', {
       pid: process.pid,
