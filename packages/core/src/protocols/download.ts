@@ -36,6 +36,7 @@ import type { Answer, BulkProtocol, BulkTerms, Reply } from './protocol.ts'
 import { refusalInside, refuseMidway } from './protocol.ts'
 import { openReceiver } from './receive-chunks.ts'
 import { sendChunks } from './send-chunks.ts'
+import { borrowChunks } from './spare-chunks.ts'
 
 export interface Download<Header> {
   readonly header: Header
@@ -49,13 +50,18 @@ export interface Download<Header> {
   readonly chunks: AsyncIterableIterator<Uint8Array>
 }
 
+export interface DownloadOptions extends RequestOptions {
+  /** Fills a chunk's memory again when the next one is asked for; a GiB is otherwise left behind for each GiB. */
+  readonly reusesChunks?: boolean
+}
+
 /** Asks for bytes. The options' signal also ends the transfer that follows the answer. */
 export async function download<Request, Response>(
   node: Pick<Libp2p, 'dialProtocol'>,
   peer: PeerTarget,
   protocol: BulkProtocol<Request, Response>,
   message: Request,
-  options: RequestOptions
+  options: DownloadOptions
 ): Promise<Answer<Download<Response>>> {
   const answerSizeBytesMax = answerFrameSizeBytesMax(protocol)
   const unreadSizeBytesMax = 2 * answerSizeBytesMax + chunksSizeBytesMax(protocol)
@@ -87,11 +93,14 @@ export async function download<Request, Response>(
 function chunksOf(
   conversation: Conversation,
   terms: BulkTerms,
-  options: RequestOptions
+  options: DownloadOptions
 ): AsyncIterableIterator<Uint8Array> {
   const { frames, deadline } = conversation
-  const receiver = openReceiver(conversation, terms, { offset: 0, answerSizeBytesMax: answerFrameSizeBytesMax(terms) })
-  let owesCredit = false
+  const memory = options.reusesChunks === true ? borrowChunks(terms.chunkSizeBytesMax) : undefined
+  const receiving = { offset: 0, answerSizeBytesMax: answerFrameSizeBytesMax(terms) }
+  const receiver = openReceiver(conversation, terms, { ...receiving, ...(memory && { gather: memory.gather }) })
+  /** The one that the consumer has, for which a credit is owed. */
+  let taken: Uint8Array | undefined
   let over = false
 
   const leave = (reason: unknown) => {
@@ -107,10 +116,13 @@ function chunksOf(
     async next() {
       if (over) return { done: true, value: undefined }
       try {
-        if (owesCredit) await receiver.acknowledge()
+        if (taken !== undefined) {
+          memory?.giveBack(taken)
+          await receiver.acknowledge()
+        }
         const frame = await receiver.next()
         if (frame.kind === 'chunk') {
-          owesCredit = true
+          taken = frame.bytes
           return { done: false, value: frame.bytes }
         }
         if (frame.kind === 'answer') throw refusedMidway(frame.bytes, options)

@@ -27,6 +27,8 @@ type RangeRequest = z.output<typeof readRange.request>
 interface OpenedRange {
   readonly header: z.output<typeof readRange.response>
   readonly chunks: AsyncIterable<Uint8Array>
+  /** Closes the piece's file, also when no chunk was ever asked for. */
+  readonly release: () => void
 }
 
 export async function openRange(
@@ -111,7 +113,7 @@ async function openVerified(
   const source = piece.stream(range.offset, range.size)
   const first = await source.next()
   const header = { offset: range.offset, length: range.size, nodes }
-  return { header, chunks: continued(first, source) }
+  return { header, chunks: continued(first, source), release: () => void source.return(undefined) }
 }
 
 async function* continued(

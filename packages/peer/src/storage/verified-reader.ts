@@ -5,28 +5,26 @@
  * A range is read by whole subtrees of the cached layer (16 KiB) and each is hashed up to its node. Layers are kept for
  * the pieces read last. Proves nothing to others: that is what range proofs are for.
  */
-import { type CachedLayer, createPartHasher, type NodeHasher, rawCapacityOf } from '@holdfast/proofs'
+import { STAGED_CHUNKS_KEPT } from '@holdfast/core'
+import { type CachedLayer, createPartHasher, type NodeHasher, type PartHasher, rawCapacityOf } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import type { PieceStore } from './piece-store.ts'
 
 /** 2 MiB each for the largest pieces. */
 const LAYERS_KEPT_MAX = 8
-/** Subtrees of one read: a little under one chunk of the wire. */
-const SUBTREES_PER_STEP = 64
-
-/**
- * Steps that are read and not hashed yet, over all readers: more of them would only wait for the one thread that hashes,
- * with a megabyte each.
- */
-const STEPS_WAITING_MAX = 8
+/** One chunk of the wire, which then needs no cutting. */
+const STEP_SIZE_BYTES = 1024 * 1024
 
 /** A piece that is being read. */
 export interface VerifiedPiece {
   readonly layer: CachedLayer
   /** Reads a range that lies in the piece, any number of bytes; holds them and the ends of their subtrees in memory. */
   read(offset: number, size: number): Promise<Uint8Array>
-  /** The same, in steps of at most 1 MiB. */
+  /**
+   * The same, in steps of 1 MiB. A step's memory is filled again when the one after the next `STAGED_CHUNKS_KEPT - 1` is
+   * asked for.
+   */
   stream(offset: number, size: number): AsyncGenerator<Uint8Array>
 }
 
@@ -39,26 +37,10 @@ export interface VerifiedReader {
 }
 
 export function createVerifiedReader(
-  store: Pick<PieceStore, 'read' | 'layer' | 'reportWrongRange'>,
+  store: Pick<PieceStore, 'openBytes' | 'layer' | 'reportWrongRange'>,
   nodeHasher: NodeHasher
 ): VerifiedReader {
   const layers = new Map<string, CachedLayer>()
-  const waiting: (() => void)[] = []
-  let running = 0
-
-  /** Runs a step when fewer than {@link STEPS_WAITING_MAX} run; first come, first served. */
-  async function inTurn<T>(step: () => Promise<T>): Promise<T> {
-    if (running < STEPS_WAITING_MAX) running++
-    else await new Promise<void>(resolve => waiting.push(resolve))
-    try {
-      return await step()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running--
-      else next()
-    }
-  }
-
   async function layerOf(cid: CID): Promise<CachedLayer> {
     const key = cid.toString()
     const layer = layers.get(key) ?? (await store.layer(cid))
@@ -69,65 +51,108 @@ export function createVerifiedReader(
     return layer
   }
 
-  /** @returns the raw bytes of whole subtrees, checked */
-  async function readSubtrees(cid: CID, rawSize: number, first: number, count: number): Promise<Uint8Array> {
-    const layer = await layerOf(cid)
-    const bytes = await readChecked(cid, rawSize, layer, first, count)
-    if (bytes !== undefined) return bytes
-    // The layer in memory may be the one that is wrong, or the piece was written anew: the disk has the last word.
-    layers.delete(cid.toString())
-    const again = await readChecked(cid, rawSize, await layerOf(cid), first, count)
-    if (again !== undefined) return again
-    const offset = first * rawCapacityOf(layer.height)
-    store.reportWrongRange(cid, offset)
-    throw new PeerError('PIECE_DAMAGED', `${cid} is damaged on disk: repair it from another replica.`, {
-      piece: cid.toString(),
-      offset
-    })
-  }
+  /** Of each height one: it has a slab of its own, and nothing happens between its calls. */
+  const hashers = new Map<number, PartHasher>()
 
-  async function readChecked(cid: CID, rawSize: number, layer: CachedLayer, first: number, count: number) {
-    const subtreeSize = rawCapacityOf(layer.height)
-    const offset = first * subtreeSize
-    const size = Math.min(count * subtreeSize, rawSize - offset)
-    const bytes = await store.read(cid, offset, size)
-    if (bytes.length !== size) return undefined
-    const nodes = layer.nodes.subarray(first * 32, (first + count) * 32)
-    return Buffer.from(hashSubtrees(bytes, subtreeSize, layer.height)).equals(nodes) ? bytes : undefined
-  }
-
-  function hashSubtrees(bytes: Uint8Array, subtreeSize: number, height: number): Uint8Array {
-    const hasher = createPartHasher({ nodeHasher, cachedLayerHeight: height })
+  /** @param bytes - whole subtrees, or what the piece has of its last one */
+  function hashSubtrees(bytes: Uint8Array, height: number): Uint8Array {
+    const hasher = hashers.get(height) ?? createPartHasher({ nodeHasher, cachedLayerHeight: height })
+    hashers.set(height, hasher)
     hasher.update(bytes)
     // What lies behind the piece is zero, in its bytes as in its tree.
+    const subtreeSize = rawCapacityOf(height)
     const rest = bytes.length % subtreeSize
     if (rest > 0) hasher.update(new Uint8Array(subtreeSize - rest))
     return hasher.finish().layer.nodes
+  }
+
+  /** Whether these bytes are what a layer says of subtrees from `first` on. */
+  function isRight(bytes: Uint8Array, { nodes, height }: CachedLayer, first: number): boolean {
+    const hashed = hashSubtrees(bytes, height)
+    return Buffer.compare(hashed, nodes.subarray(first * 32, first * 32 + hashed.length)) === 0
+  }
+
+  /** Reads a step again, and the layer with it: one of them may have been wrong, or the piece was written anew. */
+  async function readAgain(cid: CID, step: Step, bytes: Buffer): Promise<void> {
+    layers.delete(cid.toString())
+    const layer = await layerOf(cid)
+    await using file = await store.openBytes(cid)
+    const came = await file.readInto(bytes, step.offset)
+    if (came === bytes.length && isRight(bytes, layer, step.first)) return
+    store.reportWrongRange(cid, step.offset)
+    throw new PeerError('PIECE_DAMAGED', `${cid} is damaged on disk: repair it from another replica.`, {
+      piece: cid.toString(),
+      offset: step.offset
+    })
   }
 
   return {
     async open(cid, rawSize) {
       const layer = await layerOf(cid)
       const subtreeSize = rawCapacityOf(layer.height)
-      const subtreeCount = layer.nodes.length / 32
-      async function* stream(offset: number, size: number): AsyncGenerator<Uint8Array> {
-        const end = offset + size
-        let first = Math.floor(offset / subtreeSize)
-        while (first * subtreeSize < end) {
-          const wanted = Math.ceil(end / subtreeSize) - first
-          const count = Math.min(wanted, SUBTREES_PER_STEP, subtreeCount - first)
-          const bytes = await inTurn(() => readSubtrees(cid, rawSize, first, count))
-          const start = first * subtreeSize
-          yield bytes.subarray(Math.max(0, offset - start), end - start)
-          first += count
+
+      /** The subtrees around what a range has from `position` on, as much as goes into one step. */
+      function stepAt(position: number, end: number): Step {
+        const first = Math.floor(position / subtreeSize)
+        const stop = Math.min(position + STEP_SIZE_BYTES, end)
+        const offset = first * subtreeSize
+        return {
+          first,
+          offset,
+          stop,
+          sizeBytes: Math.min(Math.ceil(stop / subtreeSize) * subtreeSize, rawSize) - offset
         }
       }
+
+      async function* stream(offset: number, size: number): AsyncGenerator<Uint8Array> {
+        const end = offset + size
+        if (size === 0) return
+        await using file = await store.openBytes(cid)
+        const roomBytes = Math.min(size, STEP_SIZE_BYTES) + 2 * subtreeSize
+        const used: Buffer[] = []
+        const read = async (step: Step) => {
+          const whole = used.length === STAGED_CHUNKS_KEPT ? used.shift()! : Buffer.allocUnsafeSlow(roomBytes)
+          const bytes = whole.subarray(0, step.sizeBytes)
+          return { whole, bytes, came: await file.readInto(bytes, step.offset) }
+        }
+        let ahead: ReturnType<typeof read> | undefined
+        for (let position = offset; position < end; ) {
+          const step = stepAt(position, end)
+          const { whole, bytes, came } = await (ahead ?? read(step))
+          // Nothing is read ahead for who has not asked twice.
+          const isTaken = position > offset
+          ahead = isTaken && step.stop < end ? read(stepAt(step.stop, end)) : undefined
+          ahead?.catch(() => undefined) // the next step hears of it; who has left does not want to
+          if (came !== bytes.length || !isRight(bytes, await layerOf(cid), step.first))
+            await readAgain(cid, step, bytes)
+          used.push(whole)
+          yield bytes.subarray(position - step.offset, step.stop - step.offset)
+          position = step.stop
+        }
+      }
+
       async function read(offset: number, size: number): Promise<Uint8Array> {
-        const parts: Uint8Array[] = []
-        for await (const part of stream(offset, size)) parts.push(part)
-        return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+        const whole = new Uint8Array(size)
+        let filled = 0
+        for await (const part of stream(offset, size)) {
+          whole.set(part, filled)
+          filled += part.length
+        }
+        return whole
       }
       return { layer, read, stream }
     }
   }
+}
+
+/** What is read and hashed at once. */
+interface Step {
+  /** Number of its first subtree. */
+  readonly first: number
+  /** Where that begins. */
+  readonly offset: number
+  /** Where the bytes that are wanted of it end. */
+  readonly stop: number
+  /** Of whole subtrees, or up to the end of the piece. */
+  readonly sizeBytes: number
 }

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   createSigner,
@@ -39,9 +39,17 @@ afterEach(async () => {
   await provider.stopServing()
   expect(provider.errors).toEqual([])
   expect(provider.budget.takenBytes).toBe(0)
+  await expect.poll(() => openFilesBelow(provider.directory)).toEqual([])
   await life.disposeAsync()
   life = new AsyncDisposableStack()
 })
+
+/** Pieces that this process has open; none where the system does not say. */
+async function openFilesBelow(directory: string): Promise<string[]> {
+  const handles = await readdir('/proc/self/fd').catch(() => [])
+  const paths = await Promise.all(handles.map(handle => readlink(`/proc/self/fd/${handle}`).catch(() => '')))
+  return paths.filter(path => path.startsWith(join(directory, 'bafk')))
+}
 
 const fileOf = (cid: CID) => join(provider.directory, cid.toString())
 

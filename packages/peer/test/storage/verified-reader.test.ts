@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fc, test } from '@fast-check/vitest'
+import { STAGED_CHUNKS_KEPT } from '@holdfast/core'
 import { describe, expect, it } from 'vitest'
 import { createVerifiedReader } from '../../src/storage/index.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
@@ -41,6 +42,28 @@ describe('a range', () => {
     expect(Math.max(...parts.map(part => part.length))).toBeLessThanOrEqual(1024 * 1024)
     expect(Buffer.concat(parts).equals(bytes.subarray(100, 4_000_100))).toBe(true)
   })
+})
+
+it('a long range comes in chunks of the wire that stay until four more are asked for, in five memories', async () => {
+  await using directory = await temporaryDirectory()
+  await using opened = await openTestStore(directory.path)
+  const bytes = randomBytes(1, 9_000_000)
+  const { cid } = await storePiece(opened.store, bytes, 500_000)
+  const piece = await createVerifiedReader(opened.store, nodeHasher).open(cid, bytes.length)
+  const memories = new Set<ArrayBufferLike>()
+  const held: Uint8Array[] = []
+  let position = 77
+  for await (const chunk of piece.stream(position, 8_500_000)) {
+    held.push(chunk)
+    memories.add(chunk.buffer)
+    position += chunk.length
+    if (held.length > STAGED_CHUNKS_KEPT) held.shift()
+    const start = position - held.reduce((sum, { length }) => sum + length, 0)
+    expect(Buffer.concat(held).equals(bytes.subarray(start, position))).toBe(true)
+    if (position < 8_500_077) expect(chunk).toHaveLength(1024 * 1024)
+  }
+  expect(position).toBe(8_500_077)
+  expect(memories.size).toBe(STAGED_CHUNKS_KEPT + 1)
 })
 
 describe('a flipped bit', () => {
