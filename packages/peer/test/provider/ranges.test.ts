@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   createSigner,
@@ -16,6 +16,7 @@ import { keyOf, startNode } from '../open-nodes.ts'
 import { carOf, cidOf, nodeHasher, pieceCidOf, randomBytes } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { openTestProvider, type TestProvider } from './open-test-provider.ts'
+import { piecesLeftOpen } from './pieces-left-open.ts'
 import { WireClient } from './wire.ts'
 
 const BYTES = randomBytes(1, 2_500_000)
@@ -39,17 +40,10 @@ afterEach(async () => {
   await provider.stopServing()
   expect(provider.errors).toEqual([])
   expect(provider.budget.takenBytes).toBe(0)
-  await expect.poll(() => openFilesBelow(provider.directory)).toEqual([])
+  expect(await piecesLeftOpen(provider.directory)).toEqual([])
   await life.disposeAsync()
   life = new AsyncDisposableStack()
 })
-
-/** Pieces that this process has open; none where the system does not say. */
-async function openFilesBelow(directory: string): Promise<string[]> {
-  const handles = await readdir('/proc/self/fd').catch(() => [])
-  const paths = await Promise.all(handles.map(handle => readlink(`/proc/self/fd/${handle}`).catch(() => '')))
-  return paths.filter(path => path.startsWith(join(directory, 'bafk')))
-}
 
 const fileOf = (cid: CID) => join(provider.directory, cid.toString())
 

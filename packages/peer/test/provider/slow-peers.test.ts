@@ -10,6 +10,7 @@ import { keyOf, startNode } from '../open-nodes.ts'
 import { randomBytes } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { openTestProvider, type TestProvider } from './open-test-provider.ts'
+import { piecesLeftOpen } from './pieces-left-open.ts'
 import { WireClient } from './wire.ts'
 
 const MIB = 1024 * 1024
@@ -69,6 +70,7 @@ beforeEach(async () => {
 afterEach(async () => {
   disk.goOn()
   await provider.stopServing()
+  expect(await piecesLeftOpen(provider.directory)).toEqual([])
   expect(provider.errors).toEqual([])
   expect(provider.budget.takenBytes).toBe(0)
   await life.disposeAsync()
