@@ -253,7 +253,8 @@ async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): A
  * leaf that it hashed, our client the nodes above it. Everybody is asked as often before it counts.
  *
  * `http-checked-leaf` is the limit of what can be checked against the CID of a file: the whole leaf is sent, and hashed at both
- * ends, and nothing else is done that a plain web server does not do.
+ * ends, and nothing else is done that a plain web server does not do. Where all of `http-range` takes 0.8 ms, a leaf takes 1.1 ms
+ * through TLS between two processes and 0.6 for a digest: three times is out of reach for who hashes it even once.
  *
  * Cold is a new connection for both, to a peer that was met before: its certificate is known, its address as well. Nobody's
  * page cache is emptied, and the ledger is not asked. Web servers get a new TCP connection without TLS; ours has libp2p's
