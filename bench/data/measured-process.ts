@@ -38,9 +38,13 @@ const CALL_MS_MAX = 10 * 60_000
 
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url))
 
-/** Starts a task in a process of its own; disposing of it ends the process. */
-export async function startProcess(task: string): Promise<MeasuredProcess> {
-  const child = fork(CHILD, [task], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+/**
+ * Starts a task in a process of its own; disposing of it ends the process.
+ *
+ * @param flags - of Node
+ */
+export async function startProcess(task: string, flags: readonly string[] = []): Promise<MeasuredProcess> {
+  const child = fork(CHILD, [task], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [...flags] })
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   const exited = new Promise<void>(resolve => child.once('exit', () => resolve()))
   let lastId = 0
