@@ -109,16 +109,17 @@ describe('a put', () => {
   )
 })
 
+const LIES_TO_READERS = [
+  'refuses reads',
+  'wrong bytes',
+  'another place of the piece',
+  'too few bytes',
+  'too many bytes',
+  'never ends'
+] as const satisfies readonly Behaviour[]
+
 describe('a pull', () => {
-  test.each<Behaviour>([
-    'refuses reads',
-    'wrong bytes',
-    'another place of the piece',
-    'too few bytes',
-    'too many bytes',
-    'never ends',
-    ...onlyLong(['stalls reads'] as const)
-  ])(
+  test.each<Behaviour>([...LIES_TO_READERS, ...onlyLong(['stalls reads'] as const)])(
     'from a provider of the kind "%s" keeps no wrong byte, and the piece comes from its client',
     {
       timeout: 90_000
@@ -162,12 +163,7 @@ describe.each([
 
   test.each<Behaviour>([
     'honest',
-    'refuses reads',
-    'wrong bytes',
-    'another place of the piece',
-    'too few bytes',
-    'too many bytes',
-    'never ends',
+    ...LIES_TO_READERS,
     ...(kind === inPublic ? (['stalls reads'] as const) : onlyLong(['stalls reads'] as const))
   ])('from a provider of the kind "%s" gives the right bytes', { timeout: 90_000 }, async behaviour => {
     await liar.behave(behaviour)

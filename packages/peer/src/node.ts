@@ -5,7 +5,7 @@
  * libp2p's own defaults let twelve silent sockets lock everybody out and a slow reader fill the memory; the values
  * below are bounds for a machine at home. What one stream may hold is bounded again by the protocols (core, limits.ts).
  */
-import type { NetworkDescription } from '@holdfast/core'
+import { machineClock, type NetworkDescription } from '@holdfast/core'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Libp2p, PeerId } from '@libp2p/interface'
@@ -158,7 +158,7 @@ export async function createNode({
     connectionMonitor: { pingInterval: PING_INTERVAL_MS, pingTimeout: { minTimeout: PING_TIMEOUT_MS } },
     services: { identify: identify({ runOnConnectionOpen: false }) }
   })
-  noteProtocolsOnce(libp2p.peerStore, libp2p.peerId)
+  noteProtocolsOnce(libp2p.peerStore, libp2p.peerId, machineClock)
   libp2p.addEventListener('connection:open', ({ detail: connection }) => {
     const asking = setTimeout(() => {
       // One that does not answer is no worse for it.

@@ -1,6 +1,6 @@
 /** A file in which one piece waits until every replica of it stands. */
 import { rm } from 'node:fs/promises'
-import { type PieceSink, STAGED_CHUNKS_KEPT } from '@holdfast/core'
+import { type PieceSink, SENT_CHUNKS_KEPT } from '@holdfast/core'
 import { openDirectFile, pageAlignedBytes } from './direct-file.ts'
 import { PeerError, systemCodeOf } from './error.ts'
 import { machineFileSystem } from './storage/file-system.ts'
@@ -82,7 +82,7 @@ export async function* readStagedFile(path: string, offset: number): AsyncGenera
   await using file = await openDirectFile(machineFileSystem, path, 'r')
   const yielded: Uint8Array[] = []
   const read = async (position: number) => {
-    const chunk = yielded.length === STAGED_CHUNKS_KEPT ? yielded.shift()! : pageAlignedBytes(CHUNK_SIZE_BYTES)
+    const chunk = yielded.length === SENT_CHUNKS_KEPT ? yielded.shift()! : pageAlignedBytes(CHUNK_SIZE_BYTES)
     return { chunk, sizeBytes: await file.read(chunk, position) }
   }
   let position = offset - (offset % CHUNK_SIZE_BYTES)

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { noise } from '@libp2p/noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
+import { createLibp2p, type Libp2p } from 'libp2p'
 import { createNode, type PeerNode } from '../src/node.ts'
 
 /** The private key of one of the ledger fixture's actors: `client`, `provider one`, `verifier two`, … */
@@ -16,4 +20,15 @@ export async function startNode(
   const node = await createNode({ privateKey, listen })
   await node.start()
   return node
+}
+
+/** A started node of libp2p as its documentation composes it, on loopback. */
+export async function startPlainNode(): Promise<Libp2p & AsyncDisposable> {
+  const node = await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()]
+  })
+  return Object.assign(node, { [Symbol.asyncDispose]: async () => await node.stop() })
 }

@@ -1,15 +1,11 @@
 /** Where the pieces of an object wait while they are stored: memory here, a directory in `@holdfast/peer`. */
 import type { OpenPiece } from '../content/index.ts'
-import { CHUNKS_IN_FLIGHT_MAX } from '../protocols/limits.ts'
-
-/** Of a piece that is sent: those that the other side has not acknowledged, and the one that waits for a credit. */
-export const STAGED_CHUNKS_KEPT = CHUNKS_IN_FLIGHT_MAX + 1
 
 export interface Staging extends AsyncDisposable {
   readonly openPiece: OpenPiece
   /**
    * Bytes of a closed piece from an offset on. A chunk belongs to the caller, who may write to it, until he asks for the
-   * one after the next `STAGED_CHUNKS_KEPT - 1`: then its memory may be filled again.
+   * one after the next `SENT_CHUNKS_KEPT - 1`: then its memory may be filled again.
    */
   readPiece(index: number, offset: number): AsyncIterable<Uint8Array>
 }

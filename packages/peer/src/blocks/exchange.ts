@@ -43,10 +43,13 @@ export function createBlockExchange(libp2p: Libp2p, blockstore: Blockstore): Blo
 
   const answer: StreamHandler = async (stream, connection) => {
     starting ??= startBitswap()
+    let isLoaded = false
     try {
       const bitswap = await starting
+      isLoaded = true
       await bitswap.answer(stream, connection)
     } catch (error) {
+      if (!isLoaded) starting = undefined // the next stream tries again
       stream.abort(error instanceof Error ? error : new Error(String(error)))
     }
   }

@@ -5,7 +5,7 @@
  * A range is read by whole subtrees of the cached layer (16 KiB) and each is hashed up to its node. Layers are kept for
  * the pieces read last. Proves nothing to others: that is what range proofs are for.
  */
-import { STAGED_CHUNKS_KEPT } from '@holdfast/core'
+import { SENT_CHUNKS_KEPT } from '@holdfast/core'
 import { type CachedLayer, createPartHasher, type NodeHasher, type PartHasher, rawCapacityOf } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
@@ -22,7 +22,7 @@ export interface VerifiedPiece {
   /** Reads a range that lies in the piece, any number of bytes; holds them and the ends of their subtrees in memory. */
   read(offset: number, size: number): Promise<Uint8Array>
   /**
-   * The same, in steps of 1 MiB. A step's memory is filled again when the one after the next `STAGED_CHUNKS_KEPT - 1` is
+   * The same, in steps of 1 MiB. A step's memory is filled again when the one after the next `SENT_CHUNKS_KEPT - 1` is
    * asked for.
    */
   stream(offset: number, size: number): AsyncGenerator<Uint8Array>
@@ -111,7 +111,7 @@ export function createVerifiedReader(
         const roomBytes = Math.min(size, STEP_SIZE_BYTES) + 2 * subtreeSize
         const used: Buffer[] = []
         const read = async (step: Step) => {
-          const whole = used.length === STAGED_CHUNKS_KEPT ? used.shift()! : Buffer.allocUnsafeSlow(roomBytes)
+          const whole = used.length === SENT_CHUNKS_KEPT ? used.shift()! : Buffer.allocUnsafeSlow(roomBytes)
           const bytes = whole.subarray(0, step.sizeBytes)
           return { whole, bytes, came: await file.readInto(bytes, step.offset) }
         }

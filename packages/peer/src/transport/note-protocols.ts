@@ -1,3 +1,4 @@
+import type { Clock } from '@holdfast/core'
 import type { Peer, PeerId, PeerStore } from '@libp2p/interface'
 
 /** Those that we talk to, and a few more. */
@@ -20,7 +21,7 @@ interface Noted {
  *
  * @param self - whose protocols come and go, and are always noted
  */
-export function noteProtocolsOnce(store: Pick<PeerStore, 'merge'>, self: PeerId): void {
+export function noteProtocolsOnce(store: Pick<PeerStore, 'merge'>, self: PeerId, clock: Pick<Clock, 'now'>): void {
   const known = new Map<string, Noted>()
   const merge = store.merge.bind(store)
   store.merge = async (peerId, data, options) => {
@@ -29,12 +30,12 @@ export function noteProtocolsOnce(store: Pick<PeerStore, 'merge'>, self: PeerId)
     if (!isAboutProtocols || self.equals(peerId)) return await merge(peerId, data, options)
     const key = peerId.toString()
     const last = known.get(key)
-    const noted = last !== undefined && Date.now() < last.untilMs ? last : undefined
+    const noted = last !== undefined && clock.now() < last.untilMs ? last : undefined
     if (noted !== undefined && protocols.every(one => noted.protocols.has(one))) return noted.peer
     const peer = await merge(peerId, data, options)
     known.delete(key)
     known.set(key, {
-      untilMs: noted?.untilMs ?? Date.now() + NOTED_FOR_MS,
+      untilMs: noted?.untilMs ?? clock.now() + NOTED_FOR_MS,
       protocols: new Set([...(noted?.protocols ?? []), ...protocols]),
       peer
     })

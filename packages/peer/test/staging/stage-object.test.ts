@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatReference, portablePieceCiphers, STAGED_CHUNKS_KEPT, type StorableObject } from '@holdfast/core'
+import { formatReference, portablePieceCiphers, SENT_CHUNKS_KEPT, type StorableObject } from '@holdfast/core'
 import { portableNodeHasher } from '@holdfast/proofs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type DiskSource, type StageOptions, stageObject } from '../../src/staging/stage-object.ts'
@@ -261,11 +261,11 @@ it('gives a staged piece in chunks that stay until four more are asked for, and 
   for await (const chunk of piece!.read(0)) {
     for (const { chunk: earlier, copy } of held) expect(Buffer.compare(earlier, copy)).toBe(0)
     held.push({ chunk, copy: chunk.slice() })
-    if (held.length === STAGED_CHUNKS_KEPT) held.shift()
+    if (held.length === SENT_CHUNKS_KEPT) held.shift()
     buffers.add(chunk.buffer)
     sizeBytes += chunk.length
   }
   expect(sizeBytes).toBe(piece!.rawSize)
   // One of them is read ahead.
-  expect(buffers.size).toBe(STAGED_CHUNKS_KEPT + 1)
+  expect(buffers.size).toBe(SENT_CHUNKS_KEPT + 1)
 })

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fc, test } from '@fast-check/vitest'
-import { STAGED_CHUNKS_KEPT } from '@holdfast/core'
+import { SENT_CHUNKS_KEPT } from '@holdfast/core'
 import { describe, expect, it } from 'vitest'
 import { createVerifiedReader } from '../../src/storage/index.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
@@ -57,13 +57,13 @@ it('a long range comes in chunks of the wire that stay until four more are asked
     held.push(chunk)
     memories.add(chunk.buffer)
     position += chunk.length
-    if (held.length > STAGED_CHUNKS_KEPT) held.shift()
+    if (held.length > SENT_CHUNKS_KEPT) held.shift()
     const start = position - held.reduce((sum, { length }) => sum + length, 0)
     expect(Buffer.concat(held).equals(bytes.subarray(start, position))).toBe(true)
     if (position < 8_500_077) expect(chunk).toHaveLength(1024 * 1024)
   }
   expect(position).toBe(8_500_077)
-  expect(memories.size).toBe(STAGED_CHUNKS_KEPT + 1)
+  expect(memories.size).toBe(SENT_CHUNKS_KEPT + 1)
 })
 
 describe('a flipped bit', () => {

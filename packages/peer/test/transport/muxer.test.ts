@@ -1,13 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Stream } from '@libp2p/interface'
-import { noise } from '@libp2p/noise'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
 import { expect, it } from 'vitest'
 import { muxer } from '../../src/transport/muxer.ts'
-import { startNode } from '../open-nodes.ts'
+import { startNode, startPlainNode } from '../open-nodes.ts'
 
 const MIB = 1024 * 1024
 const PROTOCOL = '/test/answers/1'
@@ -45,13 +41,7 @@ it('takes a whole chunk as one frame, of a stream that we opened', async () => {
 
 it('speaks with others whose yamux is as it is by default, in both directions', async () => {
   await using node = await startNode()
-  const plain = await createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()]
-  })
-  await using _ = { [Symbol.asyncDispose]: async () => await plain.stop() }
+  await using plain = await startPlainNode()
   await node.libp2p.handle(PROTOCOL, answer(3 * MIB))
   await plain.handle(PROTOCOL, answer(3 * MIB))
   const toNode = await plain.dialProtocol(

@@ -1,13 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { request, serve } from '@holdfast/core'
-import { noise } from '@libp2p/noise'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { startNode } from '../open-nodes.ts'
+import { startNode, startPlainNode } from '../open-nodes.ts'
 
 const networkId = new Uint8Array(32).fill(7)
 
@@ -24,13 +20,7 @@ const addressesOf = (node: { addresses(): string[] }) => node.addresses().map(ad
 
 it('is answered by who speaks the protocol, also by who waits to be asked as libp2p does', async () => {
   await using node = await startNode()
-  const plain = await createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()]
-  })
-  await using _ = { [Symbol.asyncDispose]: async () => await plain.stop() }
+  await using plain = await startPlainNode()
   const handler = async (text: string) => ({ ok: true, value: text.toUpperCase() }) as const
   await using _node = await serve(node.libp2p, echo, handler, { networkId })
   await using _plain = await serve(plain, echo, handler, { networkId })
