@@ -37,19 +37,21 @@ export function createBlockExchange(libp2p: Libp2p, blockstore: Blockstore): Blo
   let starting: Promise<HeliaBitswap> | undefined
 
   async function startBitswap(): Promise<HeliaBitswap> {
-    const { startHeliaBitswap } = await import('./helia-bitswap.ts')
-    return startHeliaBitswap({ libp2p, blockstore, limits: LIMITS })
+    try {
+      const { startHeliaBitswap } = await import('./helia-bitswap.ts')
+      return await startHeliaBitswap({ libp2p, blockstore, limits: LIMITS })
+    } catch (error) {
+      starting = undefined // the next stream tries again
+      throw error
+    }
   }
 
   const answer: StreamHandler = async (stream, connection) => {
     starting ??= startBitswap()
-    let isLoaded = false
     try {
       const bitswap = await starting
-      isLoaded = true
       await bitswap.answer(stream, connection)
     } catch (error) {
-      if (!isLoaded) starting = undefined // the next stream tries again
       stream.abort(error instanceof Error ? error : new Error(String(error)))
     }
   }
