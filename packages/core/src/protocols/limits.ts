@@ -27,9 +27,6 @@ export const CHUNK_SIZE_BYTES_MAX = MIB
  */
 export const CHUNKS_IN_FLIGHT_MAX = 3
 
-/** Whose memory a source of chunks leaves alone: those that are not acknowledged, and the one that waits for a credit. */
-export const SENT_CHUNKS_KEPT = CHUNKS_IN_FLIGHT_MAX + 1
-
 /** Where libp2p gives up on a stream; in-flight bytes must stay below. */
 export const STREAM_BUFFER_SIZE_BYTES = 4 * MIB
 

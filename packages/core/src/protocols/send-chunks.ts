@@ -11,6 +11,7 @@ import { encodeBulkFrame, readBulkFrame } from './bulk-frames.ts'
 import { untilAborted } from './deadline.ts'
 import type { Conversation } from './engine.ts'
 import { isWireError } from './engine.ts'
+import { CHUNKS_IN_FLIGHT_MAX } from './limits.ts'
 import type { BulkTerms } from './protocol.ts'
 import { rechunk } from './rechunk.ts'
 
@@ -19,6 +20,9 @@ import { rechunk } from './rechunk.ts'
  * a chunk. A reader of a range loses a round trip otherwise, and who takes nothing holds little more.
  */
 const TAIL_SIZE_BYTES_MAX = 128 * 1024
+
+/** Whose memory a source of chunks leaves alone: those that are not acknowledged, and the one that waits for a credit. */
+export const SENT_CHUNKS_KEPT = CHUNKS_IN_FLIGHT_MAX + 1
 
 export interface Sending {
   readonly terms: BulkTerms
