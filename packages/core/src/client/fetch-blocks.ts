@@ -63,7 +63,7 @@ export function createBlockFetcher({
       peer,
       protocol,
       { cids: [...cids], ...(isRange && { range: boundsOf(range) }) },
-      { networkId, ...(signal !== undefined && { signal }) }
+      { networkId, keepsStreamAfter: ({ sizesBytes }) => sum(sizesBytes), ...(signal !== undefined && { signal }) }
     )
     if (answer.kind !== 'answer')
       throw failed(answer.kind === 'refused' ? `${answer.message} (${answer.code})` : answer.reason)
@@ -72,7 +72,7 @@ export function createBlockFetcher({
     const { sizesBytes } = header
     const { ahead: along = [] } = header
     const wanted = [...along.toReversed(), ...cids]
-    const aheadBytes = sizesBytes.slice(0, along.length).reduce((sum, size) => sum + size, 0)
+    const aheadBytes = sum(sizesBytes.slice(0, along.length))
     const isAsked =
       sizesBytes.length === wanted.length &&
       sizesBytes.every(size => size <= BLOCK_SIZE_BYTES_MAX) &&
@@ -224,6 +224,10 @@ async function* cutBlocks(
       yield* empty()
     }
   }
+}
+
+function sum(sizesBytes: readonly number[]): number {
+  return sizesBytes.reduce((total, size) => total + size, 0)
 }
 
 function failed(reason: string): CoreError<'PROVIDER_FAILED'> {

@@ -112,7 +112,7 @@ async function open(
     parsePeerAddresses(addresses),
     impatient(readRange, patience),
     { piece, offset, length, permission: permission ?? null, proof },
-    { networkId, ...(signal !== undefined && { signal }) }
+    { networkId, keepsStreamAfter: ({ length }) => length, ...(signal !== undefined && { signal }) }
   )
   if (answer.kind !== 'answer')
     throw failed(answer.kind === 'refused' ? `${answer.message} (${answer.code})` : answer.reason)

@@ -2,6 +2,7 @@ import type { CID } from 'multiformats/cid'
 import { type BlockReader, planBatch, READ_AHEAD_BYTES, STREAMED_BLOCKS_MAX } from './block-reader.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import { decodeNode, malformed, recallNode } from './decode-node.ts'
+import { recallLeaf, rememberLeaf } from './recent-leaves.ts'
 import type { FilePart, UnixfsNode } from './unixfs-node.ts'
 
 export type FileNode = UnixfsNode & { readonly kind: 'file' }
@@ -43,10 +44,12 @@ export async function* readFile(
   let node = file
   let level = 0
   let start = 0n
+  /** Whether others may come to read the node's bytes. */
+  let isShared = false
   try {
     for (;;) {
       const data = cut(node.data, start, from, to)
-      if (data.length > 0) yield data
+      if (data.length > 0) yield isShared ? data.slice() : data
       if (node.parts.length > 0) {
         reader.meter.admitDepth(level + 1)
         await ahead.settle()
@@ -54,7 +57,10 @@ export async function* readFile(
       }
       const part = pending.pop()
       if (part === undefined) return
-      node = decodePart(part, await ahead.take(part, pending))
+      const block = ahead.recall(part, from, to) ?? (await ahead.take(part, pending))
+      node = decodePart(part, block)
+      isShared = isCut(part, from, to) && node.parts.length === 0
+      if (isShared) rememberLeaf(part.cid, block)
       ;({ level, start } = part)
     }
   } finally {
@@ -70,6 +76,11 @@ function boundsOf({ sizeBytes }: FileNode, { offset = 0, length }: FileRange): {
   const from = BigInt(offset)
   const to = length === undefined ? sizeBytes : from + BigInt(length)
   return { from, to: to < sizeBytes ? to : sizeBytes }
+}
+
+/** Whether the range leaves out some of a part. */
+function isCut({ start, sizeBytes }: PlacedPart, from: bigint, to: bigint): boolean {
+  return start < from || start + sizeBytes > to
 }
 
 type PlacedPart = FilePart & Pick<PendingPart, 'start'>
@@ -148,6 +159,16 @@ class ReadAhead {
 
   constructor(reader: BlockReader) {
     this.#reader = reader
+  }
+
+  /** A leaf that was read in part not long ago, where nothing is under way that it would be in. */
+  recall(part: PendingPart, from: bigint, to: bigint): Uint8Array | undefined {
+    if (this.#awaited.length > 0 || part.bytes !== undefined || !isCut(part, from, to)) return undefined
+    const block = recallLeaf(part.cid)
+    if (block === undefined) return undefined
+    this.#reader.meter.spend('blocks', 1)
+    this.#reader.meter.spend('bytes', block.length)
+    return block
   }
 
   async take(part: PendingPart, following: readonly PendingPart[]): Promise<Uint8Array> {

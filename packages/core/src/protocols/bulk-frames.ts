@@ -10,6 +10,7 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { CoreError } from '../error.ts'
 import type { Frames } from './frames.ts'
 import type { BulkTerms } from './protocol.ts'
+import { takeBytes } from './received-bytes.ts'
 
 export type BulkFrame =
   | { readonly kind: 'chunk'; readonly bytes: Uint8Array }
@@ -59,7 +60,7 @@ export async function readBulkFrame(
   frames: Frames,
   payloadSizeBytesMax: number,
   signal: AbortSignal,
-  gather = (bytes: Uint8ArrayList) => bytes.subarray()
+  gather: (bytes: Uint8ArrayList) => Uint8Array = takeBytes
 ): Promise<BulkFrame | undefined> {
   const frame = await frames.read(Math.max(payloadSizeBytesMax + 1, END_SIZE_BYTES), signal)
   if (frame === undefined) return undefined

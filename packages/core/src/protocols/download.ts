@@ -6,20 +6,24 @@
  *             ←  chunk, chunk, chunk                  at most `chunksInFlightMax` that are not acknowledged
  *             credit   →                              when the consumer asks for the next chunk
  *             ←  end { total }                        or an answer with a refusal, when the source fails midway
+ *             credit   →                              for the end: the next request may follow on this stream
  */
 import type { Libp2p } from '@libp2p/interface'
 import { z } from 'zod'
 import { CoreError } from '../error.ts'
 import { chunksSizeBytesMax, creditsSizeBytesMax, encodeBulkFrame } from './bulk-frames.ts'
+import { type Deadline, openDeadline } from './deadline.ts'
 import type {
-  Conversation,
   HandlerContext,
+  OpenedConversation,
+  OpenStream,
   PeerTarget,
   RequestOptions,
   ServedConversation,
   ServeOptions
 } from './engine.ts'
 import {
+  answerRequest,
   attempt,
   closeConversation,
   encodeReplySafely,
@@ -27,11 +31,13 @@ import {
   isWireError,
   noAnswerFrom,
   openConversation,
-  receiveRequest,
+  openStream,
   serveStreams
 } from './engine.ts'
 import type { EnvelopeTerms } from './envelope.ts'
 import { answerFrameSizeBytesMax, decodeAnswer, noAnswer, requestFrameSizeBytesMax } from './envelope.ts'
+import { keepStream, takeKept } from './kept-streams.ts'
+import { LASTING_STREAM_IDLE_MS } from './limits.ts'
 import type { Answer, BulkProtocol, BulkTerms, Reply } from './protocol.ts'
 import { refusalInside, refuseMidway } from './protocol.ts'
 import { openReceiver } from './receive-chunks.ts'
@@ -50,9 +56,14 @@ export interface Download<Header> {
   readonly chunks: AsyncIterableIterator<Uint8Array>
 }
 
-export interface DownloadOptions extends RequestOptions {
+export interface DownloadOptions<Header> extends RequestOptions {
   /** Fills a chunk's memory again when the next one is asked for; a GiB is otherwise left behind for each GiB. */
   readonly reusesChunks?: boolean
+  /**
+   * Leaves the stream open for the next download of this kind from this peer, once so many bytes have come: also when their
+   * consumer has left by then and does not wait for the end.
+   */
+  readonly keepsStreamAfter?: (header: Header) => number
 }
 
 /** Asks for bytes. The options' signal also ends the transfer that follows the answer. */
@@ -61,22 +72,41 @@ export async function download<Request, Response>(
   peer: PeerTarget,
   protocol: BulkProtocol<Request, Response>,
   message: Request,
-  options: DownloadOptions
+  options: DownloadOptions<Response>
 ): Promise<Answer<Download<Response>>> {
-  const answerSizeBytesMax = answerFrameSizeBytesMax(protocol)
-  const unreadSizeBytesMax = 2 * answerSizeBytesMax + chunksSizeBytesMax(protocol)
-  const conversation = await openConversation(node, peer, protocol, message, unreadSizeBytesMax, options)
-  if ('kind' in conversation) return conversation
+  const unreadSizeBytesMax = 2 * answerFrameSizeBytesMax(protocol) + chunksSizeBytesMax(protocol)
+  const keep = (stream: OpenStream) => keepStream(node, peer, protocol.id, stream, options)
+  for (;;) {
+    const kept = options.keepsStreamAfter !== undefined ? takeKept(node, peer, protocol.id) : undefined
+    const open = async (deadline: Deadline) =>
+      kept ?? (await openStream(node, peer, protocol.id, unreadSizeBytesMax, deadline))
+    const conversation = await openConversation(open, protocol, message, options)
+    const answer = 'kind' in conversation ? conversation : await receiveHeader(conversation, protocol, options, keep)
+    // The other side may have tired of a stream while the request was on its way.
+    const isTired = kept !== undefined && answer.kind === 'no-answer' && answer.code === 'CUT'
+    if (!isTired) return answer
+  }
+}
+
+async function receiveHeader<Request, Response>(
+  conversation: OpenedConversation,
+  protocol: BulkProtocol<Request, Response>,
+  options: DownloadOptions<Response>,
+  keep: (stream: OpenStream) => void
+): Promise<Answer<Download<Response>>> {
   const { frames, deadline } = conversation
   try {
-    const bytes = await frames.read(answerSizeBytesMax, deadline.signal)
+    const bytes = await frames.read(answerFrameSizeBytesMax(protocol), deadline.signal)
     const answer: Answer<Response> =
       bytes === undefined
         ? noAnswer('CUT', 'the stream ended without an answer')
         : decodeAnswer(protocol.response, options, bytes.subarray())
     if (answer.kind === 'answer') {
       deadline.rest()
-      return { kind: 'answer', value: { header: answer.value, chunks: chunksOf(conversation, protocol, options) } }
+      const header = answer.value
+      const { keepsStreamAfter, ...rest } = options
+      const keeping = keepsStreamAfter && { keep, sizeBytes: keepsStreamAfter(header) }
+      return { kind: 'answer', value: { header, chunks: chunksOf(conversation, protocol, rest, keeping) } }
     }
     await closeConversation(conversation)
     deadline.release()
@@ -91,11 +121,12 @@ export async function download<Request, Response>(
 
 /** An iterator by hand: a generator that is left before its first step would not run its `finally`. */
 function chunksOf(
-  conversation: Conversation,
+  conversation: OpenedConversation,
   terms: BulkTerms,
-  options: DownloadOptions
+  options: Omit<DownloadOptions<never>, 'keepsStreamAfter'>,
+  keeping?: { readonly keep: (stream: OpenStream) => void; readonly sizeBytes: number }
 ): AsyncIterableIterator<Uint8Array> {
-  const { frames, deadline } = conversation
+  const { stream, frames, deadline } = conversation
   const memory = options.reusesChunks === true ? borrowChunks(terms.chunkSizeBytesMax) : undefined
   const receiving = { offset: 0, answerSizeBytesMax: answerFrameSizeBytesMax(terms) }
   const receiver = openReceiver(conversation, terms, { ...receiving, ...(memory && { gather: memory.gather }) })
@@ -109,6 +140,29 @@ function chunksOf(
     deadline.release()
   }
 
+  /** @returns undefined when there is no more, and the stream is closed or somebody else's */
+  async function take(): Promise<Uint8Array | undefined> {
+    if (taken !== undefined) {
+      memory?.giveBack(taken)
+      await receiver.acknowledge()
+    }
+    const frame = await receiver.next()
+    if (frame.kind === 'answer') throw refusedMidway(frame.bytes, options)
+    if (frame.kind === 'chunk') {
+      taken = frame.bytes
+      return taken
+    }
+    over = true
+    if (keeping === undefined) {
+      deadline.restart(terms.timeoutMs)
+      await closeConversation(conversation)
+    } else await receiver.acknowledge()
+    deadline.release()
+    stream.removeEventListener('close', deadline.release)
+    keeping?.keep(conversation)
+    return undefined
+  }
+
   return {
     [Symbol.asyncIterator]() {
       return this
@@ -116,21 +170,8 @@ function chunksOf(
     async next() {
       if (over) return { done: true, value: undefined }
       try {
-        if (taken !== undefined) {
-          memory?.giveBack(taken)
-          await receiver.acknowledge()
-        }
-        const frame = await receiver.next()
-        if (frame.kind === 'chunk') {
-          taken = frame.bytes
-          return { done: false, value: frame.bytes }
-        }
-        if (frame.kind === 'answer') throw refusedMidway(frame.bytes, options)
-        over = true
-        deadline.restart(terms.timeoutMs)
-        await closeConversation(conversation)
-        deadline.release()
-        return { done: true, value: undefined }
+        const value = await take()
+        return value === undefined ? { done: true, value } : { done: false, value }
       } catch (error) {
         leave(error)
         options.signal?.throwIfAborted()
@@ -145,7 +186,11 @@ function chunksOf(
       }
     },
     async return() {
-      if (!over) leave(new CoreError('ABORTED', 'the consumer has left'))
+      const isWhole = !over && receiver.totalBytes === keeping?.sizeBytes
+      if (isWhole) {
+        over = true
+        take().then(more => more && leave(new CoreError('FRAME_INVALID', 'more than was announced')), leave)
+      } else if (!over) leave(new CoreError('ABORTED', 'the consumer has left'))
       return { done: true, value: undefined }
     }
   }
@@ -180,23 +225,42 @@ export async function serveDownload<Request, Response>(
   options: ServeOptions
 ): Promise<AsyncDisposable> {
   const unreadSizeBytesMax = requestFrameSizeBytesMax(protocol) + creditsSizeBytesMax()
-  return await serveStreams(node, protocol, unreadSizeBytesMax, options, async served => {
+
+  /** @returns whether the stream can carry another one */
+  async function answer(served: ServedConversation, message: Reply<Request>): Promise<boolean> {
     const { frames, deadline, context, failed } = served
-    const message = await receiveRequest(served, protocol, options)
-    if (message === undefined) return
-    const opened = message.ok ? await attempt(() => open(message.value, context), deadline, failed) : message
+    // A stream that lasts must not gather what listens to its signal.
+    const own = openDeadline({ signal: deadline.signal })
+    const opened = message.ok
+      ? await attempt(() => open(message.value, { ...context, signal: own.signal }), deadline, failed)
+      : message
     const reply: Reply<Response> = opened.ok ? { ok: true, value: opened.value.header } : opened
     try {
       await frames.write([encodeReplySafely(protocol, protocol.response, options, reply, failed)], deadline.signal)
-      if (opened.ok) await drainSource(served, protocol, opened.value, options)
+      return !opened.ok || (await drainSource(served, protocol, opened.value, options))
     } finally {
       if (opened.ok) opened.value.release?.()
+      own.release()
+    }
+  }
+
+  return await serveStreams(node, protocol, unreadSizeBytesMax, options, async served => {
+    const { frames, deadline } = served
+    for (;;) {
+      const bytes = await frames.read(requestFrameSizeBytesMax(protocol), deadline.signal)
+      if (bytes === undefined) return
+      deadline.restart(protocol.timeoutMs)
+      const goesOn = await answerRequest(served, protocol, options, bytes.subarray(), message =>
+        answer(served, message)
+      )
+      if (!goesOn) return
+      deadline.restart(LASTING_STREAM_IDLE_MS)
     }
   })
 }
 
 /**
- * Sends a source to its end. One that throws `refuseMidway` ends the transfer with that refusal; anything else that it
+ * Sends a source to its end, and says whether that was reached. One that throws `refuseMidway` ends the transfer with that refusal; anything else that it
  * throws is our bug or our disk, and the client hears `INTERNAL`.
  */
 async function drainSource(
@@ -204,10 +268,11 @@ async function drainSource(
   terms: BulkTerms,
   { chunks, sizeBytes }: Pick<DownloadSource<unknown>, 'chunks' | 'sizeBytes'>,
   options: ServeOptions
-): Promise<void> {
+): Promise<boolean> {
   const { frames, deadline, failed } = served
   try {
     await sendChunks(served, { terms, chunks, sizeBytes, offset: 0, answerSizeBytesMax: 0 })
+    return true
   } catch (error) {
     if (deadline.signal.aborted || isWireError(error)) throw error
     const refusal = refusalInside(error)
@@ -215,5 +280,6 @@ async function drainSource(
     deadline.restart(terms.timeoutMs)
     const bytes = encodeReplySafely(terms, z.never(), options, refusal ?? INTERNAL, failed)
     await frames.write(encodeBulkFrame({ kind: 'answer', bytes }), deadline.signal)
+    return false
   }
 }

@@ -6,7 +6,7 @@
  * and `download` (bulk.ts) stand on the same two halves, `converse` and `serveStreams`.
  */
 import type { Libp2p, PeerId, Stream } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import { isMultiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { CoreError } from '../error.ts'
@@ -113,6 +113,14 @@ export interface Conversation {
   readonly deadline: Deadline
 }
 
+/** A stream with what reads and writes it. */
+export interface OpenStream {
+  readonly stream: Stream
+  readonly frames: Frames
+}
+
+export interface OpenedConversation extends Conversation, OpenStream {}
+
 /**
  * The asking half: sends the message, lets `talk` do the rest, and turns what the other side can do wrong into
  * `no-answer`. The stream is closed when `talk` returns and reset when it throws.
@@ -126,7 +134,8 @@ export async function converse<Request, T>(
   options: RequestOptions,
   talk: (conversation: Conversation) => Promise<Answer<T>>
 ): Promise<Answer<T>> {
-  const conversation = await openConversation(node, peer, protocol, message, unreadSizeBytesMax, options)
+  const open = (deadline: Deadline) => openStream(node, peer, protocol.id, unreadSizeBytesMax, deadline)
+  const conversation = await openConversation(open, protocol, message, options)
   if ('kind' in conversation) return conversation
   try {
     const answer = await talk(conversation)
@@ -141,33 +150,41 @@ export async function converse<Request, T>(
   }
 }
 
-/** Dials and sends the message. The caller ends the conversation and releases its deadline. */
+/** Opens a stream and sends the message. The caller ends the conversation and releases its deadline. */
 export async function openConversation<Request>(
-  node: Pick<Libp2p, 'dialProtocol'>,
-  peer: PeerTarget,
+  open: (deadline: Deadline) => Promise<OpenStream>,
   protocol: Requests<Request>,
   message: Request,
-  unreadSizeBytesMax: number,
   options: RequestOptions
-): Promise<Conversation | NoAnswer> {
+): Promise<OpenedConversation | NoAnswer> {
   const opening = encodeRequest(protocol, options, message)
   options.signal?.throwIfAborted()
   const deadline = openDeadline(options)
   deadline.restart(protocol.timeoutMs)
   try {
-    const stream = await dial(node, peer, protocol.id, deadline)
-    const frames = openFrames(stream, unreadSizeBytesMax)
+    const { stream, frames } = await open(deadline)
     resetOnAbort(frames, deadline)
     // A download lives on after its answer; the caller's signal must not hold it for longer than its stream.
     stream.addEventListener('close', deadline.release)
     await frames.write([opening], deadline.signal)
-    return { frames, deadline }
+    return { stream, frames, deadline }
   } catch (error) {
     deadline.abort(error)
     deadline.release()
     options.signal?.throwIfAborted()
     return noAnswerFrom(error)
   }
+}
+
+export async function openStream(
+  node: Pick<Libp2p, 'dialProtocol'>,
+  peer: PeerTarget,
+  protocolId: string,
+  unreadSizeBytesMax: number,
+  deadline: Deadline
+): Promise<OpenStream> {
+  const stream = await dial(node, peer, protocolId, deadline)
+  return { stream, frames: openFrames(stream, unreadSizeBytesMax) }
 }
 
 export async function dial(
@@ -195,9 +212,16 @@ export async function dial(
  */
 function connectedPeer(node: Partial<Pick<Libp2p, 'getConnections'>>, peer: PeerTarget): PeerId | undefined {
   if (!Array.isArray(peer)) return undefined
-  const id = peer[0]?.getComponents().findLast(({ name }) => name === 'p2p')?.value
+  const id = peerIdIn(peer)
   if (id === undefined) return undefined
   return node.getConnections?.().find(one => one.status === 'open' && one.remotePeer.toString() === id)?.remotePeer
+}
+
+/** The id of a peer, as text, where its addresses say it. */
+export function peerIdIn(peer: PeerTarget): string | undefined {
+  const [address] = Array.isArray(peer) ? peer : [peer]
+  if (!isMultiaddr(address)) return address?.toString()
+  return address.getComponents().findLast(({ name }) => name === 'p2p')?.value
 }
 
 /** The reset of a stream must not wait for the code that holds it: that may be a handler which ignores its signal. */
@@ -317,20 +341,49 @@ export async function serveStreams(
 }
 
 /**
- * Reads the request and lets the peer pay for it.
+ * Reads the request and lets the peer pay for it. What it holds is given back with the stream.
  *
  * @returns the opened message, or the refusal that is due, or `undefined` when the asker left without asking
  */
 export async function receiveRequest<Request>(
-  { frames, deadline, allowance }: Pick<ServedConversation, 'frames' | 'deadline' | 'allowance'>,
+  served: Pick<ServedConversation, 'frames' | 'deadline' | 'allowance'>,
   protocol: Requests<Request>,
   terms: EnvelopeTerms
 ): Promise<Reply<Request> | undefined> {
+  const { frames, deadline, allowance } = served
   const bytes = await frames.read(requestFrameSizeBytesMax(protocol), deadline.signal)
   if (bytes === undefined) return undefined
-  if (!allowance.hold(bytes.byteLength)) return NO_ROOM
-  const refusal = await allowance.pay(protocol.cost ?? 1, bytes.byteLength, deadline.signal)
-  return refusal ?? decodeRequest(protocol, terms, bytes.subarray())
+  return allowance.hold(bytes.byteLength) ? await openRequest(served, protocol, terms, bytes.subarray()) : NO_ROOM
+}
+
+async function openRequest<Request>(
+  { deadline, allowance }: Pick<ServedConversation, 'deadline' | 'allowance'>,
+  protocol: Requests<Request>,
+  terms: EnvelopeTerms,
+  bytes: Uint8Array
+): Promise<Reply<Request>> {
+  const refusal = await allowance.pay(protocol.cost ?? 1, bytes.length, deadline.signal)
+  return refusal ?? decodeRequest(protocol, terms, bytes)
+}
+
+/**
+ * Lets the peer pay for a request of a stream that lasts, and answers it. What it holds is given back when `answer` is done.
+ *
+ * @param answer - given the opened message, or the refusal that is due
+ */
+export async function answerRequest<Request, T>(
+  served: Pick<ServedConversation, 'deadline' | 'allowance'>,
+  protocol: Requests<Request>,
+  terms: EnvelopeTerms,
+  bytes: Uint8Array,
+  answer: (message: Reply<Request>) => Promise<T>
+): Promise<T> {
+  if (!served.allowance.hold(bytes.length)) return await answer(NO_ROOM)
+  try {
+    return await answer(await openRequest(served, protocol, terms, bytes))
+  } finally {
+    served.allowance.release(bytes.length)
+  }
 }
 
 /** An answer waits in memory for as long as its reader takes, and counts as traffic of who asked for it. */

@@ -41,7 +41,7 @@ export interface Sending {
  * Sends all chunks and the end, and waits for the receiver's last word.
  *
  * @returns the answer's envelope, which may come before all is sent, or `undefined` when the receiver has taken
- * everything and ended its half
+ * everything and ended its half; one that has no answer to give may take the end with a credit instead
  * @throws what the source throws; {CoreError} of the wire
  */
 export async function sendChunks(conversation: Conversation, sending: Sending): Promise<Uint8Array | undefined> {
@@ -69,6 +69,9 @@ export async function sendChunks(conversation: Conversation, sending: Sending): 
         if (complete) return undefined
         throw new CoreError('STREAM_CUT', `the receiver ended after taking ${acknowledgedBytes} bytes`)
       }
+      // It has taken the end as well, and what follows is another request.
+      if (frame.kind === 'credit' && complete && credit.inFlight === 0 && sending.answerSizeBytesMax === 0)
+        return undefined
       if (frame.kind !== 'credit' || credit.inFlight === 0) {
         throw new CoreError('FRAME_INVALID', `the receiver sent a ${frame.kind} that nothing asked for`)
       }

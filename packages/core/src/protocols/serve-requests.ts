@@ -6,16 +6,13 @@
  */
 import type { Libp2p } from '@libp2p/interface'
 import type { Handler, ServedConversation, ServeOptions } from './engine.ts'
-import { attempt, encodeReplySafely, serveStreams } from './engine.ts'
-import { decodeRequest, requestFrameSizeBytesMax } from './envelope.ts'
+import { answerRequest, attempt, encodeReplySafely, serveStreams } from './engine.ts'
+import { requestFrameSizeBytesMax } from './envelope.ts'
 import { LASTING_STREAM_IDLE_MS } from './limits.ts'
-import type { Protocol, Reply } from './protocol.ts'
-import { refuse } from './protocol.ts'
+import type { Protocol } from './protocol.ts'
 
 /** Requests of one stream that are worked on at once: one that waits for a disk does not keep the next from a core. */
 const REQUESTS_RUNNING_MAX = 2
-
-const NO_ROOM = refuse('BUSY', 'too much of what you sent is waiting here: come back in a while')
 
 /** Answers a protocol until the returned service is disposed, which waits for the running handlers to end. */
 export async function serveRequests<Request, Response>(
@@ -26,21 +23,15 @@ export async function serveRequests<Request, Response>(
 ): Promise<AsyncDisposable> {
   const sizeBytesMax = requestFrameSizeBytesMax(protocol)
 
-  /** Decodes, pays and answers; what it held is given back when the answer has left. */
-  async function answer({ deadline, allowance, context, failed }: ServedConversation, bytes: Uint8Array) {
-    const isHeld = allowance.hold(bytes.length)
-    try {
-      const refusal = isHeld ? await allowance.pay(protocol.cost ?? 1, bytes.length, deadline.signal) : NO_ROOM
-      const message: Reply<Request> = refusal ?? decodeRequest(protocol, options, bytes)
+  const answer = (served: ServedConversation, bytes: Uint8Array) =>
+    answerRequest(served, protocol, options, bytes, async message => {
+      const { deadline, allowance, context, failed } = served
       const reply = message.ok ? await attempt(() => handler(message.value, context), deadline, failed) : message
       deadline.signal.throwIfAborted()
       const encoded = encodeReplySafely(protocol, protocol.response, options, reply, failed)
       allowance.charge(encoded.length)
       return encoded
-    } finally {
-      if (isHeld) allowance.release(bytes.length)
-    }
-  }
+    })
 
   return await serveStreams(node, protocol, sizeBytesMax, options, async served => {
     const { frames, deadline } = served

@@ -6,6 +6,7 @@
  */
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { CHUNK_SIZE_BYTES_MAX } from './limits.ts'
+import { moveBytes, takeBytes } from './received-bytes.ts'
 
 /** As many as are under way at once on a machine at home; more are made and let go. */
 const SPARE_CHUNKS_MAX = 4
@@ -24,13 +25,9 @@ export function borrowChunks(sizeBytesMax: number): BorrowedChunks {
   const canBorrow = sizeBytesMax === CHUNK_SIZE_BYTES_MAX
   return {
     gather(bytes) {
-      if (!canBorrow || bytes.byteLength > CHUNK_SIZE_BYTES_MAX) return bytes.subarray()
+      if (!canBorrow || bytes.byteLength > CHUNK_SIZE_BYTES_MAX) return takeBytes(bytes)
       const chunk = new Uint8Array(spare.pop() ?? new ArrayBuffer(CHUNK_SIZE_BYTES_MAX), 0, bytes.byteLength)
-      let offset = 0
-      for (const part of bytes) {
-        chunk.set(part, offset)
-        offset += part.length
-      }
+      moveBytes(bytes, chunk)
       return chunk
     },
     giveBack({ buffer }) {

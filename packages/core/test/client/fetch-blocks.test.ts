@@ -93,8 +93,9 @@ function placeOf(bytes: Uint8Array): number {
   return BLOCKS.findIndex(({ block }) => Buffer.compare(block, bytes) === 0)
 }
 
-async function expectNoStreams(): Promise<void> {
-  await expect.poll(() => openStreams(client, readBlocks.id)).toBe(0)
+/** Those that are kept for the next blocks of a provider that sent all it was asked for. */
+async function expectStreams(count: number): Promise<void> {
+  await expect.poll(() => openStreams(client, readBlocks.id)).toBe(count)
 }
 
 const ALL = BLOCKS.map(({ block }) => block)
@@ -107,7 +108,7 @@ it('gives the blocks in the order asked, from one provider while it is good', as
   expect(await fetchAll(fetchBlocks, [CIDS[3]!, CIDS[3]!])).toEqual([3, 3])
   expect(one.asked).toHaveLength(2)
   expect(two.asked).toEqual([])
-  await expectNoStreams()
+  await expectStreams(1)
 })
 
 it('asks nobody for nothing', async () => {
@@ -167,7 +168,7 @@ describe.each<[string, Answering, RegExp, number]>([
     0
   ],
   ['refuses', () => refuse('BLOCK_MISSING', 'not here'), /not here \(BLOCK_MISSING\)/, 0]
-])('a provider that %s', (_, answer, reason, good) => {
+])('a provider that %s', (what, answer, reason, good) => {
   it('is left for the next, without a wrong or a second block', async () => {
     const [bad, next] = [await openProvider(0, answer), await openProvider(1, honest)]
     const fetchBlocks = fetcherOf(bad, next)
@@ -177,7 +178,8 @@ describe.each<[string, Answering, RegExp, number]>([
     // Its turn comes last from now on.
     expect(await fetchAll(fetchBlocks)).toEqual(EVERY)
     expect(bad.asked).toHaveLength(1)
-    await expectNoStreams()
+    // Two of them end their transfers as they should, whatever they sent.
+    await expectStreams(/ends early|not the block/.test(what) ? 2 : 1)
   })
 })
 
@@ -205,7 +207,7 @@ it('says which block nobody gave, and who was asked', async () => {
     details: { cid: CIDS[1]!.toString(), providers: [one.provider, two.provider] }
   })
   expect(found).toEqual([0])
-  await expectNoStreams()
+  await expectStreams(1)
 })
 
 it('fetches that run side by side leave only the provider that failed', async () => {
@@ -249,7 +251,7 @@ it('obeys its signal, and a reader who leaves, and leaves no stream behind', asy
   await expect(fetching()).rejects.toThrow('enough')
   await expect(fetching()).rejects.toThrow('enough')
   for await (const _ of fetcherOf(slow, next)(CIDS, {})) break
-  await expectNoStreams()
+  await expectStreams(0)
   expect(next.asked).toEqual([])
   expect(failures).toEqual([])
 })
@@ -278,7 +280,7 @@ describe('what a provider sends along with a root', () => {
     expect(one.asked).toHaveLength(1)
     expect(await fetchAll(fetchBlocks, [CIDS[3]!, CIDS[2]!])).toEqual([3, 2])
     expect(one.asked).toHaveLength(2)
-    await expectNoStreams()
+    await expectStreams(1)
   })
 
   it.each<[string, Answering, RegExp]>([
@@ -288,7 +290,7 @@ describe('what a provider sends along with a root', () => {
     const [bad, next] = [await openProvider(0, answer), await openProvider(1, honest)]
     expect(await fetchFirst(fetcherOf(bad, next))).toBe(0)
     expect(failures).toEqual([{ provider: bad.provider, reason: expect.stringMatching(reason) }])
-    await expectNoStreams()
+    await expectStreams(1)
   })
 
   it('is not taken from who was not told of a range', async () => {

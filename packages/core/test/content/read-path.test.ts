@@ -37,13 +37,40 @@ describe('a range of a file', () => {
   })
 
   it('costs the nodes above it and the leaves that it touches', async () => {
-    const { read, fetched } = await open([file('', BYTES)])
+    const { read, fetched } = await open([
+      file(
+        '',
+        BYTES.map(byte => byte ^ 1)
+      )
+    ])
     await read({ offset: 2 * MIB, length: MIB })
     expect(fetched()).toBe(2)
     await read({ offset: 3 * MIB - 1, length: 2 })
     expect(fetched()).toBe(5)
     await read({ offset: 9 * MIB })
     expect(fetched()).toBe(6)
+  })
+
+  it('costs no leaf of which another part was read not long ago, and hands on copies of it', async () => {
+    const leaves = 12
+    const bytes = Uint8Array.from({ length: leaves * MIB }, (_, at) => (at * 11 + (at >> 20)) & 255)
+    const { read, fetched } = await open([file('', bytes)])
+    const part = await read({ offset: 100, length: 50 })
+    expect(fetched()).toBe(2)
+    part.fill(0)
+    expect(await read({ offset: 100, length: 90 })).toEqual(bytes.subarray(100, 190))
+    expect(fetched()).toBe(3) // the root, which has too few links to be remembered
+    expect(await read({ offset: MIB - 5, length: 10 })).toEqual(bytes.subarray(MIB - 5, MIB + 5))
+    expect(fetched()).toBe(5)
+    await expect(read({ offset: 100, length: 50, budget: { bytes: MIB } })).rejects.toMatchObject({
+      code: 'BUDGET_EXCEEDED'
+    })
+    // There is room for eight leaves of 1 MiB.
+    for (let leaf = 2; leaf < 10; leaf++) await read({ offset: leaf * MIB, length: 1 })
+    const before = fetched()
+    await read({ offset: 100, length: 50 })
+    await read({ offset: 9 * MIB, length: 2 })
+    expect(fetched() - before).toBe(3)
   })
 
   it('is one of two levels of nodes', async () => {

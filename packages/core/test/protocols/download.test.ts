@@ -4,10 +4,11 @@ import { lpStream } from '@libp2p/utils'
 import { describe, expect, it } from 'vitest'
 import type { BulkFrame } from '../../src/protocols/bulk-frames.ts'
 import { encodeBulkFrame } from '../../src/protocols/bulk-frames.ts'
-import type { Download, DownloadSource } from '../../src/protocols/download.ts'
+import type { Download, DownloadOptions, DownloadSource } from '../../src/protocols/download.ts'
 import { download, serveDownload } from '../../src/protocols/download.ts'
-import type { RequestOptions, ServeOptions } from '../../src/protocols/engine.ts'
+import type { ServeOptions } from '../../src/protocols/engine.ts'
 import { refuse, refuseMidway } from '../../src/protocols/protocol.ts'
+import { createTrafficLimiter, type TrafficLimiter } from '../../src/protocols/traffic-limiter.ts'
 import { countListeners, NETWORK_ID, openManualClock, usePair } from './network.ts'
 import type { Sized } from './transfers.ts'
 import { CHUNK_SIZE_BYTES, collect, openSource, patternOf, TRANSFER } from './transfers.ts'
@@ -22,7 +23,7 @@ async function serveSource(chunks: AsyncIterable<Uint8Array>, options: Partial<S
   })
 }
 
-function ask(options: Partial<RequestOptions> = {}) {
+function ask(options: Partial<DownloadOptions<Sized>> = {}) {
   return download(
     net.pair.client,
     net.pair.server.peerId,
@@ -32,7 +33,7 @@ function ask(options: Partial<RequestOptions> = {}) {
   )
 }
 
-async function open(options: Partial<RequestOptions> = {}): Promise<Download<Sized>> {
+async function open(options: Partial<DownloadOptions<Sized>> = {}): Promise<Download<Sized>> {
   const answer = await ask(options)
   if (answer.kind !== 'answer') throw new Error(`expected an answer, got ${answer.kind}`)
   return answer.value
@@ -128,6 +129,110 @@ describe('a download', () => {
     const { chunks } = await open()
     await chunks.return?.()
     await expect(read(chunks)).resolves.toHaveLength(0)
+  })
+})
+
+describe('a stream that is kept', () => {
+  const SIZE_BYTES = 3 * CHUNK_SIZE_BYTES + 5
+  const keepsStreamAfter = ({ sizeBytes }: Sized) => sizeBytes
+
+  /** @returns how many streams were opened, and what happened to each source */
+  async function serveMany(options: Partial<ServeOptions> = {}, sizeBytes = SIZE_BYTES) {
+    const served = { streams: 0, released: 0, refusing: false }
+    const limiter = createTrafficLimiter()
+    const counting: TrafficLimiter = {
+      open(...terms) {
+        served.streams += 1
+        return limiter.open(...terms)
+      },
+      get usage() {
+        return limiter.usage
+      }
+    }
+    net.service = await serveDownload(
+      net.pair.server,
+      TRANSFER,
+      async () =>
+        served.refusing
+          ? refuse('UNKNOWN_PIECE', 'not here')
+          : {
+              ok: true,
+              value: {
+                header: { sizeBytes },
+                chunks: openSource(patternOf(sizeBytes)).from(0),
+                release: () => (served.released += 1)
+              }
+            },
+      { networkId: NETWORK_ID, limiter: counting, ...options }
+    )
+    return Object.assign(served, { limiter })
+  }
+
+  const whole = async (options: Partial<DownloadOptions<Sized>> = {}) =>
+    (await read((await open({ keepsStreamAfter, ...options })).chunks)).equals(patternOf(SIZE_BYTES))
+
+  it('carries one download after another, and holds nothing between them', async () => {
+    const served = await serveMany()
+    const canceller = new AbortController()
+    const listeners = countListeners(canceller.signal)
+    for (let i = 0; i < 5; i++) expect(await whole({ signal: canceller.signal })).toBe(true)
+    expect(served.streams).toBe(1)
+    expect(listeners()).toBe(0)
+    await expect.poll(() => [served.released, served.limiter.usage.heldBytes]).toEqual([5, 0])
+    expect(served.limiter.usage.streams).toBe(1)
+  })
+
+  it('is not shared: downloads side by side have one each, and the next ones those', async () => {
+    const served = await serveMany()
+    expect(await Promise.all([whole(), whole(), whole()])).toEqual([true, true, true])
+    expect(await Promise.all([whole(), whole(), whole()])).toEqual([true, true, true])
+    expect(served.streams).toBe(3)
+  })
+
+  it('is kept for who leaves when all has come, and reset for who leaves before', async () => {
+    const served = await serveMany()
+    let sizeBytes = 0
+    for await (const chunk of (await open({ keepsStreamAfter })).chunks) {
+      sizeBytes += chunk.length
+      if (sizeBytes === SIZE_BYTES) break
+    }
+    await expect.poll(() => served.released).toBe(1)
+    expect(await whole()).toBe(true)
+    expect(served.streams).toBe(1)
+    for await (const _ of (await open({ keepsStreamAfter })).chunks) break
+    await expect.poll(() => served.limiter.usage.streams).toBe(0)
+    expect(await whole()).toBe(true)
+    expect(served.streams).toBe(2)
+  })
+
+  it('is given back when a refusal comes over it, also midway', async () => {
+    const served = await serveMany()
+    await whole()
+    served.refusing = true
+    await expect(ask({ keepsStreamAfter })).resolves.toMatchObject({ kind: 'refused', code: 'UNKNOWN_PIECE' })
+    await expect.poll(() => served.limiter.usage.streams).toBe(0)
+  })
+
+  it('is replaced when the other side has tired of it', async () => {
+    const clock = openManualClock()
+    const served = await serveMany({ clock })
+    await whole()
+    await expect.poll(() => served.released).toBe(1)
+    clock.elapse()
+    expect(await whole()).toBe(true)
+    expect(served.streams).toBe(2)
+  })
+
+  it('is ended by who has no use for it', async () => {
+    const clock = openManualClock()
+    const served = await serveMany()
+    await whole({ clock })
+    expect(clock.sleepers).toBe(1)
+    clock.elapse()
+    await expect.poll(() => served.limiter.usage.streams).toBe(0)
+    await whole({ clock })
+    expect(served.streams).toBe(2)
+    clock.elapse()
   })
 })
 

@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls'
+import { markReceived } from '@holdfast/core'
 import type { AbortOptions } from '@libp2p/interface'
 import { AbstractMessageStream } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
@@ -29,6 +30,7 @@ export class TlsStream extends AbstractMessageStream {
     this.#socket = socket
     this.#carrier = carrier
     socket.on('data', (bytes: Uint8Array) => {
+      markReceived(bytes) // Node makes an array for each record
       if (this.#received.byteLength === 0) setImmediate(() => this.#deliver())
       this.#received.append(bytes)
     })
