@@ -16,7 +16,10 @@ function receive(stream: Stream): Promise<{ sizeBytes: number; messages: number 
       sizeBytes += data.byteLength
       messages += 1
     })
-    stream.addEventListener('remoteCloseWrite', () => resolve({ sizeBytes, messages }))
+    // Not `remoteCloseWrite`: that may have been before anybody listened.
+    const end = () => resolve({ sizeBytes, messages })
+    if (stream.readableEnded) end()
+    stream.addEventListener('end', end)
     stream.addEventListener('close', ({ error }) => error !== undefined && reject(error))
   })
 }
