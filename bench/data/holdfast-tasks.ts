@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import {
   asksInForce,
   createBlockFetcher,
+  createRecentBlocks,
   type Ledger,
   newestAskOf,
   parsePeerAddresses,
@@ -54,6 +55,7 @@ export const holdfastClient: Task = async () => {
     ciphers: nodePieceCiphers,
     random
   }
+  const recentBlocks = createRecentBlocks()
   let opened: Opened | undefined
 
   const state = () => {
@@ -142,15 +144,16 @@ export const holdfastClient: Task = async () => {
       return { sizeBytes, seconds: (performance.now() - before) / 1000 }
     },
 
-    /** Reads a range from a provider that is known, every block checked. */
+    /** Reads a range from a provider that is known, every block checked, and remembers what a client remembers. */
     async read({ root, offset, length }: { root: string; offset: number; length: number }) {
       const { ledger, node } = state()
       const { provider, addresses } = firstDeal(state())
-      const fetchBlocks = createBlockFetcher({
+      const fetcher = createBlockFetcher({
         node: node.libp2p,
         networkId: ledger.state.networkId,
         providers: [{ provider, addresses }]
       })
+      const fetchBlocks = Object.assign(fetcher, { recentBlocks })
       const before = performance.now()
       let firstByteSeconds: number | undefined
       for await (const _ of readBytes({ root: CID.parse(root), fetchBlocks, offset, length }))

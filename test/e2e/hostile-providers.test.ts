@@ -254,6 +254,30 @@ describe('a provider', () => {
     }
   )
 
+  test('that is stopped is not missed by who reads on in a leaf, but by who wants to see it in its piece', async () => {
+    await liar.behave('silent')
+    await using fresh = await openFresh()
+    const path = await writeContent(3 * MIB)
+    const { reference, replicas } = await fresh.put(path, { ...inPublic, replicas: 1 })
+    const content = await readFile(path)
+    await using reader = await createClient({ network: net.devnet.network, patience: PATIENCE })
+    const read = async (offset: number, bindToPiece = false) => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of reader.get(reference, { offset, length: 100, bindToPiece })) chunks.push(chunk)
+      return Buffer.concat(chunks)
+    }
+    expect(await read(MIB + 10)).toEqual(content.subarray(MIB + 10, MIB + 110))
+    const only = net.devnet.providers.find(({ address }) => address === replicas[0]!.provider)!
+    process.kill(net.devnet.processOf(only).pid, 'SIGSTOP')
+    try {
+      expect(await read(MIB + 110)).toEqual(content.subarray(MIB + 110, MIB + 210))
+      await expect(read(MIB + 110, true)).rejects.toMatchObject({ code: 'BLOCK_MISSING' })
+      await expect(read(2 * MIB)).rejects.toMatchObject({ code: 'BLOCK_MISSING' })
+    } finally {
+      process.kill(net.devnet.processOf(only).pid, 'SIGCONT')
+    }
+  })
+
   test.each<['SIGKILL' | 'SIGSTOP']>([['SIGKILL'], ...onlyLong([['SIGSTOP'] as ['SIGSTOP']])])(
     'that gets %s in the middle of a get is left, without a wrong or a second byte',
     { timeout: 120_000 },

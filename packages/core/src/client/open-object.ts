@@ -1,6 +1,6 @@
 /** Opens an object for reading: a public one by its root, a private one by its reference. */
 import type { CID } from 'multiformats/cid'
-import type { FetchBlocks } from '../content/index.ts'
+import type { FetchBlocks, RecentBlocks } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import { type ObjectReference, openPrivateObject, type PieceCiphers } from '../pieces/index.ts'
 import type { Address } from '../schema.ts'
@@ -12,6 +12,8 @@ export interface OpenComponents extends LocateComponents {
   readonly ciphers: PieceCiphers
   /** Name of the network, for messages. */
   readonly networkName: string
+  /** What was read in part before, and is not fetched again; nothing when left out. */
+  readonly recentBlocks?: RecentBlocks | undefined
 }
 
 export interface OpenOptions {
@@ -32,7 +34,10 @@ export async function openObject(
   name: CID | ObjectReference,
   options: OpenOptions = {}
 ): Promise<OpenedObject> {
-  return 'secret' in name ? openPrivate(components, name, options) : await openPublic(components, name, options)
+  const { recentBlocks } = components
+  const { root, fetchBlocks } =
+    'secret' in name ? openPrivate(components, name, options) : await openPublic(components, name, options)
+  return { root, fetchBlocks: Object.assign(fetchBlocks, { recentBlocks }) }
 }
 
 async function openPublic(

@@ -5,6 +5,7 @@ import { checkBlock, cidFault, inlineBlock } from './block.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import type { ReadMeter } from './read-budget.ts'
 import type { FileRange } from './read-file.ts'
+import type { RecentBlocks } from './recent-blocks.ts'
 
 export interface FetchOptions {
   readonly signal?: AbortSignal | undefined
@@ -17,6 +18,8 @@ export interface FetchBlocks {
   (cids: readonly CID[], options: FetchOptions): AsyncIterable<Uint8Array>
   /** Says that every block that comes is checked against its CID already; hashing twice costs as much as the network. */
   readonly isChecked?: boolean
+  /** What need not come from here again. */
+  readonly recentBlocks?: RecentBlocks | undefined
 }
 
 /** How many blocks are asked for at once: enough to fill a long fat pipe with small blocks. */
@@ -41,6 +44,22 @@ export class BlockReader {
     this.meter = meter
     this.#fetchBlocks = fetchBlocks
     this.#signal = signal
+  }
+
+  /** A block that was needed for a range before; costs what any other does. */
+  recall(cid: CID): Uint8Array | undefined {
+    const block = this.#fetchBlocks.recentBlocks?.recall(cid)
+    if (block === undefined) return undefined
+    this.meter.spend('blocks', 1)
+    this.meter.spend('bytes', block.length)
+    return block
+  }
+
+  /** @returns whether the block's bytes are everybody's from now on */
+  remember(cid: CID, block: Uint8Array): boolean {
+    const { recentBlocks } = this.#fetchBlocks
+    recentBlocks?.remember(cid, block)
+    return recentBlocks !== undefined
   }
 
   /**

@@ -21,6 +21,7 @@ export * from './read.ts'
 export { READ_BUDGET_DEFAULT, type ReadBudget } from './read-budget.ts'
 export { type FileRange, partsInRange } from './read-file.ts'
 export { type ReadBytesOptions, readBytes } from './read-path.ts'
+export { createRecentBlocks, type RecentBlocks } from './recent-blocks.ts'
 export {
   compareEntryNames,
   REUSABLE_CHUNK_SIZE_BYTES,

@@ -2,7 +2,6 @@ import type { CID } from 'multiformats/cid'
 import { type BlockReader, planBatch, READ_AHEAD_BYTES, STREAMED_BLOCKS_MAX } from './block-reader.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import { decodeNode, malformed, recallNode } from './decode-node.ts'
-import { recallLeaf, rememberLeaf } from './recent-leaves.ts'
 import type { FilePart, UnixfsNode } from './unixfs-node.ts'
 
 export type FileNode = UnixfsNode & { readonly kind: 'file' }
@@ -44,8 +43,8 @@ export async function* readFile(
   let node = file
   let level = 0
   let start = 0n
-  /** Whether others may come to read the node's bytes. */
-  let isShared = false
+  /** Whether others may read the node's bytes as well. */
+  let isShared = range.offset !== undefined || range.length !== undefined
   try {
     for (;;) {
       const data = cut(node.data, start, from, to)
@@ -57,10 +56,10 @@ export async function* readFile(
       }
       const part = pending.pop()
       if (part === undefined) return
-      const block = ahead.recall(part, from, to) ?? (await ahead.take(part, pending))
+      const isPartly = isCut(part, from, to)
+      const block = (isPartly && ahead.recall(part)) || (await ahead.take(part, pending))
       node = decodePart(part, block)
-      isShared = isCut(part, from, to) && node.parts.length === 0
-      if (isShared) rememberLeaf(part.cid, block)
+      isShared = isPartly && reader.remember(part.cid, block)
       ;({ level, start } = part)
     }
   } finally {
@@ -161,14 +160,9 @@ class ReadAhead {
     this.#reader = reader
   }
 
-  /** A leaf that was read in part not long ago, where nothing is under way that it would be in. */
-  recall(part: PendingPart, from: bigint, to: bigint): Uint8Array | undefined {
-    if (this.#awaited.length > 0 || part.bytes !== undefined || !isCut(part, from, to)) return undefined
-    const block = recallLeaf(part.cid)
-    if (block === undefined) return undefined
-    this.#reader.meter.spend('blocks', 1)
-    this.#reader.meter.spend('bytes', block.length)
-    return block
+  /** A part that is remembered, where nothing is under way that it would be in. */
+  recall(part: PendingPart): Uint8Array | undefined {
+    return this.#awaited.length > 0 || part.bytes !== undefined ? undefined : this.#reader.recall(part.cid)
   }
 
   async take(part: PendingPart, following: readonly PendingPart[]): Promise<Uint8Array> {

@@ -31,24 +31,36 @@ export async function* readBytes(options: ReadBytesOptions): AsyncGenerator<Uint
   signal?.throwIfAborted()
   const reader = new BlockReader(new ReadMeter(budget), fetchBlocks, signal)
   const { offset, length } = options
-  const isRange = path.length === 0 && (offset !== undefined || length !== undefined)
-  let node = await readNode(root, reader, isRange ? { offset, length } : undefined)
+  const range = offset === undefined && length === undefined ? undefined : { offset, length }
+  let node = await readNode(root, reader, { range, isFile: path.length === 0 })
   for (const [depth, name] of path.entries()) {
     reader.meter.admitDepth(depth + 1)
     const link = await findEntry(root, node, name, reader)
     if (link === undefined) throw notFound(path.slice(0, depth + 1))
-    node = await readNode(link.cid, reader)
+    node = await readNode(link.cid, reader, { range, isFile: depth === path.length - 1 })
   }
   if (node.kind !== 'file') throw notAFile(path, node)
   yield* readFile(node, reader, options)
 }
 
+interface NodeUse {
+  /** What is wanted of the file at the end of the path. */
+  readonly range: FileRange | undefined
+  /** Whether this node should be it. */
+  readonly isFile: boolean
+}
+
 /** Of a large file that was read not long ago nothing is fetched: who jumps about in it asks for leaves alone. */
-async function readNode(cid: CID, reader: BlockReader, range?: FileRange): Promise<UnixfsNode> {
+async function readNode(cid: CID, reader: BlockReader, { range, isFile }: NodeUse): Promise<UnixfsNode> {
   const known = recallNode(cid)
-  if (known === undefined) return decodeNode(cid, await reader.fetchOne(cid, range))
-  reader.meter.spend('blocks', 1)
-  return known
+  if (known !== undefined) {
+    reader.meter.spend('blocks', 1)
+    return known
+  }
+  if (range === undefined) return decodeNode(cid, await reader.fetchOne(cid))
+  const block = reader.recall(cid) ?? (await reader.fetchOne(cid, isFile ? range : undefined))
+  reader.remember(cid, block)
+  return decodeNode(cid, block)
 }
 
 type Shard = UnixfsNode & { readonly kind: 'shard' }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ReadBytesOptions, readBytes, readContent } from '../../src/content/index.ts'
+import { createRecentBlocks, type ReadBytesOptions, readBytes, readContent } from '../../src/content/index.ts'
 import { directory, fetcherOf, file, gather, packTree, symlink, text } from './memory-content.ts'
 
 const MIB = 1024 * 1024
@@ -51,26 +51,47 @@ describe('a range of a file', () => {
     expect(fetched()).toBe(6)
   })
 
-  it('costs no leaf of which another part was read not long ago, and hands on copies of it', async () => {
-    const leaves = 12
-    const bytes = Uint8Array.from({ length: leaves * MIB }, (_, at) => (at * 11 + (at >> 20)) & 255)
-    const { read, fetched } = await open([file('', bytes)])
+  it('costs no block that was needed for another one and is remembered, and is a copy of it', async () => {
+    const bytes = Uint8Array.from({ length: 4 * MIB }, (_, at) => (at * 11 + (at >> 20)) & 255)
+    const { read, fetched, fetchBlocks } = await open([file('', bytes)])
+    Object.assign(fetchBlocks, { recentBlocks: createRecentBlocks(2 * MIB + 4096) })
     const part = await read({ offset: 100, length: 50 })
     expect(fetched()).toBe(2)
     part.fill(0)
     expect(await read({ offset: 100, length: 90 })).toEqual(bytes.subarray(100, 190))
-    expect(fetched()).toBe(3) // the root, which has too few links to be remembered
+    expect(fetched()).toBe(2)
     expect(await read({ offset: MIB - 5, length: 10 })).toEqual(bytes.subarray(MIB - 5, MIB + 5))
-    expect(fetched()).toBe(5)
+    expect(fetched()).toBe(3)
     await expect(read({ offset: 100, length: 50, budget: { bytes: MIB } })).rejects.toMatchObject({
       code: 'BUDGET_EXCEEDED'
     })
-    // There is room for eight leaves of 1 MiB.
-    for (let leaf = 2; leaf < 10; leaf++) await read({ offset: leaf * MIB, length: 1 })
-    const before = fetched()
+    // There is room for two leaves.
+    await read({ offset: 3 * MIB, length: 1 })
+    expect(fetched()).toBe(4)
+    await read({ offset: MIB + 7, length: 1 })
+    await read({ offset: 3 * MIB, length: 2 })
+    expect(fetched()).toBe(5)
+  })
+
+  it('in a directory, or of a file of one block, is remembered as well', async () => {
+    for (const path of [['a', 'small'], []]) {
+      const small = file(path.join('/'), BYTES.subarray(0, 5000))
+      const { read, fetched, fetchBlocks } = await open(path.length === 0 ? [small] : [directory('a'), small])
+      Object.assign(fetchBlocks, { recentBlocks: createRecentBlocks() })
+      const part = await read({ path, offset: 10, length: 20 })
+      expect(part).toEqual(BYTES.subarray(10, 30))
+      part.fill(0)
+      const before = fetched()
+      expect(await read({ path, offset: 5, length: 20 })).toEqual(BYTES.subarray(5, 25))
+      expect(fetched()).toBe(before)
+    }
+  })
+
+  it('of which nothing is remembered costs its leaves each time', async () => {
+    const { read, fetched } = await open([file('', BYTES)])
     await read({ offset: 100, length: 50 })
-    await read({ offset: 9 * MIB, length: 2 })
-    expect(fetched() - before).toBe(3)
+    await read({ offset: 100, length: 50 })
+    expect(fetched()).toBe(4)
   })
 
   it('is one of two levels of nodes', async () => {

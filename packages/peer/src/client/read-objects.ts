@@ -1,6 +1,7 @@
 /** Reads objects by what they are called: as a tree on the disk, or as the bytes of one file. */
 import {
   type ContentEntry,
+  createRecentBlocks,
   type FileRange,
   type NamedObject,
   type OpenComponents,
@@ -21,8 +22,11 @@ export function resolveName(name: ObjectName): NamedObject {
 
 /** @param nodeHasher - for those who want every block bound to its piece */
 export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Client['get'] {
+  const recentBlocks = createRecentBlocks()
+
   async function open({ name }: NamedObject, { bindToPiece, ...wishes }: GetOptions) {
-    const components = bindToPiece === true ? { ...reading, nodeHasher } : reading
+    // Who wants to see a block in its piece is not content with one that was seen before.
+    const components = { ...reading, ...(bindToPiece === true ? { nodeHasher } : { recentBlocks }) }
     return await openObject(components, name, wishes)
   }
 
