@@ -260,7 +260,7 @@ describe('a provider', () => {
     const path = await writeContent(3 * MIB)
     const { reference, replicas } = await fresh.put(path, { ...inPublic, replicas: 1 })
     const content = await readFile(path)
-    await using reader = await createClient({ network: net.devnet.network, patience: PATIENCE })
+    await using reader = await createClient({ network: net.devnet.network, patience: { answerMsMax: 2_000 } })
     const read = async (offset: number, bindToPiece = false) => {
       const chunks: Uint8Array[] = []
       for await (const chunk of reader.get(reference, { offset, length: 100, bindToPiece })) chunks.push(chunk)
@@ -271,8 +271,10 @@ describe('a provider', () => {
     process.kill(net.devnet.processOf(only).pid, 'SIGSTOP')
     try {
       expect(await read(MIB + 110)).toEqual(content.subarray(MIB + 110, MIB + 210))
-      await expect(read(MIB + 110, true)).rejects.toMatchObject({ code: 'BLOCK_MISSING' })
-      await expect(read(2 * MIB)).rejects.toMatchObject({ code: 'BLOCK_MISSING' })
+      const missing = [read(MIB + 110, true), read(2 * MIB)].map(reading =>
+        expect(reading).rejects.toMatchObject({ code: 'BLOCK_MISSING' })
+      )
+      await Promise.all(missing)
     } finally {
       process.kill(net.devnet.processOf(only).pid, 'SIGCONT')
     }

@@ -142,10 +142,7 @@ function chunksOf(
 
   /** @returns undefined when there is no more, and the stream is closed or somebody else's */
   async function take(): Promise<Uint8Array | undefined> {
-    if (taken !== undefined) {
-      memory?.giveBack(taken)
-      await receiver.acknowledge()
-    }
+    if (taken !== undefined) await receiver.acknowledge()
     const frame = await receiver.next()
     if (frame.kind === 'answer') throw refusedMidway(frame.bytes, options)
     if (frame.kind === 'chunk') {
@@ -170,6 +167,7 @@ function chunksOf(
     async next() {
       if (over) return { done: true, value: undefined }
       try {
+        if (taken !== undefined) memory?.giveBack(taken)
         const value = await take()
         return value === undefined ? { done: true, value } : { done: false, value }
       } catch (error) {
@@ -187,6 +185,7 @@ function chunksOf(
     },
     async return() {
       const isWhole = !over && receiver.totalBytes === keeping?.sizeBytes
+      // The consumer may still look at his last chunk.
       if (isWhole) {
         over = true
         take().then(more => more && leave(new CoreError('FRAME_INVALID', 'more than was announced')), leave)

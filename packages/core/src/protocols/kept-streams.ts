@@ -12,7 +12,7 @@ import { LASTING_STREAM_IDLE_MS } from './limits.ts'
 /** As many downloads as run at once mostly. */
 const STREAMS_KEPT_MAX = 4
 /** Before the other side tires: who ends a stream should be the one who knows that nothing is coming. */
-export const KEPT_IDLE_MS = LASTING_STREAM_IDLE_MS / 2
+const KEPT_IDLE_MS = LASTING_STREAM_IDLE_MS / 2
 
 interface KeptStream extends OpenStream {
   /** Ends its rest. */
@@ -24,10 +24,8 @@ const keptOf = new WeakMap<object, Map<string, KeptStream[]>>()
 
 /** @returns an open stream that is now the caller's, if there is one; the other side may just have tired of it */
 export function takeKept(node: object, peer: PeerTarget, protocolId: string): OpenStream | undefined {
-  const kept = keptOf
-    .get(node)
-    ?.get(keyOf(peer, protocolId) ?? '')
-    ?.at(-1)
+  const key = keyOf(peer, protocolId)
+  const kept = key === undefined ? undefined : keptOf.get(node)?.get(key)?.at(-1)
   kept?.wake()
   return kept
 }
@@ -40,15 +38,13 @@ export function keepStream(
   { stream, frames }: OpenStream,
   { clock }: Pick<RequestOptions, 'clock'>
 ): void {
+  if (stream.status !== 'open') return
   const key = keyOf(peer, protocolId)
-  const all = keptOf.get(node) ?? new Map<string, KeptStream[]>()
-  const list = all.get(key ?? '') ?? []
+  const lists = keptOf.get(node) ?? new Map<string, KeptStream[]>()
+  const others = (key === undefined ? undefined : lists.get(key)) ?? []
   const rest = openDeadline({ clock })
-  const end = () => {
-    frames.end(rest.signal).catch(error => frames.abort(error))
-  }
-  if (key === undefined || list.length >= STREAMS_KEPT_MAX) {
-    end()
+  if (key === undefined || others.length >= STREAMS_KEPT_MAX) {
+    frames.end(rest.signal).catch(frames.abort)
     return
   }
   const kept: KeptStream = {
@@ -57,8 +53,9 @@ export function keepStream(
     wake() {
       rest.release()
       stream.removeEventListener('close', kept.wake)
-      list.splice(list.indexOf(kept), 1)
-      if (list.length === 0) all.delete(key)
+      const left = (lists.get(key) ?? []).filter(one => one !== kept)
+      if (left.length > 0) lists.set(key, left)
+      else lists.delete(key)
     }
   }
   rest.signal.addEventListener('abort', () => {
@@ -66,9 +63,8 @@ export function keepStream(
     frames.abort(rest.signal.reason)
   })
   stream.addEventListener('close', kept.wake)
-  list.push(kept)
-  all.set(key, list)
-  keptOf.set(node, all)
+  lists.set(key, [...others, kept])
+  keptOf.set(node, lists)
   rest.restart(KEPT_IDLE_MS)
 }
 

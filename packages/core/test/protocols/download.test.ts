@@ -7,6 +7,7 @@ import { encodeBulkFrame } from '../../src/protocols/bulk-frames.ts'
 import type { Download, DownloadOptions, DownloadSource } from '../../src/protocols/download.ts'
 import { download, serveDownload } from '../../src/protocols/download.ts'
 import type { ServeOptions } from '../../src/protocols/engine.ts'
+import { CHUNK_SIZE_BYTES_MAX } from '../../src/protocols/limits.ts'
 import { refuse, refuseMidway } from '../../src/protocols/protocol.ts'
 import { createTrafficLimiter, type TrafficLimiter } from '../../src/protocols/traffic-limiter.ts'
 import { countListeners, NETWORK_ID, openManualClock, usePair } from './network.ts'
@@ -203,6 +204,44 @@ describe('a stream that is kept', () => {
     await expect.poll(() => served.limiter.usage.streams).toBe(0)
     expect(await whole()).toBe(true)
     expect(served.streams).toBe(2)
+  })
+
+  it('is not kept when it is gone', async () => {
+    const served = await serveMany({}, CHUNK_SIZE_BYTES)
+    const clock = openManualClock()
+    const { chunks } = await open({ keepsStreamAfter, clock })
+    await chunks.next()
+    for (const { streams } of net.pair.client.getConnections())
+      for (const stream of streams) if (stream.protocol === TRANSFER.id) stream.abort(new Error('gone'))
+    await chunks.return?.()
+    await expect.poll(() => served.limiter.usage.streams).toBe(0)
+    expect(clock.sleepers).toBe(0)
+  })
+
+  it('leaves its last chunk to who left with it, also where the memory of chunks is used again', async () => {
+    const large = { ...TRANSFER, chunkSizeBytesMax: CHUNK_SIZE_BYTES_MAX }
+    let count = 0
+    net.service = await serveDownload(
+      net.pair.server,
+      large,
+      async () => {
+        count += 1
+        const bytes = patternOf(CHUNK_SIZE_BYTES_MAX).fill(count, 0, 1000)
+        return { ok: true, value: { header: { sizeBytes: bytes.length }, chunks: openSource(bytes).from(0) } }
+      },
+      { networkId: NETWORK_ID }
+    )
+    const options = { networkId: NETWORK_ID, keepsStreamAfter, reusesChunks: true }
+    const takeOne = async () => {
+      const answer = await download(net.pair.client, net.pair.server.peerId, large, { name: 'x' }, options)
+      if (answer.kind !== 'answer') throw new Error(answer.kind)
+      const { value } = await answer.value.chunks.next()
+      await answer.value.chunks.return?.()
+      return value
+    }
+    const first = await takeOne()
+    const second = await takeOne()
+    expect([first[0], first[999], second[0], second[999]]).toEqual([1, 1, 2, 2])
   })
 
   it('is given back when a refusal comes over it, also midway', async () => {
