@@ -5,8 +5,9 @@
 import type { Libp2p } from '@libp2p/interface'
 import { CoreError } from '../error.ts'
 import { ledgerHead, ledgerProof } from '../protocols/definitions.ts'
-import { type Handler, type ServeOptions, serve } from '../protocols/engine.ts'
+import { type Handler, serve } from '../protocols/engine.ts'
 import { refuse } from '../protocols/protocol.ts'
+import type { ServeOptions } from '../protocols/serve-streams.ts'
 import { decodeHead } from './log-head.ts'
 import type { EntryReader, LogTree } from './log-tree.ts'
 

@@ -12,28 +12,10 @@ import type { Libp2p } from '@libp2p/interface'
 import { z } from 'zod'
 import { CoreError } from '../error.ts'
 import { chunksSizeBytesMax, creditsSizeBytesMax, encodeBulkFrame } from './bulk-frames.ts'
+import { closeConversation, isWireError, noAnswerFrom } from './conversation.ts'
 import { type Deadline, openDeadline } from './deadline.ts'
-import type {
-  HandlerContext,
-  OpenedConversation,
-  OpenStream,
-  PeerTarget,
-  RequestOptions,
-  ServedConversation,
-  ServeOptions
-} from './engine.ts'
-import {
-  answerRequest,
-  attempt,
-  closeConversation,
-  encodeReplySafely,
-  INTERNAL,
-  isWireError,
-  noAnswerFrom,
-  openConversation,
-  openStream,
-  serveStreams
-} from './engine.ts'
+import { type OpenStream, openStream, type PeerTarget } from './dial-peer.ts'
+import { type OpenedConversation, openConversation, type RequestOptions } from './engine.ts'
 import type { EnvelopeTerms } from './envelope.ts'
 import { answerFrameSizeBytesMax, decodeAnswer, noAnswer, requestFrameSizeBytesMax } from './envelope.ts'
 import { keepStream, takeKept } from './kept-streams.ts'
@@ -42,6 +24,16 @@ import type { Answer, BulkProtocol, BulkTerms, Reply } from './protocol.ts'
 import { refusalInside, refuseMidway } from './protocol.ts'
 import { openReceiver } from './receive-chunks.ts'
 import { sendChunks } from './send-chunks.ts'
+import {
+  answerRequest,
+  attempt,
+  encodeReplySafely,
+  type HandlerContext,
+  INTERNAL,
+  type ServedConversation,
+  type ServeOptions,
+  serveStreams
+} from './serve-streams.ts'
 import { borrowChunks } from './spare-chunks.ts'
 
 export interface Download<Header> {

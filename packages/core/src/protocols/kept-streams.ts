@@ -6,7 +6,8 @@
  * connection, is gone.
  */
 import { openDeadline } from './deadline.ts'
-import { type OpenStream, type PeerTarget, peerIdIn, type RequestOptions } from './engine.ts'
+import { type OpenStream, type PeerTarget, peerIdIn } from './dial-peer.ts'
+import type { RequestOptions } from './engine.ts'
 import { LASTING_STREAM_IDLE_MS } from './limits.ts'
 
 /** As many downloads as run at once mostly. */

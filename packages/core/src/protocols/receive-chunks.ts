@@ -8,7 +8,7 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { CoreError } from '../error.ts'
 import type { BulkFrame } from './bulk-frames.ts'
 import { encodeBulkFrame, readBulkFrame } from './bulk-frames.ts'
-import type { Conversation } from './engine.ts'
+import type { Conversation } from './conversation.ts'
 import type { BulkTerms } from './protocol.ts'
 
 export interface Receiver {

@@ -10,8 +10,9 @@
 import type { Libp2p } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
 import { CoreError } from '../error.ts'
+import { isWireError, noAnswerFrom, resetOnAbort } from './conversation.ts'
 import { type Deadline, openDeadline, untilAborted } from './deadline.ts'
-import { dial, isWireError, noAnswerFrom, type PeerTarget, resetOnAbort } from './engine.ts'
+import { dial, type PeerTarget } from './dial-peer.ts'
 import {
   answerFrameSizeBytesMax,
   decodeAnswer,

@@ -5,11 +5,12 @@
  * stream to many without a new version. A stream without requests is ended after {@link LASTING_STREAM_IDLE_MS}.
  */
 import type { Libp2p } from '@libp2p/interface'
-import type { Handler, ServedConversation, ServeOptions } from './engine.ts'
-import { answerRequest, attempt, encodeReplySafely, serveStreams } from './engine.ts'
+import type { Handler } from './engine.ts'
 import { requestFrameSizeBytesMax } from './envelope.ts'
 import { LASTING_STREAM_IDLE_MS } from './limits.ts'
 import type { Protocol } from './protocol.ts'
+import type { ServedConversation, ServeOptions } from './serve-streams.ts'
+import { answerRequest, attempt, encodeReplySafely, serveStreams } from './serve-streams.ts'
 
 /** Requests of one stream that are worked on at once: one that waits for a disk does not keep the next from a core. */
 const REQUESTS_RUNNING_MAX = 2

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { type Handler, request, type ServeOptions } from '../../src/protocols/engine.ts'
+import { type Handler, request } from '../../src/protocols/engine.ts'
 import { REQUESTS_IN_FLIGHT_MAX } from '../../src/protocols/limits.ts'
 import { type Protocol, refuse } from '../../src/protocols/protocol.ts'
 import { createRequestStreams, type RequestStreams } from '../../src/protocols/request-streams.ts'
 import { serveRequests } from '../../src/protocols/serve-requests.ts'
+import type { ServeOptions } from '../../src/protocols/serve-streams.ts'
 import { createTrafficLimiter, TRAFFIC_TERMS } from '../../src/protocols/traffic-limiter.ts'
 import { NETWORK_ID, openManualClock, openStreams, usePair } from './network.ts'
 
