@@ -307,7 +307,7 @@ async function* ranges(
     }
     const ours = asking('read', usages, async range => {
       if (isCold) await client.call('hangUp')
-      return client.call<number>('read', { root, ...range })
+      return client.call<number>('read', { root, ...range, remembers: row === 'warm' })
     })
     const http = (name: string, path: string) =>
       asking(name, [server.usage], range =>

@@ -34,6 +34,13 @@ interface Opened {
   readonly node: PeerNode
 }
 
+interface RangeRead {
+  readonly root: string
+  readonly offset: number
+  readonly length: number
+  readonly remembers: boolean
+}
+
 /** Seconds of one `put`, one after the other. */
 export interface PutStages {
   /** UnixFS, CAR, commitment. */
@@ -144,8 +151,8 @@ export const holdfastClient: Task = async () => {
       return { sizeBytes, seconds: (performance.now() - before) / 1000 }
     },
 
-    /** Reads a range from a provider that is known, every block checked, and remembers what a client remembers. */
-    async read({ root, offset, length }: { root: string; offset: number; length: number }) {
+    /** Reads a range from a provider that is known, every block checked, and remembers its blocks as a client's `get` does, or not. */
+    async read({ root, offset, length, remembers }: RangeRead) {
       const { ledger, node } = state()
       const { provider, addresses } = firstDeal(state())
       const fetcher = createBlockFetcher({
@@ -153,7 +160,7 @@ export const holdfastClient: Task = async () => {
         networkId: ledger.state.networkId,
         providers: [{ provider, addresses }]
       })
-      const fetchBlocks = Object.assign(fetcher, { recentBlocks })
+      const fetchBlocks = remembers ? Object.assign(fetcher, { recentBlocks }) : fetcher
       const before = performance.now()
       let firstByteSeconds: number | undefined
       for await (const _ of readBytes({ root: CID.parse(root), fetchBlocks, offset, length }))
