@@ -11,6 +11,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Devnet, startDevnet } from '@holdfast/peer/devnet'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { createIdentity } from '../packages/peer/dist/transport/certificate.js'
 import { hasBenchPeers } from './data/bench-peers.ts'
 import { compareRuns, type Run, type Runner } from './data/compare-runs.ts'
 import type { PutStages } from './data/holdfast-tasks.ts'
@@ -269,17 +271,20 @@ async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): A
  *   which alone takes three times as long as their answer. Nobody's page cache is emptied.
  *
  * `http-checked-leaf` is the limit of what can be checked against the CID of a file: the whole leaf is sent, and hashed at both
- * ends, and nothing else is done that a plain web server does not do. Elsewhere it takes four times as long as `http-range`
- * by itself: three times is out of reach for who hashes a leaf of 1 MiB that he has not seen before.
+ * ends, and nothing else is done that a plain web server does not do. `https-checked-leaf` is the same for who wants to know
+ * whom he reads from. Elsewhere both take four times as long as `http-range`, and so does the latter on a new connection:
+ * three times is out of reach for who hashes a leaf of 1 MiB that he has not seen before.
  */
 async function* ranges(
   { large, quick }: Bench,
   { client, root, usages }: Pick<BenchNetwork, 'client' | 'root' | 'usages'>
 ): AsyncIterable<Row> {
   await using server = await startProcess('http-server')
-  const port = await server.call<number>('serve', { path: large.path })
-  using warm = keptConnection()
-  const warmUps = quick ? 0 : RANGE_WARM_UPS
+  const identity = await createIdentity(await generateKeyPair('secp256k1'))
+  const ports = await server.call<{ port: number; securePort: number }>('serve', { path: large.path, identity })
+  using warm = keptConnection(false)
+  using warmSecurely = keptConnection(true)
+  const warmUps = quick ? QUICK_WARM_UPS : RANGE_WARM_UPS
   for (const row of ['warm', 'elsewhere', 'cold'] as const) {
     const isCold = row === 'cold'
     /** Gives a runner its ranges, one after the other. */
@@ -309,11 +314,21 @@ async function* ranges(
       if (isCold) await client.call('hangUp')
       return client.call<number>('read', { root, ...range, remembers: row === 'warm' })
     })
-    const http = (name: string, path: string) =>
-      asking(name, [server.usage], range =>
-        firstByteByHttp({ port, path, ...range, agent: isCold ? false : warm.agent })
-      )
-    const peers = [http('http-range', '/'), http('http-checked-leaf', '/leaf')]
+    const http = (name: string, path: string, isSecure = false) => {
+      const { agent } = isSecure ? warmSecurely : warm
+      const to = {
+        path,
+        isSecure,
+        port: isSecure ? ports.securePort : ports.port,
+        agent: isCold ? (false as const) : agent
+      }
+      return asking(name, [server.usage], range => firstByteByHttp({ ...to, ...range }))
+    }
+    const peers = [
+      http('http-range', '/'),
+      http('http-checked-leaf', '/leaf'),
+      http('https-checked-leaf', '/leaf', true)
+    ]
     for (let turn = 0; turn < warmUps; turn++) for (const runner of [ours, ...peers]) await runner.run()
     const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 45 } as const
     yield* await compareRuns({ row: `range-first-byte-${row}`, ...figures, ours, peers })
@@ -327,6 +342,8 @@ interface Range {
 
 /** Until most of what answers was compiled, at all ends. */
 const RANGE_WARM_UPS = 100
+/** What is asked for again was asked for before. */
+const QUICK_WARM_UPS = 3
 /** A provider takes 16 connections a second from one address. */
 const COLD_PAUSE_MS = 30
 

@@ -1,17 +1,19 @@
 /**
  * A plain web server of Node that answers ranges of one file: nothing is checked, encrypted or paid for. `/leaf` gives the
- * MiB around a range, hashed before it is sent, as who checks the leaves of a UnixFS file must.
+ * MiB around a range, hashed before it is sent, as who checks the leaves of a UnixFS file must. Beside it the same under TLS.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo, Server } from 'node:net'
 import { MIB } from '../harness.ts'
 import type { Task } from './measured-process.ts'
 
 export const httpServer: Task = async () => ({
-  async serve({ path }: { path: string }) {
+  /** @param identity - a certificate and its key, PEM */
+  async serve({ path, identity }: { path: string; identity: { cert: string; key: string } }) {
     const leaf = Buffer.allocUnsafeSlow(MIB)
     const file = await open(path)
     async function readLeaf(offset: number): Promise<Uint8Array> {
@@ -20,7 +22,7 @@ export const httpServer: Task = async () => ({
       createHash('sha256').update(bytes).digest()
       return bytes
     }
-    const server = createServer(({ headers, url }, response) => {
+    const answer: RequestListener = ({ headers, url }, response) => {
       const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? []
       response.writeHead(206)
       if (url === '/leaf')
@@ -29,8 +31,16 @@ export const httpServer: Task = async () => ({
           error => response.destroy(error)
         )
       else createReadStream(path, { start: Number(start), end: Number(end) }).pipe(response)
-    })
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    return (server.address() as AddressInfo).port
+    }
+    const [port, securePort] = await Promise.all([
+      listen(createServer(answer)),
+      listen(createSecureServer({ ...identity, minVersion: 'TLSv1.3' }, answer))
+    ])
+    return { port, securePort }
   }
 })
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
