@@ -1,10 +1,11 @@
 /** The client of a devnet, in a process of its own; the providers are the real ones, in theirs. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   asksInForce,
   createBlockFetcher,
+  createLeafParts,
   createRecentBlocks,
   type Ledger,
   newestAskOf,
@@ -63,6 +64,7 @@ export const holdfastClient: Task = async () => {
     random
   }
   const recentBlocks = createRecentBlocks()
+  const leafParts = createLeafParts()
   let opened: Opened | undefined
 
   const state = () => {
@@ -156,6 +158,8 @@ export const holdfastClient: Task = async () => {
       const { ledger, node } = state()
       const { provider, addresses } = firstDeal(state())
       const fetcher = createBlockFetcher({
+        createSha256: () => createHash('sha256'),
+        leafParts,
         node: node.libp2p,
         networkId: ledger.state.networkId,
         providers: [{ provider, addresses }]

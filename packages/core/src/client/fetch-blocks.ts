@@ -8,15 +8,27 @@
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { machineClock } from '../clock.ts'
-import { BLOCK_SIZE_BYTES_MAX, checkBlock, type FetchBlocks, type FileRange } from '../content/index.ts'
+import {
+  BLOCK_SIZE_BYTES_MAX,
+  type BlockPart,
+  checkBlock,
+  type FetchBlocks,
+  type FileRange,
+  type LeafParts
+} from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import { BLOCKS_AHEAD_SIZE_BYTES_MAX, BLOCKS_PER_REQUEST_MAX, readBlocks } from '../protocols/definitions.ts'
 import { download } from '../protocols/download.ts'
+import { CHUNK_SIZE_BYTES_MAX } from '../protocols/limits.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
+import { giveBack } from '../protocols/spare-chunks.ts'
 import type { Address } from '../schema.ts'
+import { digestBlocks, type Sha256 } from './digest-blocks.ts'
 import { createMeasurements, type Measurements } from './measurements.ts'
 import { openStopwatch } from './stopwatch.ts'
 import { impatient, type Patience } from './transfer-terms.ts'
+
+type FetchBlocksOptions = Parameters<FetchBlocks>[1]
 
 export interface BlockProvider {
   readonly provider: Address
@@ -32,6 +44,10 @@ export interface FetchOptions {
   readonly patience?: Patience
   /** Default the machine's. */
   readonly now?: () => number
+  /** What hashes blocks while they come; without it they are hashed when they are there. */
+  readonly createSha256?: (() => Sha256) | undefined
+  /** What this client knows of leaves that it has read; nothing when left out. */
+  readonly leafParts?: LeafParts | undefined
   /** Told whenever a provider is left for the next one, and why. */
   readonly onFailure?: (failure: { readonly provider: Address; readonly reason: string }) => void
 }
@@ -44,6 +60,8 @@ export function createBlockFetcher({
   measurements = createMeasurements(),
   patience = {},
   now = machineClock.now,
+  createSha256,
+  leafParts,
   onFailure = () => undefined
 }: FetchOptions): FetchBlocks {
   const protocol = impatient(readBlocks, patience)
@@ -52,18 +70,27 @@ export function createBlockFetcher({
   async function* fetchFrom(
     { provider, addresses }: BlockProvider,
     cids: readonly CID[],
-    signal: AbortSignal | undefined,
-    range?: FileRange
+    { signal, range, part }: FetchBlocksOptions
   ): AsyncGenerator<Uint8Array> {
     const isRange = range !== undefined && cids.length === 1
     const peer = parsePeerAddresses(addresses)
+    const digests = createSha256 && digestBlocks(createSha256)
     const askedMs = now()
     const answer = await download(
       node,
       peer,
       protocol,
-      { cids: [...cids], ...(isRange && { range: boundsOf(range) }) },
-      { networkId, keepsStreamAfter: ({ sizesBytes }) => sum(sizesBytes), ...(signal !== undefined && { signal }) }
+      {
+        cids: [...cids],
+        ...(isRange && { range: boundsOf(range) }),
+        ...(part !== undefined && { part: { offset: part.offset, length: part.length } })
+      },
+      {
+        networkId,
+        keepsStreamAfter: ({ sizesBytes }) => sum(sizesBytes),
+        ...(digests !== undefined && { onBytes: digests.update }),
+        ...(signal !== undefined && { signal })
+      }
     )
     if (answer.kind !== 'answer')
       throw failed(answer.kind === 'refused' ? `${answer.message} (${answer.code})` : answer.reason)
@@ -77,11 +104,13 @@ export function createBlockFetcher({
       sizesBytes.length === wanted.length &&
       sizesBytes.every(size => size <= BLOCK_SIZE_BYTES_MAX) &&
       (isRange || wanted.length === cids.length) &&
+      (part === undefined || sizesBytes[0] === part.length) &&
       aheadBytes <= BLOCKS_AHEAD_SIZE_BYTES_MAX
     if (!isAsked) {
       await chunks.return?.()
       throw failed('answered for other blocks')
     }
+    digests?.expect(sizesBytes)
     // What was not used of the last is not kept beside the next.
     if (isRange) ahead.clear()
     const watch = openStopwatch(now)
@@ -90,8 +119,8 @@ export function createBlockFetcher({
     try {
       for await (const block of cutBlocks(watch.time(chunks), sizesBytes)) {
         const cid = wanted[next++]!
-        const verdict = await checkBlock(cid, block)
-        if (!verdict.ok) throw failed(`sent bytes that are not ${cid} (${verdict.reason})`)
+        const fault = await faultOf(cid, block, part, digests?.take())
+        if (fault !== undefined) throw failed(`sent bytes that are not ${cid} (${fault})`)
         bytes += block.length
         if (next > along.length) yield block
         else ahead.set(cid.toString(), block)
@@ -102,7 +131,19 @@ export function createBlockFetcher({
     if (next < wanted.length) throw failed(`sent ${next} of ${wanted.length} blocks`)
   }
 
-  return createFailover({ providers, measurements, onFailure, ahead }, fetchFrom)
+  const fetchBlocks = createFailover({ providers, measurements, onFailure, ahead }, fetchFrom)
+  return Object.assign(fetchBlocks, { leafParts, release: giveBackWhole })
+}
+
+async function faultOf(
+  cid: CID,
+  bytes: Uint8Array,
+  part: BlockPart | undefined,
+  digest: Uint8Array | undefined
+): Promise<string | undefined> {
+  if (part !== undefined) return (await part.isRight(bytes)) ? undefined : 'another part'
+  const verdict = await checkBlock(cid, bytes, digest)
+  return verdict.ok ? undefined : verdict.reason
 }
 
 /** Blocks that came before they were asked for, by CID. */
@@ -127,22 +168,18 @@ export interface FailoverOptions<Provider extends BlockProvider> {
  */
 export function createFailover<Provider extends BlockProvider>(
   { providers, measurements, onFailure, ahead = new Map() }: FailoverOptions<Provider>,
-  fetchFrom: (
-    provider: Provider,
-    cids: readonly CID[],
-    signal: AbortSignal | undefined,
-    range?: FileRange
-  ) => AsyncGenerator<Uint8Array>
+  fetchFrom: (provider: Provider, cids: readonly CID[], options: FetchBlocksOptions) => AsyncGenerator<Uint8Array>
 ): FetchBlocks {
   const line = rankForReading(providers, measurements)
 
-  async function* fetchBlocks(cids: readonly CID[], { signal, range }: Parameters<FetchBlocks>[1]) {
+  async function* fetchBlocks(cids: readonly CID[], options: FetchBlocksOptions) {
+    const { signal, part } = options
     let remaining = cids
     /** Those that failed since the last block came; of this call alone, because others fail beside it. */
     const failedNow = new Set<Provider>()
     while (remaining.length > 0) {
       const key = remaining[0]!.toString()
-      const brought = ahead.get(key)
+      const brought = part === undefined ? ahead.get(key) : undefined
       if (brought !== undefined) {
         ahead.delete(key)
         remaining = remaining.slice(1)
@@ -152,7 +189,7 @@ export function createFailover<Provider extends BlockProvider>(
       const provider = line.find(one => !failedNow.has(one))
       if (provider === undefined) break
       try {
-        for await (const block of fetchFrom(provider, remaining.slice(0, BLOCKS_PER_REQUEST_MAX), signal, range)) {
+        for await (const block of fetchFrom(provider, remaining.slice(0, BLOCKS_PER_REQUEST_MAX), options)) {
           remaining = remaining.slice(1)
           failedNow.clear()
           yield block
@@ -177,6 +214,11 @@ export function createFailover<Provider extends BlockProvider>(
     )
   }
   return Object.assign(fetchBlocks, { isChecked: true })
+}
+
+/** Memory of a block that was a whole chunk holds nothing else. */
+function giveBackWhole(block: Uint8Array): void {
+  if (block.length === CHUNK_SIZE_BYTES_MAX) giveBack(block)
 }
 
 /** Those that fail come last, the fastest measured first; what is not measured keeps its order behind what is. */

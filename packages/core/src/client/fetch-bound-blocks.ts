@@ -31,7 +31,7 @@ export interface FetchBoundOptions extends Omit<FetchOptions, 'providers'> {
 /** @returns a source of blocks that are checked, and bound to the providers' pieces */
 export function createBoundBlockFetcher(options: FetchBoundOptions): FetchBlocks {
   const { providers, measurements = createMeasurements(), onFailure = () => undefined } = options
-  return createFailover({ providers, measurements, onFailure }, (provider, cids, signal) =>
+  return createFailover({ providers, measurements, onFailure }, (provider, cids, { signal }) =>
     fetchBoundBlocks({ ...options, measurements }, provider, cids, signal)
   )
 }

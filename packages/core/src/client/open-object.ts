@@ -1,9 +1,10 @@
 /** Opens an object for reading: a public one by its root, a private one by its reference. */
 import type { CID } from 'multiformats/cid'
-import type { FetchBlocks, RecentBlocks } from '../content/index.ts'
+import type { FetchBlocks, LeafParts, RecentBlocks } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import { type ObjectReference, openPrivateObject, type PieceCiphers } from '../pieces/index.ts'
 import type { Address } from '../schema.ts'
+import type { Sha256 } from './digest-blocks.ts'
 import { createBlockFetcher } from './fetch-blocks.ts'
 import { createBoundBlockFetcher } from './fetch-bound-blocks.ts'
 import { createPieceLocator, type LocateComponents, type PieceAtProvider } from './locate-pieces.ts'
@@ -14,6 +15,10 @@ export interface OpenComponents extends LocateComponents {
   readonly networkName: string
   /** What was read in part before, and is not fetched again; nothing when left out. */
   readonly recentBlocks?: RecentBlocks | undefined
+  /** What is known of leaves that were read and forgotten; nothing when left out. */
+  readonly leafParts?: LeafParts | undefined
+  /** What hashes blocks while they come; without it they are hashed when they are there. */
+  readonly createSha256?: (() => Sha256) | undefined
 }
 
 export interface OpenOptions {
@@ -50,7 +55,7 @@ async function openPublic(
     throw new CoreError('NOT_STORED', `Nobody on network "${networkName}" is paid to store ${root}.`, {
       root: String(root)
     })
-  const { node, networkId, measurements, patience, now, nodeHasher } = components
+  const { node, networkId, measurements, patience, now, nodeHasher, leafParts, createSha256 } = components
   const fetching = {
     node,
     networkId,
@@ -61,7 +66,9 @@ async function openPublic(
     ...(onFailure !== undefined && { onFailure })
   }
   const fetchBlocks =
-    nodeHasher === undefined ? createBlockFetcher(fetching) : createBoundBlockFetcher({ ...fetching, nodeHasher })
+    nodeHasher === undefined
+      ? createBlockFetcher({ ...fetching, leafParts, createSha256 })
+      : createBoundBlockFetcher({ ...fetching, nodeHasher })
   return { root, fetchBlocks }
 }
 

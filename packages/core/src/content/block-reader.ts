@@ -3,6 +3,7 @@ import { CoreError } from '../error.ts'
 import { iterateAbortably } from './abortable.ts'
 import { checkBlock, cidFault, inlineBlock } from './block.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
+import type { BlockPart, LeafParts } from './leaf-parts.ts'
 import type { ReadMeter } from './read-budget.ts'
 import type { FileRange } from './read-file.ts'
 import type { RecentBlocks } from './recent-blocks.ts'
@@ -11,6 +12,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined
   /** What will be read of the file whose root is asked for: a source may bring along what is needed next. */
   readonly range?: FileRange | undefined
+  /** All that is wanted of the one block that is asked for, of a source that gives parts: bytes that are right. */
+  readonly part?: BlockPart | undefined
 }
 
 /** Yields the bytes of each CID, in the order asked. */
@@ -18,6 +21,10 @@ export interface FetchBlocks {
   (cids: readonly CID[], options: FetchOptions): AsyncIterable<Uint8Array>
   /** Says that every block that comes is checked against its CID already; hashing twice costs as much as the network. */
   readonly isChecked?: boolean
+  /** Takes back the memory of a block that nobody looks at any more, and all that is a view of it. */
+  readonly release?: ((block: Uint8Array) => void) | undefined
+  /** What is known of leaves of which this source, then, gives parts. */
+  readonly leafParts?: LeafParts | undefined
   /** What need not come from here again. */
   readonly recentBlocks?: RecentBlocks | undefined
 }
@@ -46,7 +53,7 @@ export class BlockReader {
     this.#signal = signal
   }
 
-  /** A block that was needed for a range before; costs what any other does. */
+  /** A block that was needed for a range before; costs what any other does. Copy what you want of it at once. */
   recall(cid: CID): Uint8Array | undefined {
     const block = this.#fetchBlocks.recentBlocks?.recall(cid)
     if (block === undefined) return undefined
@@ -55,11 +62,43 @@ export class BlockReader {
     return block
   }
 
-  /** @returns whether the block's bytes are everybody's from now on */
-  remember(cid: CID, block: Uint8Array): boolean {
-    const { recentBlocks } = this.#fetchBlocks
-    recentBlocks?.remember(cid, block)
-    return recentBlocks !== undefined
+  /** Keeps a block for who needs it again; its bytes are everybody's from now on. */
+  remember(cid: CID, block: Uint8Array): void {
+    this.#fetchBlocks.recentBlocks?.remember(cid, block)
+  }
+
+  /** Keeps a leaf of which its reader has copied what he wanted, and looks at no more; or else what its parts must be. */
+  async putAway(cid: CID, leaf: Uint8Array): Promise<void> {
+    const { recentBlocks, leafParts, release } = this.#fetchBlocks
+    const keepLess = async () => {
+      await leafParts?.learn(cid, leaf)
+      release?.(leaf)
+    }
+    if (recentBlocks === undefined) await keepLess()
+    // Others may be in a hurry when this one is forgotten.
+    else recentBlocks.remember(cid, leaf, () => void keepLess())
+  }
+
+  /**
+   * Bytes of a leaf that was read before, fetched without the rest of it.
+   *
+   * @param to - exclusive
+   * @returns undefined where only the whole leaf can be checked, or where nobody gives the part
+   */
+  async fetchWithin(cid: CID, sizeBytes: number, from: number, to: number): Promise<Uint8Array | undefined> {
+    const part = this.#fetchBlocks.leafParts?.around(cid, sizeBytes, from, to)
+    if (part === undefined) return undefined
+    this.meter.spend('blocks', 1)
+    this.meter.spend('bytes', part.length)
+    const options = { signal: this.#signal, part }
+    try {
+      for await (const bytes of iterateAbortably(this.#fetchBlocks([cid], options), this.#signal))
+        return bytes.subarray(from - part.offset, to - part.offset)
+    } catch (error) {
+      this.#signal?.throwIfAborted()
+      if (!(error instanceof CoreError)) throw error
+    }
+    return undefined
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { CoreError } from '../error.ts'
+import { LastUsed } from './last-used.ts'
 import { decodeUnixfsNode, rawNode, type UnixfsNode } from './unixfs-node.ts'
 
 /** Links of all nodes that are remembered: those of 32 GiB of files, in some 10 MB. */
@@ -11,11 +12,13 @@ const REMEMBERED_NODE_PARTS_MIN = 64
 type FileNode = UnixfsNode & { readonly kind: 'file' }
 
 /**
- * Nodes of large files that were decoded last, oldest first. Decoding a thousand links takes as long as a round trip, and
+ * Nodes of large files that were decoded last. Decoding a thousand links takes as long as a round trip, and
  * who reads a range mostly reads others of the same file. A CID stands for the same node for ever.
  */
-const remembered = new Map<string, FileNode>()
-let rememberedParts = 0
+const remembered = new LastUsed<FileNode>({
+  weightMax: REMEMBERED_PARTS_MAX,
+  weightOf: ({ parts }) => parts.length
+})
 
 /**
  * Decodes a checked block by the codec of its CID.
@@ -35,12 +38,7 @@ export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
 
 /** @returns a node that was decoded from its checked block not long ago, or undefined */
 export function recallNode(cid: CID): FileNode | undefined {
-  const key = cid.toString()
-  const known = remembered.get(key)
-  if (known === undefined) return undefined
-  remembered.delete(key)
-  remembered.set(key, known)
-  return known
+  return remembered.get(cid.toString())
 }
 
 function remember(key: string, node: FileNode): void {
@@ -48,12 +46,6 @@ function remember(key: string, node: FileNode): void {
   // One of content and links is nobody's but a test's, and would keep its content in memory.
   if (count < REMEMBERED_NODE_PARTS_MIN || count > REMEMBERED_PARTS_MAX || node.data.length > 0) return
   remembered.set(key, node)
-  rememberedParts += count
-  for (const [oldest, { parts }] of remembered) {
-    if (rememberedParts <= REMEMBERED_PARTS_MAX) break
-    remembered.delete(oldest)
-    rememberedParts -= parts.length
-  }
 }
 
 /** The error for a block that is what its CID says but not sound UnixFS. */

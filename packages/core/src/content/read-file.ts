@@ -1,8 +1,9 @@
 import type { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
 import { type BlockReader, planBatch, READ_AHEAD_BYTES, STREAMED_BLOCKS_MAX } from './block-reader.ts'
 import { BLOCK_SIZE_BYTES_MAX } from './car.ts'
 import { decodeNode, malformed, recallNode } from './decode-node.ts'
-import type { FilePart, UnixfsNode } from './unixfs-node.ts'
+import { type FilePart, rawNode, type UnixfsNode } from './unixfs-node.ts'
 
 export type FileNode = UnixfsNode & { readonly kind: 'file' }
 
@@ -43,12 +44,22 @@ export async function* readFile(
   let node = file
   let level = 0
   let start = 0n
-  /** Whether others may read the node's bytes as well. */
-  let isShared = range.offset !== undefined || range.length !== undefined
+  let data = cut(node.data, start, from, to)
+  // Others may remember the root of which somebody reads a range.
+  if (range.offset !== undefined || range.length !== undefined) data = data.slice()
+  /** A leaf whose bytes were copied: they are handed on before it is seen to. */
+  let used: { readonly cid: CID; readonly leaf: Uint8Array } | undefined
+  async function putAway(): Promise<void> {
+    if (used === undefined) return
+    const { cid, leaf } = used
+    used = undefined
+    await reader.putAway(cid, leaf)
+  }
+
   try {
     for (;;) {
-      const data = cut(node.data, start, from, to)
-      if (data.length > 0) yield isShared ? data.slice() : data
+      if (data.length > 0) yield data
+      await putAway()
       if (node.parts.length > 0) {
         reader.meter.admitDepth(level + 1)
         await ahead.settle()
@@ -56,13 +67,25 @@ export async function* readFile(
       }
       const part = pending.pop()
       if (part === undefined) return
-      const isPartly = isCut(part, from, to)
-      const block = (isPartly && ahead.recall(part)) || (await ahead.take(part, pending))
-      node = decodePart(part, block)
-      isShared = isPartly && reader.remember(part.cid, block)
       ;({ level, start } = part)
+      const isPartly = isCut(part, from, to)
+      const recalled = isPartly ? ahead.recall(part) : undefined
+      const known = isPartly && recalled === undefined ? await ahead.takeWithin(part, from, to) : undefined
+      if (known !== undefined) {
+        node = rawNode(known)
+        data = known
+        continue
+      }
+      const block = recalled ?? (await ahead.take(part, pending))
+      node = decodePart(part, block)
+      data = cut(node.data, start, from, to)
+      if (!isPartly) continue
+      data = data.slice()
+      if (part.cid.code === raw.code) used = { cid: part.cid, leaf: block }
+      else reader.remember(part.cid, block)
     }
   } finally {
+    await putAway()
     await ahead.close()
   }
 }
@@ -98,10 +121,14 @@ function touchedParts({ data, parts }: FileNode, nodeStart: bigint, from: bigint
 }
 
 function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Array {
-  const end = start + BigInt(data.length)
-  if (start >= from && end <= to) return data
-  const within = (position: bigint) => Number(position < start ? 0n : position > end ? end - start : position - start)
-  return data.subarray(within(from), within(to))
+  const sizeBytes = BigInt(data.length)
+  return data.subarray(within(from, start, sizeBytes), within(to, start, sizeBytes))
+}
+
+/** Where a position of the file is in a part of it, or the end of the part that it is nearer to. */
+function within(position: bigint, start: bigint, sizeBytes: bigint): number {
+  const offset = position - start
+  return Number(offset < 0n ? 0n : offset > sizeBytes ? sizeBytes : offset)
 }
 
 /**
@@ -163,6 +190,14 @@ class ReadAhead {
   /** A part that is remembered, where nothing is under way that it would be in. */
   recall(part: PendingPart): Uint8Array | undefined {
     return this.#awaited.length > 0 || part.bytes !== undefined ? undefined : this.#reader.recall(part.cid)
+  }
+
+  /** What the range has of a leaf that was read before. */
+  async takeWithin(part: PendingPart, from: bigint, to: bigint): Promise<Uint8Array | undefined> {
+    if (this.#awaited.length > 0 || part.bytes !== undefined || part.cid.code !== raw.code) return undefined
+    const { cid, start, sizeBytes } = part
+    const [first, end] = [within(from, start, sizeBytes), within(to, start, sizeBytes)]
+    return await this.#reader.fetchWithin(cid, Number(sizeBytes), first, end)
   }
 
   async take(part: PendingPart, following: readonly PendingPart[]): Promise<Uint8Array> {

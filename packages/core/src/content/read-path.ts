@@ -58,7 +58,9 @@ async function readNode(cid: CID, reader: BlockReader, { range, isFile }: NodeUs
     return known
   }
   if (range === undefined) return decodeNode(cid, await reader.fetchOne(cid))
-  const block = reader.recall(cid) ?? (await reader.fetchOne(cid, isFile ? range : undefined))
+  const recalled = reader.recall(cid)
+  if (recalled !== undefined) return decodeNode(cid, recalled.slice())
+  const block = await reader.fetchOne(cid, isFile ? range : undefined)
   reader.remember(cid, block)
   return decodeNode(cid, block)
 }

@@ -1,4 +1,5 @@
 import type { CID } from 'multiformats/cid'
+import { LastUsed } from './last-used.ts'
 
 /** Eight leaves of the default profile. */
 const RECENT_BLOCKS_SIZE_BYTES_MAX = 8 * 1024 * 1024
@@ -8,39 +9,26 @@ const RECENT_BLOCKS_SIZE_BYTES_MAX = 8 * 1024 * 1024
  * and hashed whole for each byte of it. For readers who want the bytes, not to know who still has them.
  */
 export interface RecentBlocks {
-  /** @returns a block whose bytes are everybody's: hand on copies */
+  /** @returns a block whose bytes are everybody's, and may be others once the caller has waited for anything: hand on copies */
   recall(cid: CID): Uint8Array | undefined
-  /** @param block - checked against its CID; nobody changes its bytes from now on */
-  remember(cid: CID, block: Uint8Array): void
+  /**
+   * @param block - checked against its CID; nobody changes its bytes from now on
+   * @param forgotten - told when it is not remembered any more
+   */
+  remember(cid: CID, block: Uint8Array, forgotten?: () => void): void
 }
 
 export function createRecentBlocks(sizeBytesMax = RECENT_BLOCKS_SIZE_BYTES_MAX): RecentBlocks {
-  /** Those used last at the end. */
-  const blocks = new Map<string, Uint8Array>()
-  let sizeBytes = 0
-
-  function forget(key: string): void {
-    sizeBytes -= blocks.get(key)?.length ?? 0
-    blocks.delete(key)
-  }
-
+  const blocks = new LastUsed<{ readonly block: Uint8Array; readonly forgotten: () => void }>({
+    weightMax: sizeBytesMax,
+    weightOf: ({ block }) => block.length,
+    forgotten: ({ forgotten }) => forgotten()
+  })
   return {
-    recall(cid) {
+    recall: cid => blocks.get(cid.toString())?.block,
+    remember(cid, block, forgotten = () => undefined) {
       const key = cid.toString()
-      const block = blocks.get(key)
-      if (block === undefined) return undefined
-      blocks.delete(key)
-      blocks.set(key, block)
-      return block
-    },
-    remember(cid, block) {
-      forget(cid.toString())
-      blocks.set(cid.toString(), block)
-      sizeBytes += block.length
-      for (const key of blocks.keys()) {
-        if (sizeBytes <= sizeBytesMax) break
-        forget(key)
-      }
+      if (blocks.get(key)?.block !== block) blocks.set(key, { block, forgotten })
     }
   }
 }

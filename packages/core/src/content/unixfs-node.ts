@@ -44,7 +44,7 @@ export type NodeVerdict =
   | { readonly ok: false; readonly fault: string }
 
 /** A raw block: a whole small file, or a leaf of a larger one. */
-export function rawNode(bytes: Uint8Array): UnixfsNode {
+export function rawNode(bytes: Uint8Array): UnixfsNode & { readonly kind: 'file' } {
   return { kind: 'file', data: bytes, parts: [], sizeBytes: BigInt(bytes.length) }
 }
 

@@ -9,6 +9,7 @@
 import { decode, encode } from '@ipld/dag-cbor'
 import { concatBytes } from '@noble/hashes/utils.js'
 import { CID } from 'multiformats/cid'
+import { equalBytes } from '../equal-bytes.ts'
 import { CoreError } from '../error.ts'
 import { type NetworkParameters, networkIdOf } from '../network.ts'
 import { createLedgerState, type LedgerState } from './state.ts'
@@ -220,10 +221,6 @@ function addEntry(state: Record<string, unknown>, name: string, key: unknown, va
 function sameKind(got: unknown, wanted: unknown): boolean {
   if (got === undefined || wanted === undefined) return true
   return typeof got === typeof wanted && Object.getPrototypeOf(got) === Object.getPrototypeOf(wanted)
-}
-
-function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index])
 }
 
 function unreadable(reason: string, cause?: unknown): CoreError<'STATE_UNREADABLE'> {

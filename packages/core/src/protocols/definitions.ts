@@ -212,7 +212,9 @@ export const readBlocks = {
   id: '/holdfast/read-blocks/1',
   request: z.strictObject({
     cids: z.array(cidSchema).min(1).max(BLOCKS_PER_REQUEST_MAX),
-    range: z.strictObject({ offset: naturalSchema, length: naturalSchema }).optional()
+    range: z.strictObject({ offset: naturalSchema, length: naturalSchema }).optional(),
+    /** All that is wanted of the one block asked for. */
+    part: z.strictObject({ offset: naturalSchema, length: naturalSchema }).optional()
   }),
   response: z.strictObject({
     sizesBytes: z.array(naturalSchema).max(BLOCKS_PER_REQUEST_MAX + BLOCKS_AHEAD_MAX),

@@ -34,7 +34,7 @@ import {
   type ServeOptions,
   serveStreams
 } from './serve-streams.ts'
-import { borrowChunks } from './spare-chunks.ts'
+import { gatherAsItComes, gatherBorrowed, giveBack } from './spare-chunks.ts'
 
 export interface Download<Header> {
   readonly header: Header
@@ -51,6 +51,8 @@ export interface Download<Header> {
 export interface DownloadOptions<Header> extends RequestOptions {
   /** Fills a chunk's memory again when the next one is asked for; a GiB is otherwise left behind for each GiB. */
   readonly reusesChunks?: boolean
+  /** Told of a chunk's bytes as they come, in order: who hashes them then has done so when the last are there. */
+  readonly onBytes?: (bytes: Uint8Array) => void
   /**
    * Leaves the stream open for the next download of this kind from this peer, once so many bytes have come: also when their
    * consumer has left by then and does not wait for the end.
@@ -119,9 +121,10 @@ function chunksOf(
   keeping?: { readonly keep: (stream: OpenStream) => void; readonly sizeBytes: number }
 ): AsyncIterableIterator<Uint8Array> {
   const { stream, frames, deadline } = conversation
-  const memory = options.reusesChunks === true ? borrowChunks(terms.chunkSizeBytesMax) : undefined
+  const { reusesChunks = false, onBytes } = options
   const receiving = { offset: 0, answerSizeBytesMax: answerFrameSizeBytesMax(terms) }
-  const receiver = openReceiver(conversation, terms, { ...receiving, ...(memory && { gather: memory.gather }) })
+  const gather = onBytes !== undefined ? gatherAsItComes(onBytes) : gatherBorrowed(terms.chunkSizeBytesMax)
+  const receiver = openReceiver(conversation, terms, { ...receiving, gather })
   /** The one that the consumer has, for which a credit is owed. */
   let taken: Uint8Array | undefined
   let over = false
@@ -159,7 +162,7 @@ function chunksOf(
     async next() {
       if (over) return { done: true, value: undefined }
       try {
-        if (taken !== undefined) memory?.giveBack(taken)
+        if (taken !== undefined && reusesChunks) giveBack(taken)
         const value = await take()
         return value === undefined ? { done: true, value } : { done: false, value }
       } catch (error) {

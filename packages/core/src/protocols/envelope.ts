@@ -12,6 +12,7 @@
  */
 import * as dagCbor from '@ipld/dag-cbor'
 import { z } from 'zod'
+import { equalBytes } from '../equal-bytes.ts'
 import { HEAD_SIZE_BYTES_MAX } from '../ledger/log-head.ts'
 import { bytesOfLength } from '../schema.ts'
 import {
@@ -223,8 +224,4 @@ function omitUndefined(value: unknown): unknown {
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
-}
-
-function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index])
 }

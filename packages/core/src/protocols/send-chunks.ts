@@ -81,20 +81,26 @@ export async function sendChunks(conversation: Conversation, sending: Sending): 
     }
   }
 
+  async function finish(signal: AbortSignal): Promise<void> {
+    complete = true
+    keepTime()
+    await frames.write(encodeBulkFrame({ kind: 'end', totalBytes: sentBytes }), signal)
+  }
+
   async function send(signal: AbortSignal): Promise<void> {
-    const chunks = pipe(sending.chunks, rechunk(terms.chunkSizeBytesMax))
+    const chunks = pipe(sending.chunks, rechunk(terms.chunkSizeBytesMax, sending.sizeBytes))
     for await (const bytes of interruptible(chunks, signal)) {
       await untilAborted(credit.take(), signal)
       sentBytes += bytes.length
       keepTime()
       await frames.write(encodeBulkFrame({ kind: 'chunk', bytes }), signal)
+      // The receiver need not wait until the source has closed what it has opened.
+      if (sentBytes - sending.offset === sending.sizeBytes) return await finish(signal)
       // A short chunk is the last, and the end need not wait.
       if (bytes.length === terms.chunkSizeBytesMax && !isShort) await untilAborted(credit.begun, signal)
     }
     signal.throwIfAborted()
-    complete = true
-    keepTime()
-    await frames.write(encodeBulkFrame({ kind: 'end', totalBytes: sentBytes }), signal)
+    await finish(signal)
   }
 
   deadline.rest()

@@ -23,7 +23,7 @@ import { openReceiver } from './receive-chunks.ts'
 import { sendChunks } from './send-chunks.ts'
 import type { HandlerContext, ServedConversation, ServeOptions } from './serve-streams.ts'
 import { attempt, encodeReplySafely, INTERNAL, receiveRequest, serveStreams } from './serve-streams.ts'
-import { borrowChunks } from './spare-chunks.ts'
+import { gatherBorrowed, giveBack } from './spare-chunks.ts'
 
 const beginSchema = z.object({ offset: naturalSchema })
 
@@ -147,14 +147,14 @@ async function receiveInto(
   terms: BulkTerms,
   sink: UploadSink<unknown>
 ): Promise<Reply<number>> {
-  const chunks = borrowChunks(terms.chunkSizeBytesMax)
-  const receiver = openReceiver(served, terms, { offset: sink.offset, answerSizeBytesMax: 0, gather: chunks.gather })
+  const gather = gatherBorrowed(terms.chunkSizeBytesMax)
+  const receiver = openReceiver(served, terms, { offset: sink.offset, answerSizeBytesMax: 0, gather })
   for (;;) {
     const frame = await receiver.next()
     if (frame.kind === 'end') return { ok: true, value: frame.totalBytes }
     if (frame.kind === 'answer') throw new CoreError('FRAME_INVALID', 'an uploading client has no answers to give')
     const refusal = await sink.write(frame.bytes)
-    chunks.giveBack(frame.bytes)
+    giveBack(frame.bytes)
     if (typeof refusal === 'object') return refusal
     await receiver.acknowledge()
   }

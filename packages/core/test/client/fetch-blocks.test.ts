@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
@@ -5,7 +6,7 @@ import { sha256 } from 'multiformats/hashes/sha2'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type BlockProvider, createBlockFetcher } from '../../src/client/fetch-blocks.ts'
 import { createMeasurements } from '../../src/client/measurements.ts'
-import { readBytes } from '../../src/content/index.ts'
+import { type BlockPart, createLeafParts, readBytes } from '../../src/content/index.ts'
 import { readBlocks } from '../../src/protocols/definitions.ts'
 import { type DownloadSource, serveDownload } from '../../src/protocols/download.ts'
 import { type Reply, refuse } from '../../src/protocols/protocol.ts'
@@ -15,7 +16,8 @@ import { PROVIDERS } from '../ledger/network-fixture.ts'
 import { createNode, NETWORK_ID, openStreams } from '../protocols/network.ts'
 
 type Sizes = { sizesBytes: number[]; ahead?: CID[] }
-type Answering = (cids: readonly CID[]) => Reply<DownloadSource<Sizes>>
+type Range = { readonly offset: number; readonly length: number }
+type Answering = (cids: readonly CID[], part?: Range) => Reply<DownloadSource<Sizes>>
 
 /** The first fills a chunk of the wire: it has come when the rest has not. */
 const BLOCKS = await Promise.all(
@@ -54,9 +56,9 @@ async function openProvider(index: number, answer: Answering): Promise<BlockProv
     await serveDownload(
       node,
       readBlocks,
-      async ({ cids }) => {
+      async ({ cids, part }) => {
         asked.push(cids)
-        return answer(cids)
+        return answer(cids, part)
       },
       { networkId: NETWORK_ID }
     )
@@ -68,7 +70,8 @@ function send(blocks: readonly Uint8Array[], sizesBytes = blocks.map(({ length }
   async function* chunks() {
     yield* blocks
   }
-  return { ok: true, value: { header: { sizesBytes }, chunks: chunks() } } as const
+  const sizeBytes = blocks.reduce((sum, { length }) => sum + length, 0)
+  return { ok: true, value: { header: { sizesBytes }, chunks: chunks(), sizeBytes } } as const
 }
 
 const honest: Answering = cids => send(cids.map(blockOf))
@@ -78,6 +81,7 @@ function fetcherOf(...providers: readonly BlockProvider[]) {
     node: client,
     networkId: NETWORK_ID,
     providers,
+    createSha256: () => createHash('sha256'),
     onFailure: failure => failures.push(failure)
   })
 }
@@ -109,6 +113,46 @@ it('gives the blocks in the order asked, from one provider while it is good', as
   expect(one.asked).toHaveLength(2)
   expect(two.asked).toEqual([])
   await expectStreams(1)
+})
+
+it('gives what it hashes when it has come, where nothing hashes it while it comes', async () => {
+  const [liar, good] = [
+    await openProvider(0, cids => send(cids.map(cid => blockOf(cid).map(byte => byte ^ 1)))),
+    await openProvider(1, honest)
+  ]
+  const fetchBlocks = createBlockFetcher({ node: client, networkId: NETWORK_ID, providers: [liar, good] })
+  expect(await fetchAll(fetchBlocks)).toEqual(EVERY)
+})
+
+describe('a part of a block', () => {
+  const [cid, block] = [CIDS[4]!, ALL[4]!]
+  const known = createLeafParts()
+  const partOf = async () => {
+    await known.learn(cid, block)
+    return known.around(cid, block.length, 20_000, 90_000)!
+  }
+  const fetchPart = async (fetchBlocks: ReturnType<typeof fetcherOf>, part: BlockPart) => {
+    for await (const bytes of fetchBlocks([cid], { part })) return Buffer.from(bytes)
+    return undefined
+  }
+  const giving: Answering = (_, part) => send([block.subarray(part!.offset, part!.offset + part!.length)])
+
+  it('comes alone, from the next provider where one lies or does not give it', async () => {
+    const part = await partOf()
+    const wrong: Answering = (cids, wanted) => giving(cids, { ...wanted!, offset: wanted!.offset + 1 })
+    const providers = [await openProvider(0, wrong), await openProvider(1, honest), await openProvider(2, giving)]
+    const expected = Buffer.from(block.subarray(16_384, 98_304))
+    expect(await fetchPart(fetcherOf(...providers), part)).toEqual(expected)
+    expect(failures.map(({ reason }) => reason)).toEqual([
+      expect.stringMatching(/another part/),
+      expect.stringMatching(/other blocks/)
+    ])
+  })
+
+  it('is missing where nobody gives it', async () => {
+    const one = await openProvider(0, () => send([new Uint8Array(81_920)]))
+    await expect(fetchPart(fetcherOf(one), await partOf())).rejects.toMatchObject({ code: 'BLOCK_MISSING' })
+  })
 })
 
 it('asks nobody for nothing', async () => {
@@ -278,6 +322,8 @@ describe('what a provider sends along with a root', () => {
     expect(await fetchFirst(fetchBlocks)).toBe(0)
     expect(await fetchAll(fetchBlocks, [CIDS[3]!, CIDS[1]!])).toEqual([3, 1])
     expect(one.asked).toHaveLength(1)
+    // Who asks in the same breath opens another stream: the end of the first is still to be read.
+    await new Promise(resolve => setTimeout(resolve, 20))
     expect(await fetchAll(fetchBlocks, [CIDS[3]!, CIDS[2]!])).toEqual([3, 2])
     expect(one.asked).toHaveLength(2)
     await expectStreams(1)

@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createRecentBlocks, type ReadBytesOptions, readBytes, readContent } from '../../src/content/index.ts'
+import {
+  createLeafParts,
+  createRecentBlocks,
+  type FetchBlocks,
+  type ReadBytesOptions,
+  readBytes,
+  readContent
+} from '../../src/content/index.ts'
+import { CoreError } from '../../src/error.ts'
 import { directory, fetcherOf, file, gather, packTree, symlink, text } from './memory-content.ts'
 
 const MIB = 1024 * 1024
@@ -71,6 +79,91 @@ describe('a range of a file', () => {
     await read({ offset: MIB + 7, length: 1 })
     await read({ offset: 3 * MIB, length: 2 })
     expect(fetched()).toBe(5)
+  })
+
+  /** A source that gives parts, and writes over the memory of what it gets back. */
+  async function openWithParts(bytes: Uint8Array, options: { readonly recentSizeBytesMax?: number } = {}) {
+    const opened = await open([file('', bytes)])
+    const asked: number[] = []
+    const released: number[] = []
+    const fetchBlocks = Object.assign(
+      async function* (...[cids, wishes]: Parameters<FetchBlocks>) {
+        for await (const block of opened.fetchBlocks(cids, wishes)) {
+          const { offset, length } = wishes.part ?? { offset: 0, length: block.length }
+          const sent = block.slice(offset, offset + length)
+          asked.push(sent.length)
+          if (wishes.part !== undefined && !(await wishes.part.isRight(sent))) throw new CoreError('NO', 'not the part')
+          yield sent
+        }
+      },
+      {
+        leafParts: createLeafParts(),
+        release: (block: Uint8Array) => released.push(block.fill(0xee).length),
+        ...(options.recentSizeBytesMax !== undefined && {
+          recentBlocks: createRecentBlocks(options.recentSizeBytesMax)
+        })
+      }
+    )
+    const read = async (offset: number, length: number) =>
+      Buffer.concat(await gather(readBytes({ root: opened.root, fetchBlocks, offset, length })))
+    return { ...opened, fetchBlocks, read, asked, released }
+  }
+
+  it('needs no more than its parts of a leaf that was read before, and gives its memory back', async () => {
+    const bytes = Uint8Array.from({ length: 3 * MIB + 50_000 }, (_, at) => (at * 13 + (at >> 19)) & 255)
+    const { read, asked, released } = await openWithParts(bytes)
+    const at = MIB + 1000
+    expect(Buffer.compare(await read(at, 65_536), bytes.subarray(at, at + 65_536))).toBe(0)
+    expect(asked.splice(0).at(-1)).toBe(MIB)
+    expect(released.splice(0)).toEqual([MIB])
+    expect(Buffer.compare(await read(at + 7, 65_536), bytes.subarray(at + 7, at + 7 + 65_536))).toBe(0)
+    expect(asked.splice(0).at(-1)).toBe(5 * 16_384)
+    expect(released.splice(0)).toEqual([])
+    // The last part of the last leaf is shorter.
+    const end = 3 * MIB + 49_990
+    await read(end, 5)
+    asked.splice(0)
+    expect(Buffer.compare(await read(end, 100), bytes.subarray(end))).toBe(0)
+    expect(asked.splice(0).at(-1)).toBe(50_000 - 3 * 16_384)
+  })
+
+  it.each([
+    ['where nothing else is remembered', {}],
+    ['where two leaves are remembered', { recentSizeBytesMax: 2 * MIB }]
+  ])('in parts is what slice gives, %s, whoever reads beside', async (_, options) => {
+    const { read } = await openWithParts(BYTES, options)
+    const range = fc.tuple(fc.nat(BYTES.length), fc.nat(MIB + 100_000))
+    await fc.assert(
+      fc.asyncProperty(fc.array(range, { minLength: 1, maxLength: 4 }), async ranges => {
+        const came = await Promise.all(ranges.map(([offset, length]) => read(offset, length)))
+        for (const [index, [offset, length]] of ranges.entries())
+          expect(Buffer.compare(came[index]!, BYTES.subarray(offset, offset + length))).toBe(0)
+      }),
+      { numRuns: 40 }
+    )
+  })
+
+  it('is read whole where nobody gives the part, and never from a part that is not right', async () => {
+    const bytes = Uint8Array.from({ length: 2 * MIB }, (_, at) => (at * 17 + (at >> 18)) & 255)
+    const { root, fetchBlocks, read, asked } = await openWithParts(bytes)
+    await read(100, 50)
+    asked.splice(0)
+    const lying = Object.assign(async function* (...[cids, wishes]: Parameters<FetchBlocks>) {
+      for await (const block of fetchBlocks(cids, { ...wishes, part: undefined })) {
+        const { part } = wishes
+        const sent = part === undefined ? block : block.slice(part.offset, part.offset + part.length).fill(0)
+        if (part !== undefined && !(await part.isRight(sent))) throw new CoreError('NO', 'not the part')
+        yield sent
+      }
+    }, fetchBlocks)
+    const came = Buffer.concat(await gather(readBytes({ root, fetchBlocks: lying, offset: 100, length: 60 })))
+    expect(Buffer.compare(came, bytes.subarray(100, 160))).toBe(0)
+    expect(asked.filter(size => size === MIB)).toHaveLength(2)
+    const gone = new AbortController()
+    gone.abort(new Error('enough'))
+    await expect(gather(readBytes({ root, fetchBlocks, offset: 100, length: 1, signal: gone.signal }))).rejects.toThrow(
+      'enough'
+    )
   })
 
   it('in a directory, or of a file of one block, is remembered as well', async () => {

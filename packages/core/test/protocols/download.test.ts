@@ -102,12 +102,14 @@ describe('a download', () => {
     const { promise: read, resolve } = Promise.withResolvers<boolean>()
     let isReleased = false
     async function* chunks() {
+      let yielded = 0
       try {
-        yield patternOf(CHUNK_SIZE_BYTES)
-        yield patternOf(sizeBytes - CHUNK_SIZE_BYTES)
-        resolve(true)
+        for (const size of [CHUNK_SIZE_BYTES, sizeBytes - CHUNK_SIZE_BYTES]) {
+          yielded += size
+          yield patternOf(size)
+        }
       } finally {
-        resolve(false)
+        resolve(yielded === sizeBytes)
       }
     }
     const source = { header: { sizeBytes: 7 }, chunks: chunks(), sizeBytes, release: () => (isReleased = true) }

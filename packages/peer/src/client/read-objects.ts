@@ -1,6 +1,8 @@
 /** Reads objects by what they are called: as a tree on the disk, or as the bytes of one file. */
+import { createHash } from 'node:crypto'
 import {
   type ContentEntry,
+  createLeafParts,
   createRecentBlocks,
   type FileRange,
   type NamedObject,
@@ -20,13 +22,19 @@ export function resolveName(name: ObjectName): NamedObject {
   return typeof name === 'string' ? parseObjectName(name) : { name, path: [] }
 }
 
+const createSha256 = () => createHash('sha256')
+
 /** @param nodeHasher - for those who want every block bound to its piece */
 export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Client['get'] {
   const recentBlocks = createRecentBlocks()
+  const leafParts = createLeafParts()
 
   async function open({ name }: NamedObject, { bindToPiece, ...wishes }: GetOptions) {
     // Who wants to see a block in its piece is not content with one that was seen before.
-    const components = { ...reading, ...(bindToPiece === true ? { nodeHasher } : { recentBlocks }) }
+    const components = {
+      ...reading,
+      ...(bindToPiece === true ? { nodeHasher } : { recentBlocks, leafParts, createSha256 })
+    }
     return await openObject(components, name, wishes)
   }
 

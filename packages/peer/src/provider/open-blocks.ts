@@ -18,7 +18,7 @@ interface OpenedBlocks {
 
 export async function openBlocks(
   { store, blocks, budget }: Pick<ProviderComponents, 'store' | 'blocks' | 'budget'>,
-  { cids, range }: z.output<typeof readBlocks.request>,
+  { cids, range, part }: z.output<typeof readBlocks.request>,
   { remotePeer, signal, cut }: HandlerContext
 ): Promise<Reply<OpenedBlocks>> {
   const place = async (cid: CID) => {
@@ -40,13 +40,27 @@ export async function openBlocks(
   const ahead = await looking
   // Before the root and last first: then a leaf of a whole chunk lies in one, and is copied at neither end.
   placed.unshift(...ahead.toReversed())
-  const sizesBytes = placed.map(({ sizeBytes }) => sizeBytes)
+  if (part !== undefined && !(placed.length === 1 && liesIn(part, placed[0]!)))
+    return refuse('BAD_RANGE', 'a part is some bytes of one block')
+  const sizesBytes = part === undefined ? placed.map(({ sizeBytes }) => sizeBytes) : [part.length]
   const sizeBytes = sizesBytes.reduce((sum, size) => sum + size, 0)
   const taken = budget.take(remotePeer.toString(), sizeBytes, cut)
   if (!taken.ok) return taken
   const { chunks, release } = streamBlocks(store, placed)
   const header = { sizesBytes, ...(ahead.length > 0 && { ahead: ahead.map(({ cid }) => cid) }) }
-  return { ok: true, value: { header, chunks: returning(chunks, taken, signal), sizeBytes, release } }
+  const sent = part === undefined ? chunks : cutEach(chunks, part)
+  return { ok: true, value: { header, chunks: returning(sent, taken, signal), sizeBytes, release } }
+}
+
+/** Of a block that was read and checked whole: who asks for parts of it mostly goes on in it. */
+type BlockPart = NonNullable<z.output<typeof readBlocks.request>['part']>
+
+function liesIn({ offset, length }: BlockPart, { sizeBytes }: PlacedBlock): boolean {
+  return length > 0 && offset + length <= sizeBytes
+}
+
+async function* cutEach(blocks: AsyncIterable<Uint8Array>, { offset, length }: BlockPart): AsyncGenerator<Uint8Array> {
+  for await (const block of blocks) yield block.subarray(offset, offset + length)
 }
 
 /**

@@ -4,7 +4,7 @@ import type { AbortOptions, Logger } from '@libp2p/interface'
 import { AbstractMultiaddrConnection, ipPortToMultiaddr } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { writeAll } from './write-all.ts'
+import { type SlabWriter, writeSlabs } from './write-slabs.ts'
 
 /** For the other side's end after ours; libp2p allows its closing as long. */
 const LINGER_MS_MAX = 1_000
@@ -28,6 +28,7 @@ export interface SocketConnectionOptions {
  */
 export class SocketConnection extends AbstractMultiaddrConnection {
   readonly #socket: Socket
+  readonly #writer: SlabWriter
   #outer: TLSSocket | undefined
   #flush: (signal: AbortSignal) => Promise<void> = async () => {}
   readonly #receive = (bytes: Uint8Array) => this.onData(bytes)
@@ -36,6 +37,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   constructor({ socket, direction, remoteAddr, inactivityTimeoutMs, log }: SocketConnectionOptions) {
     super({ direction, log, remoteAddr: remoteAddr ?? remoteOf(socket) })
     this.#socket = socket
+    this.#writer = writeSlabs(socket)
     socket.on('data', this.#receive)
     socket.on('drain', () => {
       if (this.#outer === undefined) this.safeDispatchEvent('drain')
@@ -54,6 +56,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   wrap(cover: (socket: Socket) => TLSSocket): TLSSocket {
     if (this.status !== 'open' || this.#outer !== undefined || this.#socket.destroyed)
       throw new Error(`a connection that is ${this.status} cannot be wrapped`)
+    this.#writer.flush()
     this.#socket.off('data', this.#receive)
     this.#socket.pause()
     if (this.readBuffer.byteLength > 0) {
@@ -70,7 +73,8 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   }
 
   override sendData(data: Uint8ArrayList) {
-    return writeAll(this.#socket, data)
+    const sentBytes = data.byteLength
+    return { sentBytes, canSendMore: this.#writer.write(data) }
   }
 
   /**
@@ -81,6 +85,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     const patience = AbortSignal.any([AbortSignal.timeout(LINGER_MS_MAX), ...(signal === undefined ? [] : [signal])])
     if (this.#socket.destroyed) return
     await this.#flush(patience)
+    this.#writer.flush()
     await new Promise<void>(resolve => {
       const hangUp = () => this.#socket.destroy()
       this.#socket.once('close', () => {

@@ -4,7 +4,10 @@ import type { AbortOptions } from '@libp2p/interface'
 import { AbstractMessageStream } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { SocketConnection } from './socket-connection.ts'
-import { SMALL_SIZE_BYTES, writeAll } from './write-all.ts'
+import { type SlabWriter, writeSlabs } from './write-slabs.ts'
+
+/** Does not wait for the end of a turn: those above can work on it while more is decrypted. */
+const RECEIVED_SIZE_BYTES_MAX = 256 * 1024
 
 /**
  * The decrypted side of a connection whose handshake is done. Lives and dies with the connection below.
@@ -18,7 +21,7 @@ export class TlsStream extends AbstractMessageStream {
   readonly #carrier: SocketConnection
   /** What came in this turn. */
   #received = new Uint8ArrayList()
-  #isCorked = false
+  readonly #writer: SlabWriter
 
   constructor(carrier: SocketConnection, socket: TLSSocket) {
     super({
@@ -28,11 +31,13 @@ export class TlsStream extends AbstractMessageStream {
       maxReadBufferLength: carrier.maxReadBufferLength
     })
     this.#socket = socket
+    this.#writer = writeSlabs(socket)
     this.#carrier = carrier
     socket.on('data', (bytes: Uint8Array) => {
       markReceived(bytes) // Node makes an array for each record
       if (this.#received.byteLength === 0) setImmediate(() => this.#deliver())
       this.#received.append(bytes)
+      if (this.#received.byteLength >= RECEIVED_SIZE_BYTES_MAX) this.#deliver()
     })
     socket.on('drain', () => this.safeDispatchEvent('drain'))
     socket.on('error', error => carrier.abort(error))
@@ -50,21 +55,8 @@ export class TlsStream extends AbstractMessageStream {
   }
 
   override sendData(data: Uint8ArrayList) {
-    if (data.byteLength >= SMALL_SIZE_BYTES) {
-      // Written by itself: Node would copy what it writes together.
-      this.#uncork()
-    } else if (!this.#isCorked) {
-      this.#isCorked = true
-      this.#socket.cork()
-      setImmediate(() => this.#uncork())
-    }
-    return writeAll(this.#socket, data)
-  }
-
-  #uncork(): void {
-    if (!this.#isCorked) return
-    this.#isCorked = false
-    this.#socket.uncork()
+    const sentBytes = data.byteLength
+    return { sentBytes, canSendMore: this.#writer.write(data) }
   }
 
   #deliver(): void {
@@ -80,6 +72,11 @@ export class TlsStream extends AbstractMessageStream {
 
   /** Waits until the socket has all that was sent: the muxer's last words wait here while it is full. */
   async #flush(signal: AbortSignal): Promise<void> {
+    await this.#emptied(signal)
+    this.#writer.flush()
+  }
+
+  async #emptied(signal: AbortSignal): Promise<void> {
     while (this.writeBufferLength > 0 && this.status === 'open' && !signal.aborted) {
       await new Promise<void>(resolve => {
         const proceed = () => {

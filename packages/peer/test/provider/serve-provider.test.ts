@@ -348,6 +348,31 @@ describe('blocks', () => {
     await expect(chunks.next()).rejects.toMatchObject({ code: 'TRANSFER_REFUSED', details: { code: 'DAMAGED' } })
   })
 
+  it('are sent in part to who asks for one, of a block that is still whole', async () => {
+    await openProvider()
+    const [a, b] = [randomBytes(41, 200_000), randomBytes(42, 5000)]
+    const dealId = await openDeal()
+    await publish(dealId, await carOf([a, b], [await cidOf(a), await cidOf(b)]))
+    const part = async (blocks: readonly Uint8Array[], offset: number, length: number) => {
+      const message = { cids: await Promise.all(blocks.map(cidOf)), part: { offset, length } }
+      const answer = await download(client.libp2p, provider.addresses, readBlocks, message, options())
+      if (answer.kind !== 'answer') return answer
+      const chunks: Uint8Array[] = []
+      for await (const chunk of answer.value.chunks) chunks.push(chunk)
+      return { sizesBytes: answer.value.header.sizesBytes, bytes: Buffer.concat(chunks) }
+    }
+    expect(await part([a], 16_384, 40_000)).toEqual({ sizesBytes: [40_000], bytes: a.subarray(16_384, 56_384) })
+    expect(await part([b], 4999, 1)).toEqual({ sizesBytes: [1], bytes: b.subarray(4999) })
+    expect(await part([b], 0, 5000)).toEqual({ sizesBytes: [5000], bytes: b })
+    for (const [blocks, offset, length] of [
+      [[b], 4999, 2],
+      [[b], 0, 0],
+      [[b], 5000, 1],
+      [[a, b], 0, 1]
+    ] as const)
+      expect(await part(blocks, offset, length)).toMatchObject({ kind: 'refused', code: 'BAD_RANGE' })
+  })
+
   it('of a range come along with the root of their file: the nodes on the way, then the leaves', async () => {
     await openProvider()
     const leaves = Array.from({ length: 6 }, (_, i) => randomBytes(50 + i, 1000))
