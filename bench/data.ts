@@ -16,7 +16,7 @@ import { createIdentity } from '../packages/peer/dist/transport/certificate.js'
 import { hasBenchPeers } from './data/bench-peers.ts'
 import { compareRuns, type Run, type Runner } from './data/compare-runs.ts'
 import type { PutStages } from './data/holdfast-tasks.ts'
-import { firstByteByHttp, keptConnection } from './data/http-range.ts'
+import { firstByteByHttp, keptConnection, keptTls, leafByNewTls, leafByTls, tlsDialler } from './data/http-range.ts'
 import { type MeasuredProcess, measureCommand, startProcess, type Usage, usageOf } from './data/measured-process.ts'
 import { type BenchOptions, MB, MIB, type Row, type Suite, seededBytes } from './harness.ts'
 
@@ -264,18 +264,20 @@ async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): A
  * What comes first of 64 KiB in the middle of the file.
  *
  * - Warm: the same leaf again, over an open connection, for both. The web server's kernel has its pages, our provider the leaf
- *   that it hashed, our client the nodes above it; the leaf is sent and hashed anew.
+ *   that it hashed, our client the nodes above it and the digests of the leaf's parts, which it took when it checked the leaf.
+ *   What is read is sent anew, and hashed anew.
  * - Remembered: the same where our client may use the leaf that it checked before, as `get` does. It asks nobody, so this says
  *   what reading on in a leaf costs and nothing about the network.
- * - Elsewhere: each time in another leaf, on an open connection. Of it our client has nothing but the nodes above; our provider
- *   reads and hashes it.
- * - Cold: the same on a new connection, for both, to a peer that was met before: its certificate is known, its address as
- *   well, and the ledger is not asked. Web servers get a new TCP connection without TLS; ours has libp2p's whole handshake,
- *   which alone takes three times as long as their answer. Nobody's page cache is emptied.
+ * - Elsewhere: each time in another leaf that was never read, on an open connection. Of it our client has nothing but the nodes
+ *   above; our provider reads and hashes it, sends it whole, and our client hashes it.
+ * - Reconnected: as warm, each time on a new connection, for both, to a peer that was met before: its certificate is known, its
+ *   address as well, and the ledger is not asked. Web servers get a new TCP connection without TLS.
+ * - Cold: a new connection each time, as in reconnected, and on it a leaf that was never read, as elsewhere. Nobody's page cache is
+ *   emptied.
  *
  * `http-checked-leaf` sends the whole leaf, hashed at both ends, which is what checking against the CID of a file takes;
- * `https-checked-leaf` does it under TLS. Both work one step after the other: they say what such a server takes, not what could
- * be had by sending and hashing while the leaf is still being read.
+ * `https-checked-leaf` does it under TLS. Both work one step after the other. `tls-leaf` is what nobody can be faster than who has
+ * to check a whole leaf and speaks TLS in Node: a MiB from memory, with no protocol at all, hashed while it comes.
  */
 async function* ranges(
   { large, quick }: Bench,
@@ -283,13 +285,19 @@ async function* ranges(
 ): AsyncIterable<Row> {
   await using server = await startProcess('http-server')
   const identity = await createIdentity(await generateKeyPair('secp256k1'))
-  const ports = await server.call<{ port: number; securePort: number }>('serve', { path: large.path, identity })
+  const ports = await server.call<{ port: number; securePort: number; tlsPort: number }>('serve', {
+    path: large.path,
+    identity
+  })
   using warm = keptConnection(false)
   using warmSecurely = keptConnection(true)
   const warmUps = quick ? QUICK_WARM_UPS : RANGE_WARM_UPS
-  for (const row of ['warm', 'remembered', 'elsewhere', 'cold'] as const) {
-    const isCold = row === 'cold'
-    const isSameLeaf = row === 'warm' || row === 'remembered'
+  const dialTls = tlsDialler(ports.tlsPort, identity)
+  using warmTls = await keptTls(dialTls)
+  for (const row of ['warm', 'remembered', 'elsewhere', 'reconnected', 'cold'] as const) {
+    await client.call('forget')
+    const isOnNew = row === 'reconnected' || row === 'cold'
+    const isSameLeaf = row !== 'elsewhere' && row !== 'cold'
     /** Gives a runner its ranges, one after the other. */
     const openRanges = () => {
       let leaves = large.sizeBytes / MIB / 2
@@ -308,13 +316,13 @@ async function* ranges(
         name,
         work: 1,
         async run() {
-          if (isCold) await pause(COLD_PAUSE_MS)
+          if (isOnNew) await pause(COLD_PAUSE_MS)
           return measured(processes, () => ask(next()))
         }
       }
     }
     const ours = asking('read', usages, async range => {
-      if (isCold) await client.call('hangUp')
+      if (isOnNew) await client.call('hangUp')
       return client.call<number>('read', { root, ...range, remembers: row === 'remembered' })
     })
     const http = (name: string, path: string, isSecure = false) => {
@@ -323,14 +331,15 @@ async function* ranges(
         path,
         isSecure,
         port: isSecure ? ports.securePort : ports.port,
-        agent: isCold ? (false as const) : agent
+        agent: isOnNew ? (false as const) : agent
       }
       return asking(name, [server.usage], range => firstByteByHttp({ ...to, ...range }))
     }
     const peers = [
       http('http-range', '/'),
       http('http-checked-leaf', '/leaf'),
-      http('https-checked-leaf', '/leaf', true)
+      http('https-checked-leaf', '/leaf', true),
+      asking('tls-leaf', [server.usage], () => (isOnNew ? leafByNewTls(dialTls) : leafByTls(warmTls.socket)))
     ]
     for (let turn = 0; turn < warmUps; turn++) for (const runner of [ours, ...peers]) await runner.run()
     const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 45 } as const

@@ -63,8 +63,8 @@ export const holdfastClient: Task = async () => {
     ciphers: nodePieceCiphers,
     random
   }
-  const recentBlocks = createRecentBlocks()
-  const leafParts = createLeafParts()
+  let recentBlocks = createRecentBlocks()
+  let leafParts = createLeafParts()
   let opened: Opened | undefined
 
   const state = () => {
@@ -153,7 +153,10 @@ export const holdfastClient: Task = async () => {
       return { sizeBytes, seconds: (performance.now() - before) / 1000 }
     },
 
-    /** Reads a range from a provider that is known, every block checked, and remembers its blocks as a client's `get` does, or not. */
+    /**
+     * Reads a range from a provider that is known, every byte checked. Remembers of its leaves what a client's `get` remembers of
+     * those that it has forgotten; or the leaves as well.
+     */
     async read({ root, offset, length, remembers }: RangeRead) {
       const { ledger, node } = state()
       const { provider, addresses } = firstDeal(state())
@@ -170,6 +173,12 @@ export const holdfastClient: Task = async () => {
       for await (const _ of readBytes({ root: CID.parse(root), fetchBlocks, offset, length }))
         firstByteSeconds ??= (performance.now() - before) / 1000
       return firstByteSeconds ?? 0
+    },
+
+    /** Leaves that were read are as if they had not been. */
+    async forget() {
+      recentBlocks = createRecentBlocks()
+      leafParts = createLeafParts()
     },
 
     /** The next request is the first of a connection. */

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { get as getSecurely, Agent as SecureAgent } from 'node:https'
+import { connect, createSecureContext, type TLSSocket } from 'node:tls'
+import { MIB } from '../harness.ts'
 
 /** One connection for all requests, as a browser keeps it. */
 export function keptConnection(isSecure: boolean) {
@@ -36,4 +38,51 @@ export async function firstByteByHttp({ port, isSecure, path, offset, length, ag
   }
   hash?.digest()
   return seconds ?? (performance.now() - before) / 1000
+}
+
+/** Opens connections with nothing but TLS, in which both sides show who they are, as libp2p asks for it. */
+export function tlsDialler(port: number, identity: { cert: string; key: string }): () => Promise<TLSSocket> {
+  const secureContext = createSecureContext({ ...identity, minVersion: 'TLSv1.3' })
+  return async () => {
+    const socket = connect({ host: '127.0.0.1', port, secureContext, rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    return socket.setNoDelay()
+  }
+}
+
+/** One connection for all of them. */
+export async function keptTls(dial: () => Promise<TLSSocket>) {
+  const socket = await dial()
+  return { socket, [Symbol.dispose]: () => void socket.destroy() }
+}
+
+/** What a leaf takes where nothing but TLS is between two memories. @returns seconds until a MiB has come, hashed as it comes */
+export async function leafByTls(socket: TLSSocket): Promise<number> {
+  const before = performance.now()
+  const hash = createHash('sha256')
+  const { promise: whole, resolve } = Promise.withResolvers<void>()
+  let missingBytes = MIB
+  const receive = (bytes: Buffer) => {
+    hash.update(bytes)
+    missingBytes -= bytes.length
+    if (missingBytes === 0) resolve()
+  }
+  socket.on('data', receive)
+  socket.write('.')
+  await whole
+  socket.off('data', receive)
+  hash.digest()
+  return (performance.now() - before) / 1000
+}
+
+/** The same on a connection of its own. */
+export async function leafByNewTls(dial: () => Promise<TLSSocket>): Promise<number> {
+  const before = performance.now()
+  const socket = await dial()
+  try {
+    await leafByTls(socket)
+    return (performance.now() - before) / 1000
+  } finally {
+    socket.destroy()
+  }
 }

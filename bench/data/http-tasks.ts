@@ -1,6 +1,7 @@
 /**
  * A plain web server of Node that answers ranges of one file: nothing is checked, encrypted or paid for. `/leaf` gives the
- * MiB around a range, hashed before it is sent, as who checks the leaves of a UnixFS file must. Beside it the same under TLS.
+ * MiB around a range, hashed before it is sent, as who checks the leaves of a UnixFS file must. Beside it the same under TLS,
+ * and a socket under TLS alone that gives a MiB of memory for each byte that it is sent.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -8,6 +9,7 @@ import { open } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { MIB } from '../harness.ts'
 import type { Task } from './measured-process.ts'
 
@@ -32,11 +34,19 @@ export const httpServer: Task = async () => ({
         )
       else createReadStream(path, { start: Number(start), end: Number(end) }).pipe(response)
     }
-    const [port, securePort] = await Promise.all([
+    const security = { ...identity, minVersion: 'TLSv1.3' } as const
+    const mutual = { requestCert: true, rejectUnauthorized: false, noDelay: true }
+    const barely = createTlsServer({ ...security, ...mutual }, socket => {
+      socket.on('data', () => socket.write(leaf))
+      // Whoever asks hangs up as he likes.
+      socket.on('error', () => socket.destroy())
+    })
+    const [port, securePort, tlsPort] = await Promise.all([
       listen(createServer(answer)),
-      listen(createSecureServer({ ...identity, minVersion: 'TLSv1.3' }, answer))
+      listen(createSecureServer(security, answer)),
+      listen(barely)
     ])
-    return { port, securePort }
+    return { port, securePort, tlsPort }
   }
 })
 

@@ -16,7 +16,7 @@ import { createBlockExchange } from './blocks/exchange.ts'
 import { PeerError } from './error.ts'
 import { createConnectionGater } from './transport/connection-gater.ts'
 import { muxer } from './transport/muxer.ts'
-import { noteProtocolsOnce } from './transport/note-protocols.ts'
+import { noteOnce } from './transport/note-once.ts'
 import { tcp } from './transport/tcp.ts'
 import { nativeTls } from './transport/tls-encrypter.ts'
 import { webSockets } from './transport/websockets.ts'
@@ -158,7 +158,7 @@ export async function createNode({
     connectionMonitor: { pingInterval: PING_INTERVAL_MS, pingTimeout: { minTimeout: PING_TIMEOUT_MS } },
     services: { identify: identify({ runOnConnectionOpen: false }) }
   })
-  noteProtocolsOnce(libp2p.peerStore, libp2p.peerId, machineClock)
+  noteOnce(libp2p.peerStore, libp2p.peerId, machineClock)
   libp2p.addEventListener('connection:open', ({ detail: connection }) => {
     const asking = setTimeout(() => {
       // One that does not answer is no worse for it.

@@ -1,5 +1,5 @@
 /** Opens a stream to a peer, over the connection that there is or a new one. */
-import type { Libp2p, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { isMultiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { CoreError } from '../error.ts'
 import type { Deadline } from './deadline.ts'
@@ -26,15 +26,14 @@ export async function openStream(
   return { stream, frames: openFrames(stream, unreadSizeBytesMax) }
 }
 
+type Dialler = Pick<Libp2p, 'dialProtocol'> & Partial<Pick<Libp2p, 'getConnections' | 'dial'>>
+
 /** @throws {CoreError} `UNREACHABLE`, `UNSUPPORTED`; the signal's reason */
-export async function dial(
-  node: Pick<Libp2p, 'dialProtocol'> & Partial<Pick<Libp2p, 'getConnections'>>,
-  peer: PeerTarget,
-  protocolId: string,
-  { signal }: Deadline
-): Promise<Stream> {
+export async function dial(node: Dialler, peer: PeerTarget, protocolId: string, { signal }: Deadline): Promise<Stream> {
   try {
-    return await node.dialProtocol(connectedPeer(node, peer) ?? peer, protocolId, { signal })
+    const connection = connectionTo(node, peer) ?? (await connectTo(node, peer, signal))
+    if (connection !== undefined) return await connection.newStream(protocolId, { signal })
+    return await node.dialProtocol(peer, protocolId, { signal })
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
@@ -47,14 +46,34 @@ export async function dial(
 }
 
 /**
- * The id of a peer that there is a connection to already. libp2p decodes the key inside an address each time that it is
- * asked to dial it, which takes as long as all else about a stream.
+ * The connection that there is to a peer already. libp2p decodes the key inside an address each time that it is asked to dial
+ * it, which takes as long as all else about a stream.
  */
-function connectedPeer(node: Partial<Pick<Libp2p, 'getConnections'>>, peer: PeerTarget): PeerId | undefined {
+function connectionTo(node: Dialler, peer: PeerTarget): Connection | undefined {
   if (!Array.isArray(peer)) return undefined
   const id = peerIdIn(peer)
   if (id === undefined) return undefined
-  return node.getConnections?.().find(one => one.status === 'open' && one.remotePeer.toString() === id)?.remotePeer
+  return node.getConnections?.().find(one => one.status === 'open' && one.remotePeer.toString() === id)
+}
+
+/**
+ * A new connection, for which libp2p decodes that key six times. Whoever answers proves his own key in the handshake: the
+ * addresses are dialled without the id, and the id is compared with who has answered.
+ *
+ * @returns undefined where that is not who was meant: libp2p shall try one address after the other
+ */
+async function connectTo(node: Dialler, peer: PeerTarget, signal: AbortSignal): Promise<Connection | undefined> {
+  const id = peerIdIn(peer)
+  if (!Array.isArray(peer) || id === undefined || node.dial === undefined) return undefined
+  const connection = await node.dial(peer.map(withoutId), { signal })
+  if (connection.remotePeer.toString() === id) return connection
+  connection.abort(new Error(`dialled ${id}, and ${connection.remotePeer} answered`))
+  return undefined
+}
+
+function withoutId(address: Multiaddr): Multiaddr {
+  const { name, value } = address.getComponents().at(-1) ?? {}
+  return name === 'p2p' ? address.decapsulate(`/p2p/${value}`) : address
 }
 
 /** The id of a peer, as text, where its addresses say it. */

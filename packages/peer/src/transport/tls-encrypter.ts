@@ -142,7 +142,8 @@ function handshake(socket: TLSSocket, signal: AbortSignal | undefined): Promise<
     }
     const aborted = () => settle(() => reject(signal?.reason))
     signal?.addEventListener('abort', aborted, { once: true })
-    socket.once('secure', () => settle(resolve))
+    // OpenSSL has our last words of the handshake until this turn ends: the other side needs them sooner than we go on.
+    socket.once('secure', () => setImmediate(() => settle(resolve)))
     // Stays: an error that comes after the handshake has failed is nobody's.
     socket.on('error', error => settle(() => reject(error)))
     socket.once('close', () => settle(() => reject(new InvalidCryptoExchangeError('hung up during the handshake'))))

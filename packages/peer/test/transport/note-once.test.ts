@@ -1,8 +1,9 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Peer, PeerData, PeerId } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
 import { expect, it } from 'vitest'
-import { noteProtocolsOnce } from '../../src/transport/note-protocols.ts'
+import { noteOnce } from '../../src/transport/note-once.ts'
 
 async function openStore() {
   const clock = { nowMs: 0, now: () => clock.nowMs }
@@ -14,7 +15,7 @@ async function openStore() {
       return { id, addresses: [], protocols: data.protocols ?? [], metadata: new Map(), tags: new Map() }
     }
   }
-  noteProtocolsOnce(store, self, clock)
+  noteOnce(store, self, clock)
   return { store, told, self, other, clock }
 }
 
@@ -46,4 +47,14 @@ it('tells it again after a while, before it forgets', async () => {
   clock.nowMs = 11 * 60_000
   await store.merge(other, { protocols: ['/a'] })
   expect(told).toHaveLength(2)
+})
+
+it('tells it once that an address was dialled, and always of one that is new or of a dial that failed', async () => {
+  const { store, told, other } = await openStore()
+  const [here, there] = [multiaddr('/ip4/127.0.0.1/tcp/1'), multiaddr('/ip4/127.0.0.1/tcp/2')]
+  for (const address of [here, here, there, here])
+    await store.merge(other, { multiaddrs: [address], metadata: { 'last-dial-success': Uint8Array.of(told.length) } })
+  expect(told.map(({ multiaddrs }) => multiaddrs)).toEqual([[here], [there]])
+  for (const _ of [1, 2]) await store.merge(other, { metadata: { 'last-dial-failure': Uint8Array.of(1) } })
+  expect(told).toHaveLength(4)
 })
