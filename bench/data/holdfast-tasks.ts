@@ -1,5 +1,5 @@
 /** The client of a devnet, in a process of its own; the providers are the real ones, in theirs. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
@@ -161,7 +161,6 @@ export const holdfastClient: Task = async () => {
       const { ledger, node } = state()
       const { provider, addresses } = firstDeal(state())
       const fetcher = createBlockFetcher({
-        createSha256: () => createHash('sha256'),
         leafParts,
         node: node.libp2p,
         networkId: ledger.state.networkId,

@@ -23,7 +23,6 @@ import { CHUNK_SIZE_BYTES_MAX } from '../protocols/limits.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import { giveBack } from '../protocols/spare-chunks.ts'
 import type { Address } from '../schema.ts'
-import { digestBlocks, type Sha256 } from './digest-blocks.ts'
 import { createMeasurements, type Measurements } from './measurements.ts'
 import { openStopwatch } from './stopwatch.ts'
 import { impatient, type Patience } from './transfer-terms.ts'
@@ -44,8 +43,6 @@ export interface FetchOptions {
   readonly patience?: Patience
   /** Default the machine's. */
   readonly now?: () => number
-  /** What hashes blocks while they come; without it they are hashed when they are there. */
-  readonly createSha256?: (() => Sha256) | undefined
   /** What this client knows of leaves that it has read; nothing when left out. */
   readonly leafParts?: LeafParts | undefined
   /** Told whenever a provider is left for the next one, and why. */
@@ -60,7 +57,6 @@ export function createBlockFetcher({
   measurements = createMeasurements(),
   patience = {},
   now = machineClock.now,
-  createSha256,
   leafParts,
   onFailure = () => undefined
 }: FetchOptions): FetchBlocks {
@@ -74,7 +70,6 @@ export function createBlockFetcher({
   ): AsyncGenerator<Uint8Array> {
     const isRange = range !== undefined && cids.length === 1
     const peer = parsePeerAddresses(addresses)
-    const digests = createSha256 && digestBlocks(createSha256)
     const askedMs = now()
     const answer = await download(
       node,
@@ -88,7 +83,7 @@ export function createBlockFetcher({
       {
         networkId,
         keepsStreamAfter: ({ sizesBytes }) => sum(sizesBytes),
-        ...(digests !== undefined && { onBytes: digests.update }),
+        reusesChunks: 'when-given-back',
         ...(signal !== undefined && { signal })
       }
     )
@@ -110,7 +105,6 @@ export function createBlockFetcher({
       await chunks.return?.()
       throw failed('answered for other blocks')
     }
-    digests?.expect(sizesBytes)
     // What was not used of the last is not kept beside the next.
     if (isRange) ahead.clear()
     const watch = openStopwatch(now)
@@ -119,7 +113,7 @@ export function createBlockFetcher({
     try {
       for await (const block of cutBlocks(watch.time(chunks), sizesBytes)) {
         const cid = wanted[next++]!
-        const fault = await faultOf(cid, block, part, digests?.take())
+        const fault = await faultOf(cid, block, part)
         if (fault !== undefined) throw failed(`sent bytes that are not ${cid} (${fault})`)
         bytes += block.length
         if (next > along.length) yield block
@@ -135,14 +129,9 @@ export function createBlockFetcher({
   return Object.assign(fetchBlocks, { leafParts, release: giveBackWhole })
 }
 
-async function faultOf(
-  cid: CID,
-  bytes: Uint8Array,
-  part: BlockPart | undefined,
-  digest: Uint8Array | undefined
-): Promise<string | undefined> {
+async function faultOf(cid: CID, bytes: Uint8Array, part: BlockPart | undefined): Promise<string | undefined> {
   if (part !== undefined) return (await part.isRight(bytes)) ? undefined : 'another part'
-  const verdict = await checkBlock(cid, bytes, digest)
+  const verdict = await checkBlock(cid, bytes)
   return verdict.ok ? undefined : verdict.reason
 }
 

@@ -4,7 +4,6 @@ import type { FetchBlocks, LeafParts, RecentBlocks } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import { type ObjectReference, openPrivateObject, type PieceCiphers } from '../pieces/index.ts'
 import type { Address } from '../schema.ts'
-import type { Sha256 } from './digest-blocks.ts'
 import { createBlockFetcher } from './fetch-blocks.ts'
 import { createBoundBlockFetcher } from './fetch-bound-blocks.ts'
 import { createPieceLocator, type LocateComponents, type PieceAtProvider } from './locate-pieces.ts'
@@ -17,8 +16,6 @@ export interface OpenComponents extends LocateComponents {
   readonly recentBlocks?: RecentBlocks | undefined
   /** What is known of leaves that were read and forgotten; nothing when left out. */
   readonly leafParts?: LeafParts | undefined
-  /** What hashes blocks while they come; without it they are hashed when they are there. */
-  readonly createSha256?: (() => Sha256) | undefined
 }
 
 export interface OpenOptions {
@@ -55,7 +52,7 @@ async function openPublic(
     throw new CoreError('NOT_STORED', `Nobody on network "${networkName}" is paid to store ${root}.`, {
       root: String(root)
     })
-  const { node, networkId, measurements, patience, now, nodeHasher, leafParts, createSha256 } = components
+  const { node, networkId, measurements, patience, now, nodeHasher, leafParts } = components
   const fetching = {
     node,
     networkId,
@@ -67,7 +64,7 @@ async function openPublic(
   }
   const fetchBlocks =
     nodeHasher === undefined
-      ? createBlockFetcher({ ...fetching, leafParts, createSha256 })
+      ? createBlockFetcher({ ...fetching, leafParts })
       : createBoundBlockFetcher({ ...fetching, nodeHasher })
   return { root, fetchBlocks }
 }

@@ -6,13 +6,11 @@
  *     2 end     total size, uint64 BE       sender → receiver: there is no more, and this is what you must have
  *     3 answer  envelope                    the server's last word: the answer to an upload, or a refusal midway
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { CoreError } from '../error.ts'
-import type { Frames, IncomingFrame } from './frames.ts'
+import type { Frames } from './frames.ts'
 import type { BulkTerms } from './protocol.ts'
 import { takeBytes } from './received-bytes.ts'
-
-/** Lays out in one piece what is left of a frame. */
-export type GatherChunk = (chunk: IncomingFrame) => Promise<Uint8Array>
 
 export type BulkFrame =
   | { readonly kind: 'chunk'; readonly bytes: Uint8Array }
@@ -54,6 +52,7 @@ export function encodeBulkFrame(frame: BulkFrame): Uint8Array[] {
  * Reads one frame of a transfer.
  *
  * @param payloadSizeBytesMax - the larger of what chunks and answers may have
+ * @param gather - lays out a chunk's bytes in one piece
  * @returns the frame, its bytes in one piece, or `undefined` when the other side has ended its half
  * @throws {CoreError} `FRAME_INVALID` when it is none
  */
@@ -61,19 +60,17 @@ export async function readBulkFrame(
   frames: Frames,
   payloadSizeBytesMax: number,
   signal: AbortSignal,
-  gather: GatherChunk = async chunk => takeBytes(await chunk.rest())
+  gather: (bytes: Uint8ArrayList) => Uint8Array = takeBytes
 ): Promise<BulkFrame | undefined> {
-  const frame = await frames.open(Math.max(payloadSizeBytesMax + 1, END_SIZE_BYTES), signal)
+  const frame = await frames.read(Math.max(payloadSizeBytesMax + 1, END_SIZE_BYTES), signal)
   if (frame === undefined) return undefined
-  const [tag] = (await frame.some(1)).subarray()
-  const sizeBytes = frame.leftBytes
-  if (tag === CHUNK) return { kind: 'chunk', bytes: await gather(frame) }
-  const payload = await frame.rest()
-  if (tag === ANSWER) return { kind: 'answer', bytes: payload.subarray() }
-  if (tag === CREDIT && sizeBytes === 0) return { kind: 'credit' }
-  if (tag === END && sizeBytes === 8) {
-    const totalBytes = payload.getBigUint64(0)
+  const tag = frame.byteLength > 0 ? frame.get(0) : undefined
+  if (tag === CHUNK) return { kind: 'chunk', bytes: gather(frame.sublist(1)) }
+  if (tag === ANSWER) return { kind: 'answer', bytes: frame.subarray(1) }
+  if (tag === CREDIT && frame.byteLength === 1) return { kind: 'credit' }
+  if (tag === END && frame.byteLength === END_SIZE_BYTES) {
+    const totalBytes = frame.getBigUint64(1)
     if (totalBytes <= BigInt(Number.MAX_SAFE_INTEGER)) return { kind: 'end', totalBytes: Number(totalBytes) }
   }
-  throw new CoreError('FRAME_INVALID', `no frame of a transfer: tag ${tag} and ${sizeBytes} bytes`)
+  throw new CoreError('FRAME_INVALID', `no frame of a transfer: tag ${tag}, ${frame.byteLength} bytes`)
 }

@@ -2,7 +2,7 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { isMultiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { CoreError } from '../error.ts'
-import type { Deadline } from './deadline.ts'
+import { type Deadline, untilAborted } from './deadline.ts'
 import { type Frames, openFrames } from './frames.ts'
 
 /** A peer by its id, when its addresses are known to the node, or by its addresses. */
@@ -65,10 +65,50 @@ function connectionTo(node: Dialler, peer: PeerTarget): Connection | undefined {
 async function connectTo(node: Dialler, peer: PeerTarget, signal: AbortSignal): Promise<Connection | undefined> {
   const id = peerIdIn(peer)
   if (!Array.isArray(peer) || id === undefined || node.dial === undefined) return undefined
-  const connection = await node.dial(peer.map(withoutId), { signal })
+  const connection = await joinDial({ node, dial: node.dial.bind(node) }, peer, signal)
   if (connection.remotePeer.toString() === id) return connection
   connection.abort(new Error(`dialled ${id}, and ${connection.remotePeer} answered`))
   return undefined
+}
+
+interface PendingDial {
+  readonly connection: Promise<Connection>
+  readonly cancel: AbortController
+  waiting: number
+}
+
+/** Of each node, by the addresses with the id. */
+const pendingDials = new WeakMap<object, Map<string, PendingDial>>()
+
+/** Many that want one peer at once share a dial, which ends when none of them waits any more. libp2p tells them by the id alone. */
+async function joinDial(
+  { node, dial }: { readonly node: object; readonly dial: Libp2p['dial'] },
+  addresses: readonly Multiaddr[],
+  signal: AbortSignal
+): Promise<Connection> {
+  const dials = pendingDials.get(node) ?? new Map<string, PendingDial>()
+  pendingDials.set(node, dials)
+  const key = addresses.join(' ')
+  const pending = dials.get(key) ?? begin()
+  function begin(): PendingDial {
+    const cancel = new AbortController()
+    const begun = { connection: dial(addresses.map(withoutId), { signal: cancel.signal }), cancel, waiting: 0 }
+    const forget = () => {
+      if (dials.get(key) === begun) dials.delete(key)
+    }
+    begun.connection.then(forget, forget) // whoever waits hears of what went wrong
+    cancel.signal.addEventListener('abort', forget)
+    dials.set(key, begun)
+    return begun
+  }
+
+  pending.waiting += 1
+  try {
+    return await untilAborted(pending.connection, signal)
+  } finally {
+    pending.waiting -= 1
+    if (pending.waiting === 0) pending.cancel.abort()
+  }
 }
 
 function withoutId(address: Multiaddr): Multiaddr {

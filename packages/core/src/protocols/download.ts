@@ -23,6 +23,7 @@ import { LASTING_STREAM_IDLE_MS } from './limits.ts'
 import type { Answer, BulkProtocol, BulkTerms, Reply } from './protocol.ts'
 import { refusalInside, refuseMidway } from './protocol.ts'
 import { openReceiver } from './receive-chunks.ts'
+import { takeBytes } from './received-bytes.ts'
 import { sendChunks } from './send-chunks.ts'
 import {
   answerRequest,
@@ -34,7 +35,7 @@ import {
   type ServeOptions,
   serveStreams
 } from './serve-streams.ts'
-import { gatherAsItComes, gatherBorrowed, giveBack } from './spare-chunks.ts'
+import { borrowChunk, borrowWholeChunk, giveBack } from './spare-chunks.ts'
 
 export interface Download<Header> {
   readonly header: Header
@@ -49,10 +50,11 @@ export interface Download<Header> {
 }
 
 export interface DownloadOptions<Header> extends RequestOptions {
-  /** Fills a chunk's memory again when the next one is asked for; a GiB is otherwise left behind for each GiB. */
-  readonly reusesChunks?: boolean
-  /** Told of a chunk's bytes as they come, in order: who hashes them then has done so when the last are there. */
-  readonly onBytes?: (bytes: Uint8Array) => void
+  /**
+   * Fills a chunk's memory again, because a GiB is otherwise left behind for each GiB: when the next one is asked for, or that of
+   * whole chunks when the consumer has given it back (`giveBack`).
+   */
+  readonly reusesChunks?: 'with-the-next' | 'when-given-back'
   /**
    * Leaves the stream open for the next download of this kind from this peer, once so many bytes have come: also when their
    * consumer has left by then and does not wait for the end.
@@ -121,9 +123,9 @@ function chunksOf(
   keeping?: { readonly keep: (stream: OpenStream) => void; readonly sizeBytes: number }
 ): AsyncIterableIterator<Uint8Array> {
   const { stream, frames, deadline } = conversation
-  const { reusesChunks = false, onBytes } = options
+  const isOverwritten = options.reusesChunks === 'with-the-next'
   const receiving = { offset: 0, answerSizeBytesMax: answerFrameSizeBytesMax(terms) }
-  const gather = onBytes !== undefined ? gatherAsItComes(onBytes) : gatherBorrowed(terms.chunkSizeBytesMax)
+  const gather = isOverwritten ? borrowChunk : options.reusesChunks === 'when-given-back' ? borrowWholeChunk : takeBytes
   const receiver = openReceiver(conversation, terms, { ...receiving, gather })
   /** The one that the consumer has, for which a credit is owed. */
   let taken: Uint8Array | undefined
@@ -162,7 +164,7 @@ function chunksOf(
     async next() {
       if (over) return { done: true, value: undefined }
       try {
-        if (taken !== undefined && reusesChunks) giveBack(taken)
+        if (taken !== undefined && isOverwritten) giveBack(taken)
         const value = await take()
         return value === undefined ? { done: true, value } : { done: false, value }
       } catch (error) {

@@ -21,8 +21,6 @@ export interface Frames {
    * @returns its bytes without the prefix, or `undefined` when the other side ended its half between two frames
    */
   read(sizeBytesMax: number, signal: AbortSignal): Promise<Uint8ArrayList | undefined>
-  /** The same, for who wants its bytes as they come: they are all to be taken before anything else is read. */
-  open(sizeBytesMax: number, signal: AbortSignal): Promise<IncomingFrame | undefined>
   /** Writes the parts as one frame and waits until the connection has taken all of it. Keeps no copy of the parts. */
   write(parts: readonly Uint8Array[], signal: AbortSignal): Promise<void>
   /** Ends our half; the other side can still write. */
@@ -33,26 +31,11 @@ export interface Frames {
   abort(reason: unknown): void
 }
 
-export interface IncomingFrame {
-  /** Of what was not taken yet. */
-  readonly leftBytes: number
-  /** What of that has come, once there is something; nothing when all was taken. */
-  some(sizeBytesMax?: number): Promise<Uint8ArrayList>
-  /** All of it, once it has come. */
-  rest(): Promise<Uint8ArrayList>
-}
-
 /** Where unread bytes are counted; see `StreamAllowance`. */
 export interface FramesMemory {
   hold(sizeBytes: number): boolean
   release(sizeBytes: number): void
 }
-
-/**
- * What is written at once of a longer frame. The first is on its way, and taken in, while the next is encrypted; each is a
- * frame of the muxer, which reaches nobody before all of it has come.
- */
-const WRITE_STEP_SIZE_BYTES = 256 * 1024
 
 const UNCOUNTED: FramesMemory = { hold: () => true, release: () => undefined }
 
@@ -167,49 +150,22 @@ export function openFrames(stream: Stream, unreadSizeBytesMax: number, memory: F
     if (stream.status !== 'open') throw failure ?? fail('STREAM_CUT', 'the stream closed before everything was written')
   }
 
-  async function open(sizeBytesMax: number, signal: AbortSignal): Promise<IncomingFrame | undefined> {
-    const sizeBytes = await readLength(sizeBytesMax, signal)
-    if (sizeBytes === undefined) return undefined
-    let leftBytes = sizeBytes
-
-    /** @param takenBytesMin - waits until so many have come */
-    async function take(takenBytesMin: number, takenBytesMax: number): Promise<Uint8ArrayList> {
-      if (!(await fill(takenBytesMin, signal)))
-        throw fail('STREAM_CUT', `the stream ended inside a frame of ${sizeBytes} bytes`)
-      const takenBytes = Math.min(unread.byteLength, takenBytesMax)
-      const taken = unread.sublist(0, takenBytes)
-      consume(takenBytes)
-      leftBytes -= takenBytes
-      return taken
-    }
-
-    return {
-      get leftBytes() {
-        return leftBytes
-      },
-      some: (sizeBytesMax = leftBytes) => take(Math.min(1, leftBytes), Math.min(sizeBytesMax, leftBytes)),
-      rest: () => take(leftBytes, leftBytes)
-    }
-  }
-
   return {
-    open,
-
     async read(sizeBytesMax, signal) {
-      return await (await open(sizeBytesMax, signal))?.rest()
+      const length = await readLength(sizeBytesMax, signal)
+      if (length === undefined) return undefined
+      if (!(await fill(length, signal))) throw fail('STREAM_CUT', `the stream ended inside a frame of ${length} bytes`)
+      const frame = unread.sublist(0, length)
+      consume(length)
+      return frame
     },
 
     async write(parts, signal) {
       signal.throwIfAborted()
       if (failure !== undefined) throw failure
       const sizeBytes = parts.reduce((total, part) => total + part.byteLength, 0)
-      const frame = new Uint8ArrayList(encodeLength(sizeBytes), ...parts)
       try {
-        while (frame.byteLength > 0) {
-          const stepBytes = Math.min(WRITE_STEP_SIZE_BYTES, frame.byteLength)
-          stream.send(frame.sublist(0, stepBytes))
-          frame.consume(stepBytes)
-        }
+        stream.send(new Uint8ArrayList(encodeLength(sizeBytes), ...parts))
       } catch (error) {
         throw fail('STREAM_CUT', 'the stream closed before everything was written', error)
       }

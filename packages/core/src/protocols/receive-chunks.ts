@@ -4,8 +4,9 @@
  * Checks what only the receiver can: chunks no larger than agreed and full but for the last, so that nobody holds a
  * stream with drops, and an explicit end with the right total, because a killed sender looks like a clean end.
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { CoreError } from '../error.ts'
-import type { BulkFrame, GatherChunk } from './bulk-frames.ts'
+import type { BulkFrame } from './bulk-frames.ts'
 import { encodeBulkFrame, readBulkFrame } from './bulk-frames.ts'
 import type { Conversation } from './conversation.ts'
 import type { BulkTerms } from './protocol.ts'
@@ -24,8 +25,8 @@ export interface Receiving {
   readonly offset: number
   /** Of an answer the sender may give midway, 0 when it has none to give. */
   readonly answerSizeBytesMax: number
-  /** Default: in memory of its own, once all of it is there. */
-  readonly gather?: GatherChunk
+  /** Lays out a chunk in one piece; default in memory of its own. */
+  readonly gather?: (bytes: Uint8ArrayList) => Uint8Array
 }
 
 export function openReceiver(

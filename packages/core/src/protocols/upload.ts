@@ -23,7 +23,7 @@ import { openReceiver } from './receive-chunks.ts'
 import { sendChunks } from './send-chunks.ts'
 import type { HandlerContext, ServedConversation, ServeOptions } from './serve-streams.ts'
 import { attempt, encodeReplySafely, INTERNAL, receiveRequest, serveStreams } from './serve-streams.ts'
-import { gatherBorrowed, giveBack } from './spare-chunks.ts'
+import { borrowChunk, giveBack } from './spare-chunks.ts'
 
 const beginSchema = z.object({ offset: naturalSchema })
 
@@ -147,8 +147,7 @@ async function receiveInto(
   terms: BulkTerms,
   sink: UploadSink<unknown>
 ): Promise<Reply<number>> {
-  const gather = gatherBorrowed(terms.chunkSizeBytesMax)
-  const receiver = openReceiver(served, terms, { offset: sink.offset, answerSizeBytesMax: 0, gather })
+  const receiver = openReceiver(served, terms, { offset: sink.offset, answerSizeBytesMax: 0, gather: borrowChunk })
   for (;;) {
     const frame = await receiver.next()
     if (frame.kind === 'end') return { ok: true, value: frame.totalBytes }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Libp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
@@ -81,7 +80,6 @@ function fetcherOf(...providers: readonly BlockProvider[]) {
     node: client,
     networkId: NETWORK_ID,
     providers,
-    createSha256: () => createHash('sha256'),
     onFailure: failure => failures.push(failure)
   })
 }
@@ -113,15 +111,6 @@ it('gives the blocks in the order asked, from one provider while it is good', as
   expect(one.asked).toHaveLength(2)
   expect(two.asked).toEqual([])
   await expectStreams(1)
-})
-
-it('gives what it hashes when it has come, where nothing hashes it while it comes', async () => {
-  const [liar, good] = [
-    await openProvider(0, cids => send(cids.map(cid => blockOf(cid).map(byte => byte ^ 1)))),
-    await openProvider(1, honest)
-  ]
-  const fetchBlocks = createBlockFetcher({ node: client, networkId: NETWORK_ID, providers: [liar, good] })
-  expect(await fetchAll(fetchBlocks)).toEqual(EVERY)
 })
 
 describe('a part of a block', () => {

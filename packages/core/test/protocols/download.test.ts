@@ -233,7 +233,7 @@ describe('a stream that is kept', () => {
       },
       { networkId: NETWORK_ID }
     )
-    const options = { networkId: NETWORK_ID, keepsStreamAfter, reusesChunks: true }
+    const options = { networkId: NETWORK_ID, keepsStreamAfter, reusesChunks: 'with-the-next' as const }
     const takeOne = async () => {
       const answer = await download(net.pair.client, net.pair.server.peerId, large, { name: 'x' }, options)
       if (answer.kind !== 'answer') throw new Error(answer.kind)

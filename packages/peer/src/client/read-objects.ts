@@ -1,5 +1,4 @@
 /** Reads objects by what they are called: as a tree on the disk, or as the bytes of one file. */
-import { createHash } from 'node:crypto'
 import {
   type ContentEntry,
   createLeafParts,
@@ -22,8 +21,6 @@ export function resolveName(name: ObjectName): NamedObject {
   return typeof name === 'string' ? parseObjectName(name) : { name, path: [] }
 }
 
-const createSha256 = () => createHash('sha256')
-
 /** @param nodeHasher - for those who want every block bound to its piece */
 export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Client['get'] {
   const recentBlocks = createRecentBlocks()
@@ -33,7 +30,7 @@ export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Clie
     // Who wants to see a block in its piece is not content with one that was seen before.
     const components = {
       ...reading,
-      ...(bindToPiece === true ? { nodeHasher } : { recentBlocks, leafParts, createSha256 })
+      ...(bindToPiece === true ? { nodeHasher } : { recentBlocks, leafParts })
     }
     return await openObject(components, name, wishes)
   }

@@ -71,7 +71,7 @@ async function fetchOnce(
   const failed = (isCut: boolean, why: string) => ({ isCut, refusal: refuse('PULL_FAILED', `the source ${why}`) })
   const answer = await download(components.node, [...sources], readRange, message, {
     networkId: options.networkId,
-    reusesChunks: true, // a writer has taken a chunk when it asks for the next
+    reusesChunks: 'with-the-next', // a writer has taken a chunk when it asks for the next
     ...(options.clock !== undefined && { clock: options.clock }),
     signal
   })

@@ -8,7 +8,6 @@
  */
 import type { StreamMuxerFactory } from '@libp2p/interface'
 import { yamux } from '@libp2p/yamux'
-import type { YamuxStream } from '@libp2p/yamux/stream'
 import { offerProtocol } from './offer-protocol.ts'
 
 export interface MuxerOptions {
@@ -53,13 +52,7 @@ export function muxer(options: MuxerOptions): () => StreamMuxerFactory {
           // Its first frame, which leaves after this turn, tells the other side. Yamux has no option for it: one that it calls
           // the initial window would be taken for the other side's too. The test of this file sees when that has changed.
           Reflect.set(stream, 'recvWindow', windowSizeBytes)
-          updateByHalves(stream)
           return stream
-        }
-        const receive = opened.onRemoteStream.bind(opened)
-        opened.onRemoteStream = stream => {
-          updateByHalves(stream)
-          receive(stream)
         }
         const createStream = opened.createStream.bind(opened)
         opened.createStream = async options => {
@@ -70,21 +63,5 @@ export function muxer(options: MuxerOptions): () => StreamMuxerFactory {
         return opened
       }
     })
-  }
-}
-
-/**
- * Lets a stream say that its window is open again when half of it is used, as other implementations do it. By itself it says so
- * after each frame, which takes a receiver as long as decrypting what came.
- */
-function updateByHalves(stream: YamuxStream): void {
-  const update = stream.sendWindowUpdate.bind(stream)
-  let isOpened = false
-  stream.sendWindowUpdate = () => {
-    // The first opens the stream, or accepts it.
-    const [leftBytes, windowBytes] = [Reflect.get(stream, 'recvWindowCapacity'), Reflect.get(stream, 'recvWindow')]
-    if (isOpened && 2 * leftBytes > windowBytes) return
-    isOpened = true
-    update()
   }
 }

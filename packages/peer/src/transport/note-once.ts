@@ -46,11 +46,12 @@ export function noteOnce(store: Pick<PeerStore, 'merge'>, self: PeerId, clock: P
   }
 }
 
-/** Of a peer that it speaks protocols, or that a dial of an address went well: undefined for everything else. */
-function factsIn({ protocols = [], multiaddrs = [], metadata = {}, ...rest }: PeerData): string[] | undefined {
+/** That a peer speaks protocols, or that a dial of an address went well; undefined for everything else. */
+function factsIn(data: PeerData): string[] | undefined {
+  const { protocols = [], multiaddrs = [], metadata = {} } = data
+  const told = Object.keys(data).sort().join(' ')
   const noted = metadata instanceof Map ? [...metadata.keys()] : Object.keys(metadata)
-  const isOfDial = multiaddrs.length > 0 && noted.length === 1 && noted[0] === DIAL_SUCCEEDED
-  if (Object.keys(rest).length > 0 || !(isOfDial || (multiaddrs.length === 0 && noted.length === 0))) return undefined
-  const facts = [...protocols, ...multiaddrs.map(String)]
+  const isOfDial = told === 'metadata multiaddrs' && noted.length === 1 && noted[0] === DIAL_SUCCEEDED
+  const facts = told === 'protocols' ? protocols : isOfDial ? multiaddrs.map(String) : []
   return facts.length > 0 ? facts : undefined
 }

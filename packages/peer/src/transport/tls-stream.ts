@@ -6,9 +6,6 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import type { SocketConnection } from './socket-connection.ts'
 import { type SlabWriter, writeSlabs } from './write-slabs.ts'
 
-/** Does not wait for the end of a turn: those above can work on it while more is decrypted. */
-const RECEIVED_SIZE_BYTES_MAX = 256 * 1024
-
 /**
  * The decrypted side of a connection whose handshake is done. Lives and dies with the connection below.
  *
@@ -37,7 +34,6 @@ export class TlsStream extends AbstractMessageStream {
       markReceived(bytes) // Node makes an array for each record
       if (this.#received.byteLength === 0) setImmediate(() => this.#deliver())
       this.#received.append(bytes)
-      if (this.#received.byteLength >= RECEIVED_SIZE_BYTES_MAX) this.#deliver()
     })
     socket.on('drain', () => this.safeDispatchEvent('drain'))
     socket.on('error', error => carrier.abort(error))
