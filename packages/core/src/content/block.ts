@@ -33,15 +33,11 @@ export function inlineBlock(cid: CID): Uint8Array | undefined {
   return cid.multihash.code === identity.code ? cid.multihash.digest : undefined
 }
 
-/**
- * Checks that `bytes` are the block that `cid` names, under the limits of {@link cidFault}. Keeps nothing.
- *
- * @param digest - SHA-256 of these bytes, where that is known already
- */
-export async function checkBlock(cid: CID, bytes: Uint8Array, digest?: Uint8Array): Promise<BlockVerdict> {
+/** Checks that `bytes` are the block that `cid` names, under the limits of {@link cidFault}. Keeps nothing. */
+export async function checkBlock(cid: CID, bytes: Uint8Array): Promise<BlockVerdict> {
   const fault = cidFault(cid)
   if (fault !== undefined) return { ok: false, reason: fault }
   if (bytes.length > BLOCK_SIZE_BYTES_MAX) return { ok: false, reason: 'too-large' }
-  const actual = cid.multihash.code === identity.code ? bytes : (digest ?? (await sha256.digest(bytes)).digest)
+  const actual = cid.multihash.code === identity.code ? bytes : (await sha256.digest(bytes)).digest
   return equalBytes(actual, cid.multihash.digest) ? { ok: true } : { ok: false, reason: 'digest-mismatch' }
 }

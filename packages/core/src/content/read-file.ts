@@ -81,6 +81,8 @@ export async function* readFile(
       data = cut(node.data, start, from, to)
       if (!isPartly) continue
       data = data.slice()
+      // What was recalled is not this reader's to put away: it may have been forgotten since.
+      if (recalled !== undefined) continue
       if (part.cid.code === raw.code) used = { cid: part.cid, leaf: block }
       else reader.remember(part.cid, block)
     }

@@ -143,6 +143,20 @@ describe('a range of a file', () => {
     )
   })
 
+  it('is right also for who recalled a leaf that others made the client forget', async () => {
+    const bytes = Uint8Array.from({ length: 4 * MIB }, (_, at) => (at * 19 + (at >> 18)) & 255)
+    const { root, fetchBlocks, read } = await openWithParts(bytes, { recentSizeBytesMax: MIB + 4096 })
+    await read(100, 50)
+    const slow = readBytes({ root, fetchBlocks, offset: 100, length: 60 })
+    expect(Buffer.compare((await slow.next()).value!, bytes.subarray(100, 160))).toBe(0)
+    await read(2 * MIB, 50)
+    // Until it was forgotten, and its memory given back.
+    await new Promise(resolve => setTimeout(resolve, 20))
+    await slow.next()
+    for (const at of [100, 2 * MIB, 100, 300])
+      expect(Buffer.compare(await read(at, 5000), bytes.subarray(at, at + 5000))).toBe(0)
+  })
+
   it('is read whole where nobody gives the part, and never from a part that is not right', async () => {
     const bytes = Uint8Array.from({ length: 2 * MIB }, (_, at) => (at * 17 + (at >> 18)) & 255)
     const { root, fetchBlocks, read, asked } = await openWithParts(bytes)

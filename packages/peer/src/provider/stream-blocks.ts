@@ -6,7 +6,6 @@
  * keeps the block that it was found to hold, and who goes on reading in a leaf waits for no disk and no digest; what is denied
  * or no longer here is not placed, and so not sent. While one block is sent, the next is read.
  */
-import { createHash } from 'node:crypto'
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, checkBlock, refuse, refuseMidway } from '@holdfast/core'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
@@ -77,9 +76,6 @@ class Slabs {
   }
 }
 
-/** Of the block that somebody waits for. */
-const READ_STEP_SIZE_BYTES = 256 * 1024
-
 /** Blocks of one file mostly stand in one piece. */
 const OPEN_FILES_MAX = 4
 
@@ -110,12 +106,7 @@ export function streamBlocks(
     if (slab.holds === block) return bytes
     slab.holds = undefined
     for (const position of positions) {
-      // Somebody waits for the first one; the others are read while those before them are sent.
-      const { isWhole, digest } =
-        index === 0
-          ? await readAndDigest(files, position, bytes)
-          : { isWhole: await files.read(position, bytes), digest: undefined }
-      if (isWhole && (await checkBlock(cid, bytes, digest)).ok) {
+      if ((await files.read(position, bytes)) && (await checkBlock(cid, bytes)).ok) {
         slab.holds = block
         return bytes
       }
@@ -156,33 +147,6 @@ export function streamBlocks(
       void settled.then(() => files.close()).catch(() => undefined)
     }
   }
-}
-
-interface DigestedRead {
-  readonly isWhole: boolean
-  readonly digest?: Uint8Array | undefined
-}
-
-/** SHA-256 takes longer than the disk: of a large block, one step is hashed while the next is read. */
-async function readAndDigest(
-  files: OpenFiles,
-  { pieceCid, offset, length }: BlockPosition,
-  bytes: Buffer
-): Promise<DigestedRead> {
-  const sha256 = createHash('sha256')
-  const read = async (start: number) => {
-    const step = bytes.subarray(start, start + READ_STEP_SIZE_BYTES)
-    return (await files.read({ pieceCid, offset: offset + start, length }, step)) ? step : undefined
-  }
-  let next = read(0)
-  for (let start = 0; start < bytes.length; ) {
-    const step = await next
-    if (step === undefined) return { isWhole: false }
-    start += step.length
-    if (start < bytes.length) next = read(start)
-    sha256.update(step)
-  }
-  return { isWhole: true, digest: sha256.digest() }
 }
 
 /** Files of the pieces that were read last. */
