@@ -42,23 +42,28 @@ export async function openBlocks(
   placed.unshift(...ahead.toReversed())
   if (part !== undefined && !(placed.length === 1 && liesIn(part, placed[0]!)))
     return refuse('BAD_RANGE', 'a part is some bytes of one block')
+  const placedBytes = sum(placed.map(({ sizeBytes }) => sizeBytes))
   const sizesBytes = part === undefined ? placed.map(({ sizeBytes }) => sizeBytes) : [part.length]
-  const sizeBytes = sizesBytes.reduce((sum, size) => sum + size, 0)
-  const taken = budget.take(remotePeer.toString(), sizeBytes, cut)
+  // Of a part the whole block is held as well: a byte of it costs what all of it does.
+  const taken = budget.take(remotePeer.toString(), placedBytes, cut)
   if (!taken.ok) return taken
   const { chunks, release } = streamBlocks(store, placed)
   const header = { sizesBytes, ...(ahead.length > 0 && { ahead: ahead.map(({ cid }) => cid) }) }
   const sent = part === undefined ? chunks : cutEach(chunks, part)
-  return { ok: true, value: { header, chunks: returning(sent, taken, signal), sizeBytes, release } }
+  return { ok: true, value: { header, chunks: returning(sent, taken, signal), sizeBytes: sum(sizesBytes), release } }
 }
 
-/** Of a block that was read and checked whole: who asks for parts of it mostly goes on in it. */
 type BlockPart = NonNullable<z.output<typeof readBlocks.request>['part']>
+
+function sum(sizesBytes: readonly number[]): number {
+  return sizesBytes.reduce((total, size) => total + size, 0)
+}
 
 function liesIn({ offset, length }: BlockPart, { sizeBytes }: PlacedBlock): boolean {
   return length > 0 && offset + length <= sizeBytes
 }
 
+/** Out of blocks that were read and checked whole, and are kept for a while: who asks for a part of one mostly goes on in it. */
 async function* cutEach(blocks: AsyncIterable<Uint8Array>, { offset, length }: BlockPart): AsyncGenerator<Uint8Array> {
   for await (const block of blocks) yield block.subarray(offset, offset + length)
 }

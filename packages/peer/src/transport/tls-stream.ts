@@ -10,8 +10,8 @@ import { type SlabWriter, writeSlabs } from './write-slabs.ts'
  * The decrypted side of a connection whose handshake is done. Lives and dies with the connection below.
  *
  * TLS comes in records of 16 KiB, and a muxer speaks in frames of a dozen bytes. Telling everybody above of each record, and
- * giving each frame a record and a packet of its own, takes longer than encryption: what comes, or is said, in one turn of
- * the event loop goes on together when the turn ends.
+ * giving each frame a record and a packet of its own, takes longer than encryption: what comes in one turn of the event
+ * loop goes on together when the turn ends, and what is ready to be said at once leaves together.
  */
 export class TlsStream extends AbstractMessageStream {
   readonly #socket: TLSSocket

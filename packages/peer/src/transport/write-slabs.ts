@@ -21,7 +21,7 @@ export interface SlabWriter {
 }
 
 /**
- * Gives a socket in one step what is said in one turn of the event loop: a TLS record and a packet carry more than one part.
+ * Gives a socket in one step what is ready to be said at once: a TLS record and a packet carry more than one part.
  *
  * Node takes a turn of the loop for each write under TLS, however small, and copies many parts written at once into a new array,
  * which then has to be collected. Here they are copied into one that is used again when the socket has taken it.

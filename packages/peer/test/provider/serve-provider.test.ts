@@ -20,6 +20,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { z } from 'zod'
 import { OTHER_PROVIDER, PROVIDER, STRANGER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
 import type { PeerNode } from '../../src/node.ts'
+import { createTransferBudget } from '../../src/provider/transfer-budget.ts'
 import { failingFileSystem, systemError } from '../failing-file-system.ts'
 import { keyOf, startNode } from '../open-nodes.ts'
 import { carOf, cidOf, pieceCidOf, randomBytes } from '../storage/open-test-store.ts'
@@ -371,6 +372,21 @@ describe('blocks', () => {
       [[a, b], 0, 1]
     ] as const)
       expect(await part(blocks, offset, length)).toMatchObject({ kind: 'refused', code: 'BAD_RANGE' })
+  })
+
+  it('count whole also for who asks for a byte of each: they are held whole', async () => {
+    const budget = createTransferBudget()
+    const took = vi.spyOn(budget, 'take')
+    await openProvider({ budget })
+    const block = randomBytes(43, 200_000)
+    const cid = await cidOf(block)
+    await publish(await openDeal(), await carOf([block]))
+    took.mockClear()
+    const message = { cids: [cid], part: { offset: 7, length: 1 } }
+    const answer = await download(client.libp2p, provider.addresses, readBlocks, message, options())
+    if (answer.kind !== 'answer') throw new Error('expected bytes')
+    for await (const chunk of answer.value.chunks) expect([...chunk]).toEqual([block[7]])
+    expect(took.mock.calls.map(([, sizeBytes]) => sizeBytes)).toEqual([200_000])
   })
 
   it('of a range come along with the root of their file: the nodes on the way, then the leaves', async () => {
