@@ -1,3 +1,4 @@
+import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX } from '@holdfast/core'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
@@ -35,19 +36,21 @@ async function openStore(sizes: readonly number[], firstSeed = 1) {
   return { blocks, bytes, store, buffers, hold: (until: Promise<void>) => (reading = until) }
 }
 
-it('lets the next transfer have the memory of one that has ended', async () => {
-  const buffers: ArrayBufferLike[] = []
-  for (const seed of [11, 21]) {
-    const { blocks, bytes, store, ...read } = await openStore([900 * KIB, 50 * KIB, 1024 * KIB], seed)
+it('lets the transfers that follow have the memory of those that have ended', async () => {
+  const shared = new Set<ArrayBufferLike>()
+  for (let transfer = 0; transfer < 12; transfer++) {
+    const { blocks, bytes, store, buffers } = await openStore([900 * KIB, 50 * KIB, 1024 * KIB], 100 + 3 * transfer)
     const { chunks, release } = streamBlocks(store, blocks)
     let at = 0
     for await (const block of chunks) expect(Buffer.compare(block, bytes[at++]!)).toBe(0)
     release()
     release()
     await new Promise<void>(resolve => setImmediate(resolve))
-    buffers.push(...read.buffers)
+    expect(buffers).toHaveLength(3)
+    for (const buffer of buffers) if (buffer.byteLength === CHUNK_SIZE_BYTES_MAX) shared.add(buffer)
   }
-  expect(buffers.slice(3).filter(buffer => buffers.slice(0, 3).includes(buffer))).toHaveLength(2)
+  // Two for each transfer otherwise. Other tests of this process may have left as many as are kept.
+  expect(shared.size).toBeLessThanOrEqual(CHUNKS_IN_FLIGHT_MAX + 2)
 })
 
 it('reads a block that it has just sent once, and none that was wrong', async () => {
