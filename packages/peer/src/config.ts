@@ -13,7 +13,7 @@ import { PeerError, systemCodeOf } from './error.ts'
 import { parseListen } from './http/listen-address.ts'
 import { type FileSystem, machineFileSystem, replaceFile } from './storage/file-system.ts'
 
-export const ROLES = ['provider', 'verifier', 'ledger-host'] as const
+export const ROLES = ['provider', 'verifier', 'ledger-host', 'gateway'] as const
 export type Role = (typeof ROLES)[number]
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
@@ -33,6 +33,7 @@ export interface PeerConfig {
   readonly announce?: readonly string[]
   readonly logLevel: LogLevel
   readonly api: ApiConfig
+  readonly gateway: GatewayConfig
   readonly provider: ProviderConfig
   readonly verifier: VerifierConfig
   readonly ledgerHost: LedgerHostConfig
@@ -40,6 +41,11 @@ export interface PeerConfig {
 
 export interface ApiConfig {
   /** `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/path`; port 0 takes a free one. */
+  readonly listen: string
+}
+
+export interface GatewayConfig {
+  /** Multiaddr that ends with `/tcp/PORT/http`; port 0 takes a free one. */
   readonly listen: string
 }
 
@@ -104,6 +110,7 @@ export const DEFAULT_CONFIG: PeerConfig = {
   listen: ['/ip4/0.0.0.0/tcp/4740'],
   logLevel: 'info',
   api: { listen: '127.0.0.1:0' },
+  gateway: { listen: '/ip4/0.0.0.0/tcp/4742/http' },
   verifier: {},
   ledgerHost: { beaconRelays: QUICKNET_RELAYS },
   provider: { allocateBytes: 100e9, pricePerLeafRound: PRICE_PER_LEAF_ROUND_DEFAULT }
@@ -167,6 +174,12 @@ const apiListenSchema = z.string().refine(text => parseListen(text) !== undefine
   error: 'expected an address of this machine only, such as "127.0.0.1:4741" or "unix:/run/holdfast.sock"'
 })
 
+const gatewayListenSchema = z
+  .string()
+  .refine(text => isListenAddress(text) && /^\/ip[46]\/[^/]+\/tcp\/\d+\/http$/.test(text), {
+    error: 'expected an address such as "/ip4/0.0.0.0/tcp/4742/http"'
+  })
+
 const relaySchema = z.url({
   protocol: /^https?$/,
   error: 'expected the address of a relay, such as "https://api.drand.sh"'
@@ -186,6 +199,9 @@ const configSchema = z.strictObject({
   roles: z
     .array(z.enum(ROLES))
     .min(1, { error: 'expected at least one role' })
+    .refine(roles => !roles.includes('gateway') || roles.includes('provider'), {
+      error: 'a gateway gives what a provider keeps: add "provider"'
+    })
     .default([...DEFAULT_CONFIG.roles]),
   listen: z.array(listenSchema).default([...DEFAULT_CONFIG.listen]),
   announce: z
@@ -195,6 +211,9 @@ const configSchema = z.strictObject({
     .optional(),
   logLevel: z.enum(LOG_LEVELS).default(DEFAULT_CONFIG.logLevel),
   api: z.strictObject({ listen: apiListenSchema.default(DEFAULT_CONFIG.api.listen) }).default(DEFAULT_CONFIG.api),
+  gateway: z
+    .strictObject({ listen: gatewayListenSchema.default(DEFAULT_CONFIG.gateway.listen) })
+    .default(DEFAULT_CONFIG.gateway),
   verifier: z
     .strictObject({
       stake: amountSchema.optional(),
@@ -290,6 +309,7 @@ export function formatConfig({
   announce,
   logLevel,
   api,
+  gateway,
   provider,
   verifier,
   ledgerHost
@@ -313,6 +333,10 @@ logLevel = ${quote(logLevel)}
 [api]
 # Where programs on this machine ask the daemon: "127.0.0.1:4741", "unix:/path", or port 0 for a free one.
 listen = ${quote(api.listen)}
+
+[gateway]
+# Where a provider that is a gateway too gives its public blocks over HTTP, to everybody and unencrypted.
+listen = ${quote(gateway.listen)}
 
 [provider]
 # Disk space for other people's data: "500GB", "20GiB" or a number of bytes.

@@ -1,5 +1,6 @@
 /** `@holdfast/peer`: disk, sockets, clocks and screens around `@holdfast/core`. */
 export { nodePieceCiphers } from './ciphers.ts'
+export { createHttpSource } from './client/http-source.ts'
 export * from './client.ts'
 export * from './config.ts'
 export * from './data-directory.ts'

@@ -14,6 +14,7 @@ import {
   networkIdOf,
   TRAFFIC_TERMS
 } from '@holdfast/core'
+import { announcedAddresses } from './announced-addresses.ts'
 import { loadConfig, type Role } from './config.ts'
 import { dataDirectoryPaths, openDataDirectory } from './data-directory.ts'
 import { loadOrCreateKey } from './key-file.ts'
@@ -21,8 +22,10 @@ import { createWasmSigner, wasmSignatureVerifier } from './ledger/wasm-signature
 import { expectNetworkFile, readNetworkFile } from './network-file.ts'
 import { createNode } from './node.ts'
 import { chooseNodeHasher } from './node-hasher.ts'
+import { createTransferBudget } from './provider/transfer-budget.ts'
 import { startApi } from './roles/api-role.ts'
 import { type PeerComponents, type PeerEvent, random } from './roles/components.ts'
+import { startGateway } from './roles/gateway-role.ts'
 import { startFollowing, startHosting } from './roles/ledger-role.ts'
 import { startProvider } from './roles/provider-role.ts'
 import { startVerifier, type VerifierHandle } from './roles/verifier-role.ts'
@@ -53,7 +56,7 @@ export interface PeerOptions {
 export interface Peer extends AsyncDisposable {
   readonly address: Address
   readonly roles: readonly Role[]
-  /** Where it is reached, with its PeerId. */
+  /** Where it is reached, with its PeerId; of a gateway also by HTTP. */
   readonly addresses: readonly string[]
   readonly ledger: Ledger
   /** What its verifier did; undefined for a peer that is none. */
@@ -109,6 +112,18 @@ export async function startPeer({
   const blocks = store !== undefined && { blockstore: createPieceBlockstore(store.store) }
   const node = starting.use(await createNode({ ...config, privateKey, network: () => described, ...blocks }))
   await node.start()
+  const { transferBytes } = config.provider
+  const budget = createTransferBudget(transferBytes === undefined ? {} : { bytesMax: transferBytes })
+  const gateway =
+    store !== undefined && config.roles.includes('gateway')
+      ? starting.use(await startGateway({ config, store: store.store, budget, clock, onError }))
+      : undefined
+  // Who announces says all of it himself.
+  const byHttp = config.announce === undefined ? gateway : undefined
+  const addresses = () => [
+    ...node.addresses(),
+    ...(byHttp?.addresses() ?? []).map(address => `${address}/p2p/${node.peerId}`)
+  ]
   const heads = createLateHeads()
   const components: PeerComponents = {
     directory,
@@ -120,6 +135,8 @@ export async function startPeer({
     tools: { signatures: wasmSignatureVerifier, nodeHasher },
     clock,
     node,
+    announced: () => announcedAddresses(addresses()),
+    budget,
     serveOptions: {
       networkId: networkIdOf(network.parameters),
       heads,
@@ -154,7 +171,7 @@ export async function startPeer({
   return {
     address: signer.address,
     roles: config.roles,
-    addresses: node.addresses(),
+    addresses: addresses(),
     ledger,
     verifier,
     stop,

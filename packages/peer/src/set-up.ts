@@ -10,7 +10,7 @@ import {
   type NetworkParameters,
   networkIdOf
 } from '@holdfast/core'
-import { DEFAULT_CONFIG, type PeerConfig, type Role, writeDefaultConfig } from './config.ts'
+import { DEFAULT_CONFIG, formatConfig, type PeerConfig, parseConfig, type Role, writeDefaultConfig } from './config.ts'
 import { dataDirectoryPaths } from './data-directory.ts'
 import { PeerError } from './error.ts'
 import { loadOrCreateKey } from './key-file.ts'
@@ -65,6 +65,8 @@ export async function setUpPeer(network: NetworkDescription | undefined, wishes:
       { path: paths.networkFile }
     )
   }
+  // What could not be started is not made.
+  if (!hasConfig) parseConfig(formatConfig(configOf(wishes)), paths.configFile)
   await mkdir(wishes.directory, { recursive: true, mode: 0o700 })
   if (!hasConfig) await expectRoom(wishes)
   const key = await loadOrCreateKey(paths.keyFile)

@@ -40,6 +40,9 @@ describe('reading', () => {
     ['[provider]\nregion = "EU West"', 'provider.region', 2],
     ['# one\nroles = []', 'roles', 2],
     ['roles = ["miner"]', 'roles', 1],
+    ['roles = ["gateway"]', 'roles', 1],
+    ['[gateway]\nlisten = "/ip4/0.0.0.0/tcp/4742"', 'gateway.listen', 2],
+    ['[gateway]\nlisten = "/dns4/a.example/tcp/443/http"', 'gateway.listen', 2],
     ['listen = ["localhost:80"]', 'listen', 1],
     ['listen = "/ip4/0.0.0.0/tcp/1"', 'listen', 1],
     ['announce = []', 'announce', 1],
@@ -85,10 +88,13 @@ describe('writing', () => {
   })
 
   const configs = fc.record({
-    roles: fc.uniqueArray(fc.constantFrom(...ROLES), { minLength: 1 }),
+    roles: fc
+      .uniqueArray(fc.constantFrom(...ROLES), { minLength: 1 })
+      .filter(roles => !roles.includes('gateway') || roles.includes('provider')),
     listen: fc.array(fc.nat(65535).map(port => `/ip4/127.0.0.1/tcp/${port}`)),
     logLevel: fc.constantFrom(...LOG_LEVELS),
     api: fc.record({ listen: fc.constantFrom('127.0.0.1:0', '[::1]:4741', 'unix:/run/"holdfast".sock') }),
+    gateway: fc.record({ listen: fc.constantFrom('/ip4/127.0.0.1/tcp/0/http', '/ip6/::/tcp/8080/http') }),
     verifier: fc.record(
       {
         stake: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }),

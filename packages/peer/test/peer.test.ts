@@ -1,6 +1,6 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { access, copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createSigner, describeNetwork } from '@holdfast/core'
+import { createSigner, describeNetwork, newestAskOf } from '@holdfast/core'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createClient } from '../src/client.ts'
 import { dataDirectoryPaths } from '../src/data-directory.ts'
@@ -9,6 +9,7 @@ import { loadOrCreateKey } from '../src/key-file.ts'
 import { createHostBeacon } from '../src/ledger/host.ts'
 import { readNetworkFile, writeNetworkFile } from '../src/network-file.ts'
 import { type Peer, startPeer } from '../src/peer.ts'
+import { setUpPeer } from '../src/set-up.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 let life = new AsyncDisposableStack()
@@ -85,6 +86,32 @@ it('a peer with another key than the host’s is refused that role, and lets its
       code: 'NOT_THE_HOST',
       message: expect.stringContaining('take the role "ledger-host" out')
     })
+})
+
+it('what could not be started is not set up', async () => {
+  const { host } = await prepareNetwork()
+  const network = await readNetworkFile(dataDirectoryPaths(host).networkFile)
+  const directory = join(path, 'gateway')
+  await expect(setUpPeer(network, { directory, roles: ['gateway'] })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('add "provider"')
+  })
+  await expect(access(directory)).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+it('a provider that is a gateway says where, with its id, behind where libp2p reaches it', async () => {
+  const { host } = await prepareNetwork()
+  const { configFile } = dataDirectoryPaths(host)
+  const listen = '/ip4/127.0.0.1/tcp/0'
+  const config = `roles = ["ledger-host", "provider", "gateway"]\nlisten = ["${listen}"]\n[provider]\nallocateBytes = "64MiB"\n[gateway]\nlisten = "${listen}/http"\n`
+  await writeFile(configFile, config)
+  const { address, addresses, ledger } = await start(host)
+  const [first = '', second = ''] = addresses
+  const id = /\/p2p\/\w+$/.exec(first)?.[0]
+  expect(second).toMatch(new RegExp(`^/ip4/127\\.0\\.0\\.1/tcp/\\d+/http${id}$`))
+  await expect.poll(() => newestAskOf(ledger.state, address)?.addresses).toEqual(addresses)
+  const response = await fetch(`http://127.0.0.1:${/tcp\/(\d+)\/http/.exec(second)![1]}/ipfs/bafkqaaa?format=raw`)
+  expect(response.status).toBe(200)
 })
 
 it('stops once for all who ask, and its directory is free when each of them hears', async () => {

@@ -1,11 +1,10 @@
 /** Serves public blocks by CID, end to end in the order asked. */
 import { type HandlerContext, type Reply, type readBlocks, refuse } from '@holdfast/core'
-import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
 import type { z } from 'zod'
-import { type BlockPosition, type PieceStore, PLACES_TRIED_MAX } from '../storage/index.ts'
-import { blocksAhead, readWhole } from './blocks-ahead.ts'
+import { blocksAhead } from './blocks-ahead.ts'
 import type { ProviderComponents } from './components.ts'
+import { placeBlock } from './place-block.ts'
 import { type PlacedBlock, streamBlocks } from './stream-blocks.ts'
 import { returning } from './transfer-budget.ts'
 
@@ -21,13 +20,7 @@ export async function openBlocks(
   { cids, range, part }: z.output<typeof readBlocks.request>,
   { remotePeer, signal, cut }: HandlerContext
 ): Promise<Reply<OpenedBlocks>> {
-  const place = async (cid: CID) => {
-    const block = await placeBlock(store, blocks, cid)
-    if (block !== undefined) return block
-    // A client reads what it has just stored: of a piece of many blocks, some may not be found yet.
-    await store.indexed()
-    return placeBlock(store, blocks, cid)
-  }
+  const place = (cid: CID) => placeBlock({ store, blocks }, cid)
   const isRange = range !== undefined && cids.length === 1
   const looking = isRange ? blocksAhead(cids[0]!, range, { place, blocks }) : Promise.resolve([])
   looking.catch(() => undefined) // heard of below
@@ -66,37 +59,4 @@ function liesIn({ offset, length }: BlockPart, { sizeBytes }: PlacedBlock): bool
 /** Out of blocks that were read and checked whole, and are kept for a while: who asks for a part of one mostly goes on in it. */
 async function* cutEach(blocks: AsyncIterable<Uint8Array>, { offset, length }: BlockPart): AsyncGenerator<Uint8Array> {
   for await (const block of blocks) yield block.subarray(offset, offset + length)
-}
-
-/**
- * A CAR may call any bytes by any CID where its hash is not one that intake checks, so where pieces differ about a block's
- * length only the block itself can tell.
- *
- * @returns undefined for a block that is not here
- */
-async function placeBlock(
-  store: Pick<PieceStore, 'findBlocks'>,
-  blocks: Pick<Blockstore, 'get'>,
-  cid: CID
-): Promise<PlacedBlock | undefined> {
-  const positions: BlockPosition[] = []
-  for await (const position of store.findBlocks(cid)) {
-    positions.push(position)
-    if (positions.length === PLACES_TRIED_MAX) break
-  }
-  const [first] = positions
-  if (first === undefined) return undefined
-  if (positions.every(({ length }) => length === first.length)) return { cid, sizeBytes: first.length, positions }
-  const sizeBytes = await sizeOfBlock(blocks, cid)
-  if (sizeBytes === undefined) return undefined
-  return { cid, sizeBytes, positions: positions.filter(({ length }) => length === sizeBytes) }
-}
-
-async function sizeOfBlock(blocks: Pick<Blockstore, 'get'>, cid: CID): Promise<number | undefined> {
-  try {
-    return (await readWhole(blocks, cid)).length
-  } catch (error) {
-    if (error instanceof Error && error.name === 'NotFoundError') return undefined
-    throw error
-  }
 }

@@ -1,7 +1,6 @@
 /** The local API of a running peer: what its command line, its dashboard and its metrics ask. */
 import { rm } from 'node:fs/promises'
 import { askOf, type Ledger, newestAskOf } from '@holdfast/core'
-import { announcedAddresses } from '../announced-addresses.ts'
 import { setConfigValue } from '../config.ts'
 import { examine } from '../doctor/examine.ts'
 import { PeerError } from '../error.ts'
@@ -59,7 +58,7 @@ export async function startApi(life: AsyncDisposableStack, components: PeerCompo
 }
 
 function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, parts: ApiParts): DaemonFacts {
-  const { directory, config, signer, clock, node, signal } = components
+  const { directory, config, signer, clock, node, announced, signal } = components
   const { ledger, store, audit, verifier, hasher } = parts
   const { address } = signer
   const startedMs = clock.now()
@@ -131,7 +130,7 @@ function daemonFacts(life: AsyncDisposableStack, components: PeerComponents, par
       await announceAsk(
         { ledger, signer, random, signal: during ?? signal },
         {
-          addresses: announcedAddresses(node.addresses()),
+          addresses: announced(),
           capacityBytes: before.capacityBytes,
           pricePerLeafRound: pricePerLeafRound ?? before.pricePerLeafRound,
           region: region ?? before.region

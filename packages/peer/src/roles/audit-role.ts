@@ -1,7 +1,6 @@
 /** What a provider does about its own disk: the audit that finds what was lost, and the healing of it. */
 import type { AuditCursor, Ledger, ProverEvent } from '@holdfast/core'
 import { z } from 'zod'
-import { announcedAddresses } from '../announced-addresses.ts'
 import { AUDIT_DAYS_DEFAULT } from '../config.ts'
 import type { LostPieces } from '../provider/components.ts'
 import { createHealer, type HealEvent, PRIVATE_OBSTACLE } from '../provider/heal-pieces.ts'
@@ -41,7 +40,7 @@ export function startSelfAudit(
   ledger: Ledger,
   store: PieceStore
 ): AuditHandle | undefined {
-  const { directory, config, signer, tools, clock, node, serveOptions, emit } = components
+  const { directory, config, signer, tools, clock, node, announced, serveOptions, emit } = components
   const { auditDays = AUDIT_DAYS_DEFAULT } = config.provider
   if (auditDays === 0) return undefined
   const { nodeHasher } = tools
@@ -78,7 +77,7 @@ export function startSelfAudit(
         store,
         signer,
         clock,
-        announced: () => announcedAddresses(node.addresses())
+        announced
       },
       options: serveOptions,
       wounds,

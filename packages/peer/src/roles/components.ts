@@ -22,6 +22,7 @@ import type { DataDirectory } from '../data-directory.ts'
 import type { SegmentLogEvent } from '../ledger/segment-log.ts'
 import type { SnapshotEvent } from '../ledger/snapshot-keeper.ts'
 import type { PeerNode } from '../node.ts'
+import type { TransferBudget } from '../provider/transfer-budget.ts'
 import type { DiskReserve, PieceStoreEvent } from '../storage/index.ts'
 import type { AnnounceEvent } from './announce.ts'
 import type { SelfAuditEvent } from './audit-role.ts'
@@ -56,6 +57,10 @@ export interface PeerComponents {
   readonly tools: LedgerTools
   readonly clock: Clock
   readonly node: PeerNode
+  /** Where it is reached, and by what, as it tells others. */
+  readonly announced: () => string[]
+  /** For all bytes that strangers have on the way. */
+  readonly budget: TransferBudget
   readonly serveOptions: ServeOptions
   /** The ledger's heads, on every message that comes or goes; the ledger's role attaches them. */
   readonly heads: ReturnType<typeof createLateHeads>

@@ -2,11 +2,9 @@
 import { createProver, type Ledger, pushProofs } from '@holdfast/core'
 import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
-import { announcedAddresses } from '../announced-addresses.ts'
 import { createPieceKeeper } from '../provider/keep-pieces.ts'
 import { createStorePieceReader } from '../provider/piece-reader.ts'
 import { serveProvider } from '../provider/serve-provider.ts'
-import { createTransferBudget } from '../provider/transfer-budget.ts'
 import { createPieceBlockstore, type PeerStore } from '../storage/index.ts'
 import { announceAsk } from './announce.ts'
 import { type AuditHandle, startSelfAudit } from './audit-role.ts'
@@ -27,7 +25,7 @@ export async function startProvider(
   ledger: Ledger,
   { store, denied, refresh }: PeerStore
 ): Promise<ProviderHandle> {
-  const { config, network, signer, tools, clock, node, serveOptions, emit, signal } = components
+  const { config, network, signer, tools, clock, node, announced, budget, serveOptions, emit, signal } = components
   const onError = (error: unknown) => emit({ kind: 'error', error })
   const refreshing = setInterval(() => void refresh().catch(onError), REFRESH_MS)
   life.defer(() => clearInterval(refreshing))
@@ -56,7 +54,7 @@ export async function startProvider(
     leavesPerRoundMax: network.parameters.proving.leavesPerRoundMax,
     denies: (cid: CID) => denied.has(cid.toString())
   }
-  const { allocateBytes, leaseBytes = allocateBytes / 2, transferBytes } = config.provider
+  const { allocateBytes, leaseBytes = allocateBytes / 2 } = config.provider
   const services = life.use(new AsyncDisposableStack())
   await serveProvider(
     services,
@@ -76,8 +74,8 @@ export async function startProvider(
         bytesMax: Math.max(leaseBytes, PIECE_SIZE_BYTES_MAX),
         bytesPerClientMax: Math.max(leaseBytes / 2, PIECE_SIZE_BYTES_MAX)
       },
-      budget: createTransferBudget(transferBytes === undefined ? {} : { bytesMax: transferBytes }),
-      announced: () => announcedAddresses(node.addresses()),
+      budget,
+      announced,
       ...(audit !== undefined && { lost: audit.lost })
     },
     serveOptions
@@ -86,7 +84,7 @@ export async function startProvider(
   await announceAsk(
     { ledger, signer, random, signal, clock, onAnnounce: event => emit({ kind: 'announce', event }) },
     {
-      addresses: announcedAddresses(node.addresses()),
+      addresses: announced(),
       region: config.provider.region ?? '',
       pricePerLeafRound: config.provider.pricePerLeafRound,
       capacityBytes: config.provider.allocateBytes
