@@ -4,6 +4,7 @@ import type { CID } from 'multiformats/cid'
 import {
   type ContentSource,
   type HashingOptions,
+  type LeafParts,
   type PackProgress,
   packSource,
   type UnixfsProfile
@@ -46,6 +47,8 @@ export interface PackObjectOptions {
 export interface PackComponents extends HashingOptions {
   readonly ciphers: PieceCiphers
   readonly random: (sizeBytes: number) => Uint8Array
+  /** Shown every leaf of a public object: whoever stored it reads ranges of it without whole leaves. */
+  readonly leafParts?: Pick<LeafParts, 'learn'> | undefined
 }
 
 /** What a packed object is, without its bytes: enough to make it again from the same staged pieces. */
@@ -86,7 +89,7 @@ export async function packObject(
     ...(onPackProgress !== undefined && { onProgress: onPackProgress })
   }
   if (!encrypt) {
-    const { pieces, ...facts } = await packSource(given)
+    const { pieces, ...facts } = await packSource({ ...given, leafParts: components.leafParts })
     const staged = pieces.map(({ cid, ...piece }) => ({ ...piece, cids: [cid] }))
     return withReplicas({ ...facts, reference: undefined, pieces: staged }, staging, components)
   }

@@ -83,11 +83,12 @@ export class BlockReader {
    * Bytes of a leaf that was read before, fetched without the rest of it.
    *
    * @param to - exclusive
-   * @returns undefined where only the whole leaf can be checked, or where nobody gives the part
+   * @returns undefined where only the whole leaf can be checked, where nobody gives the part, and where the leaf is worth
+   * being remembered
    */
   async fetchWithin(cid: CID, sizeBytes: number, from: number, to: number): Promise<Uint8Array | undefined> {
     const part = this.#fetchBlocks.leafParts?.around(cid, sizeBytes, from, to)
-    if (part === undefined) return undefined
+    if (part === undefined || this.#fetchBlocks.recentBlocks?.touch(cid) === true) return undefined
     this.meter.spend('blocks', 1)
     this.meter.spend('bytes', part.length)
     const options = { signal: this.#signal, part }

@@ -36,6 +36,11 @@ export class LastUsed<Value> {
     }
   }
 
+  /** Those used last at the end. */
+  values(): IterableIterator<Value> {
+    return this.#values.values()
+  }
+
   #forget(key: string): void {
     const value = this.#values.get(key)
     if (value === undefined) return

@@ -1,19 +1,19 @@
 /**
- * What a client keeps of leaves that it has read and forgotten: the digests of their parts.
+ * What a client keeps of leaves that it has stored, or read and forgotten: the digests of their parts.
  *
  * A leaf can only be checked against its CID as a whole. Who has done so once knows what each part of it must be, and needs
- * no more than the parts that he wants when he comes back: a 512th of a leaf remembered saves him most of it.
+ * no more than the parts that he wants when he comes back: a 1024th of a leaf remembered saves him most of it.
  */
-import type { CID } from 'multiformats/cid'
+import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { equalBytes } from '../equal-bytes.ts'
 import { LastUsed } from './last-used.ts'
 
 /** The last part of a leaf may be shorter. */
-export const LEAF_PART_SIZE_BYTES = 16 * 1024
+export const LEAF_PART_SIZE_BYTES = 32 * 1024
 const DIGEST_SIZE_BYTES = 32
 /** Of 2 GiB. */
-const DIGESTS_SIZE_BYTES_MAX = 4 * 1024 * 1024
+const DIGESTS_SIZE_BYTES_MAX = 2 * 1024 * 1024
 
 /** Bytes of a block that are known without the rest of it. */
 export interface BlockPart {
@@ -32,19 +32,59 @@ export interface LeafParts {
    * @returns undefined for a leaf that is not known, or not with that size
    */
   around(cid: CID, sizeBytes: number, from: number, to: number): BlockPart | undefined
-  /** @param leaf - checked against its CID */
+  /** @param leaf - checked against its CID, or what the CID was computed from */
   learn(cid: CID, leaf: Uint8Array): Promise<void>
+  /**
+   * All that is known, for {@link createLeafParts} in another process.
+   *
+   * @param headerSizeBytes - room that is left in front
+   */
+  snapshot(headerSizeBytes?: number): Uint8Array
+  /** How many leaves were learned in this process. */
+  readonly learned: number
 }
 
 interface KnownLeaf {
+  readonly cid: CID
   readonly sizeBytes: number
   /** Of all parts, end to end. */
   readonly digests: Uint8Array
 }
 
-export function createLeafParts(sizeBytesMax = DIGESTS_SIZE_BYTES_MAX): LeafParts {
+/** Writes the SHA-256 of bytes into a target at an offset. */
+export type DigestInto = (bytes: Uint8Array, target: Uint8Array, offset: number) => void | Promise<void>
+
+export interface LeafPartsOptions {
+  /** Of digests; default 2 MiB, those of 2 GiB. */
+  readonly sizeBytesMax?: number
+  /** What another process knew: its snapshot, of whose bytes somebody has seen that they are what was written. */
+  readonly before?: Uint8Array | undefined
+  /** Default one that runs everywhere. */
+  readonly digestInto?: DigestInto
+}
+
+export function createLeafParts({
+  sizeBytesMax = DIGESTS_SIZE_BYTES_MAX,
+  before,
+  digestInto = digestPortably
+}: LeafPartsOptions = {}): LeafParts {
+  async function digestParts(bytes: Uint8Array): Promise<Uint8Array> {
+    const digests = new Uint8Array(partsOf(bytes.length) * DIGEST_SIZE_BYTES)
+    for (let part = 0; part < partsOf(bytes.length); part++) {
+      const offset = part * LEAF_PART_SIZE_BYTES
+      await digestInto(bytes.subarray(offset, offset + LEAF_PART_SIZE_BYTES), digests, part * DIGEST_SIZE_BYTES)
+    }
+    return digests
+  }
+
   const leaves = new LastUsed<KnownLeaf>({ weightMax: sizeBytesMax, weightOf: ({ digests }) => digests.length })
+  let learned = 0
+  for (const leaf of before === undefined ? [] : decodeLeaves(before)) leaves.set(leaf.cid.toString(), leaf)
   return {
+    get learned() {
+      return learned
+    },
+    snapshot: (headerSizeBytes = 0) => encodeLeaves([...leaves.values()], headerSizeBytes),
     around(cid, sizeBytes, from, to) {
       const leaf = leaves.get(cid.toString())
       if (leaf === undefined || leaf.sizeBytes !== sizeBytes || from >= to || to > sizeBytes) return undefined
@@ -60,7 +100,9 @@ export function createLeafParts(sizeBytesMax = DIGESTS_SIZE_BYTES_MAX): LeafPart
     },
     async learn(cid, leaf) {
       const key = cid.toString()
-      if (leaves.get(key) === undefined) leaves.set(key, { sizeBytes: leaf.length, digests: await digestParts(leaf) })
+      if (leaves.get(key) !== undefined) return
+      leaves.set(key, { cid, sizeBytes: leaf.length, digests: await digestParts(leaf) })
+      learned += 1
     }
   }
 }
@@ -69,12 +111,36 @@ function partsOf(sizeBytes: number): number {
   return Math.ceil(sizeBytes / LEAF_PART_SIZE_BYTES)
 }
 
-async function digestParts(bytes: Uint8Array): Promise<Uint8Array> {
-  const digests = new Uint8Array(partsOf(bytes.length) * DIGEST_SIZE_BYTES)
-  for (let part = 0; part < partsOf(bytes.length); part++) {
-    const offset = part * LEAF_PART_SIZE_BYTES
-    const { digest } = await sha256.digest(bytes.subarray(offset, offset + LEAF_PART_SIZE_BYTES))
-    digests.set(digest, part * DIGEST_SIZE_BYTES)
+async function digestPortably(bytes: Uint8Array, target: Uint8Array, offset: number): Promise<void> {
+  target.set((await sha256.digest(bytes)).digest, offset)
+}
+
+const LEAF_HEADER_SIZE_BYTES = 4 + 2
+
+/** For each leaf: u32 size ‖ u16 length of the CID ‖ CID ‖ digests, big-endian; those that were not used for longest first. */
+function encodeLeaves(leaves: readonly KnownLeaf[], headerSizeBytes: number): Uint8Array {
+  const sizes = leaves.map(({ cid, digests }) => LEAF_HEADER_SIZE_BYTES + cid.bytes.length + digests.length)
+  const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + size, headerSizeBytes))
+  const view = new DataView(bytes.buffer)
+  let offset = headerSizeBytes
+  for (const { cid, sizeBytes, digests } of leaves) {
+    view.setUint32(offset, sizeBytes)
+    view.setUint16(offset + 4, cid.bytes.length)
+    bytes.set(cid.bytes, offset + LEAF_HEADER_SIZE_BYTES)
+    offset += LEAF_HEADER_SIZE_BYTES + cid.bytes.length
+    bytes.set(digests, offset)
+    offset += digests.length
   }
-  return digests
+  return bytes
+}
+
+function* decodeLeaves(bytes: Uint8Array): Generator<KnownLeaf> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let offset = 0; offset < bytes.length; ) {
+    const sizeBytes = view.getUint32(offset)
+    const cidEnd = offset + LEAF_HEADER_SIZE_BYTES + view.getUint16(offset + 4)
+    const cid = CID.decode(bytes.slice(offset + LEAF_HEADER_SIZE_BYTES, cidEnd))
+    offset = cidEnd + partsOf(sizeBytes) * DIGEST_SIZE_BYTES
+    yield { cid, sizeBytes, digests: bytes.slice(cidEnd, offset) }
+  }
 }

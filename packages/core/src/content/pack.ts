@@ -6,9 +6,11 @@
  */
 import { PIECE_SIZE_BYTES_MAX } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
 import { iterateAbortably } from './abortable.ts'
 import { digestKey } from './digest-key.ts'
 import { type HashingOptions, hashPieces } from './hash-pieces.ts'
+import type { LeafParts } from './leaf-parts.ts'
 import {
   type LaidOutPiece,
   type OpenPiece,
@@ -38,6 +40,8 @@ export interface PackOptions extends HashingOptions {
   readonly profile?: UnixfsProfile
   /** Raw bytes of a piece at most; default and maximum 1,065,353,216, which expand to 1 GiB. */
   readonly pieceSizeBytesMax?: number
+  /** Shown every leaf, for who reads ranges of it later. */
+  readonly leafParts?: Pick<LeafParts, 'learn'> | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: (progress: PackProgress) => void
 }
@@ -197,6 +201,7 @@ class Packing {
     const key = digestKey(cid)
     if (this.#seen.has(key)) return
     this.#seen.add(key)
+    if (cid.code === raw.code) await this.#options.leafParts?.learn(cid, block)
     await this.#packer.put(cid, block)
   }
 

@@ -16,7 +16,15 @@ export interface RecentBlocks {
    * @param forgotten - told when it is not remembered any more
    */
   remember(cid: CID, block: Uint8Array, forgotten?: () => void): void
+  /** Says that a part of a block is wanted. @returns whether one was not long ago: who comes back mostly reads on */
+  touch(cid: CID): boolean
 }
+
+/**
+ * Blocks of which a part was wanted last. Half of the leaves that are remembered: who jumps about in more of them would have each
+ * forgotten before he comes back, and fetch it whole every time.
+ */
+const TOUCHED_BLOCKS_MAX = 4
 
 export function createRecentBlocks(sizeBytesMax = RECENT_BLOCKS_SIZE_BYTES_MAX): RecentBlocks {
   const blocks = new LastUsed<{ readonly block: Uint8Array; readonly forgotten: () => void }>({
@@ -24,7 +32,14 @@ export function createRecentBlocks(sizeBytesMax = RECENT_BLOCKS_SIZE_BYTES_MAX):
     weightOf: ({ block }) => block.length,
     forgotten: ({ forgotten }) => forgotten()
   })
+  const touched = new LastUsed<true>({ weightMax: TOUCHED_BLOCKS_MAX, weightOf: () => 1 })
   return {
+    touch(cid) {
+      const key = cid.toString()
+      const wasTouched = touched.get(key) !== undefined
+      if (!wasTouched) touched.set(key, true)
+      return wasTouched
+    },
     recall: cid => blocks.get(cid.toString())?.block,
     remember(cid, block, forgotten = () => undefined) {
       const key = cid.toString()

@@ -1,9 +1,13 @@
 import fc from 'fast-check'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { sha256 } from 'multiformats/hashes/sha2'
 import { describe, expect, it } from 'vitest'
 import {
   createLeafParts,
   createRecentBlocks,
   type FetchBlocks,
+  LEAF_PART_SIZE_BYTES,
   type ReadBytesOptions,
   readBytes,
   readContent
@@ -117,14 +121,14 @@ describe('a range of a file', () => {
     expect(asked.splice(0).at(-1)).toBe(MIB)
     expect(released.splice(0)).toEqual([MIB])
     expect(Buffer.compare(await read(at + 7, 65_536), bytes.subarray(at + 7, at + 7 + 65_536))).toBe(0)
-    expect(asked.splice(0).at(-1)).toBe(5 * 16_384)
+    expect(asked.splice(0).at(-1)).toBe(3 * LEAF_PART_SIZE_BYTES)
     expect(released.splice(0)).toEqual([])
     // The last part of the last leaf is shorter.
     const end = 3 * MIB + 49_990
     await read(end, 5)
     asked.splice(0)
     expect(Buffer.compare(await read(end, 100), bytes.subarray(end))).toBe(0)
-    expect(asked.splice(0).at(-1)).toBe(50_000 - 3 * 16_384)
+    expect(asked.splice(0).at(-1)).toBe(50_000 - LEAF_PART_SIZE_BYTES)
   })
 
   it.each([
@@ -141,6 +145,38 @@ describe('a range of a file', () => {
       }),
       { numRuns: 40 }
     )
+  })
+
+  it('is read whole by who comes back to it soon, and then asks nobody', async () => {
+    const bytes = Uint8Array.from({ length: 3 * MIB }, (_, at) => (at * 11 + (at >> 17)) & 255)
+    const { fetchBlocks, read, asked } = await openWithParts(bytes, { recentSizeBytesMax: 2 * MIB })
+    // What a `put` leaves: the leaves were stored, and never read.
+    for (let at = 0; at < bytes.length; at += MIB) {
+      const leaf = bytes.subarray(at, at + MIB)
+      await fetchBlocks.leafParts!.learn(CID.createV1(raw.code, await sha256.digest(leaf)), leaf)
+    }
+    const costs: (number | undefined)[] = []
+    for (const at of [100, MIB + 100, 90_000, 200, MIB - 100]) {
+      expect(Buffer.compare(await read(at, 50), bytes.subarray(at, at + 50))).toBe(0)
+      costs.push(asked.splice(0).at(-1))
+    }
+    expect(costs.slice(1)).toEqual([LEAF_PART_SIZE_BYTES, MIB, undefined, undefined])
+  })
+
+  it('is never read whole again and again by who jumps about in more leaves than are remembered', async () => {
+    const bytes = Uint8Array.from({ length: 12 * MIB }, (_, at) => (at * 23 + (at >> 20)) & 255)
+    const { fetchBlocks, read, asked } = await openWithParts(bytes, { recentSizeBytesMax: 8 * MIB })
+    for (let at = 0; at < bytes.length; at += MIB) {
+      const leaf = bytes.subarray(at, at + MIB)
+      await fetchBlocks.leafParts!.learn(CID.createV1(raw.code, await sha256.digest(leaf)), leaf)
+    }
+    // Brings the root; by the time that its turn comes, this leaf was not wanted for long.
+    await read(bytes.length - 1, 1)
+    asked.splice(0)
+    for (let turn = 0; turn < 3; turn++)
+      for (let at = 500; at < bytes.length; at += MIB)
+        expect(Buffer.compare(await read(at, 50), bytes.subarray(at, at + 50))).toBe(0)
+    expect(new Set(asked)).toEqual(new Set([LEAF_PART_SIZE_BYTES]))
   })
 
   it('is right also for who recalled a leaf that others made the client forget', async () => {

@@ -2,6 +2,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openClientState } from '../../src/client/client-state.ts'
+import { cidOf, randomBytes } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 
 const PROVIDER = `0x${'ab'.repeat(20)}` as const
@@ -64,4 +65,43 @@ it('is done without where nothing can be written', async () => {
   blocked.listSequence = 3
   await blocked.save()
   expect(await readFile(join(directory, 'key.state'), 'utf8')).toBe('a file in the way')
+})
+
+it('remembers what the parts of leaves must be, and believes no file that is not what was written', async () => {
+  const leaf = randomBytes(1, 100_000)
+  const cid = await cidOf(leaf)
+  const knows = async () => (await openClientState(path)).leafParts.around(cid, leaf.length, 0, 1) !== undefined
+  const state = await openClientState(path)
+  await state.leafParts.learn(cid, leaf)
+  await state.save()
+  const file = join(directory, 'key.state', 'leaf-parts')
+  const written = await readFile(file)
+  expect((await stat(file)).mode & 0o077).toBe(0)
+  expect(await knows()).toBe(true)
+  for (const offset of [0, 11, 12, 60, written.length - 1]) {
+    const flipped = Buffer.from(written)
+    flipped[offset]! ^= 1
+    await writeFile(file, flipped)
+    expect(await knows()).toBe(false)
+  }
+  for (const length of [0, 10, 44, written.length - 1]) {
+    await writeFile(file, written.subarray(0, length))
+    expect(await knows()).toBe(false)
+  }
+  await writeFile(file, written)
+  expect(await knows()).toBe(true)
+})
+
+it('writes once after the other what is saved at once', async () => {
+  const state = await openClientState(path)
+  const saves = Array.from({ length: 8 }, async (_, sequence) => {
+    state.listSequence = sequence
+    const leaf = randomBytes(sequence, 1000)
+    await state.leafParts.learn(await cidOf(leaf), leaf)
+    await state.save()
+  })
+  await Promise.all(saves)
+  const again = await openClientState(path)
+  expect(again.listSequence).toBe(7)
+  expect(again.leafParts.snapshot()).toEqual(state.leafParts.snapshot())
 })
