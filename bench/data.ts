@@ -50,6 +50,8 @@ async function* overNetwork(bench: Bench): AsyncIterable<Row> {
 interface Bench {
   /** Whether a row is asked for, by its name or, of those with several, by how they begin. */
   readonly wants: (row: string) => boolean
+  /** The same for one of several, by its whole name. */
+  readonly wantsPart: (row: string) => boolean
   readonly folder: string
   readonly quick: boolean
   readonly turns: number
@@ -66,10 +68,11 @@ interface BenchFile {
 
 async function openBench(folder: string, { quick, rows }: BenchOptions): Promise<Bench> {
   const wants = (row: string) => rows.length === 0 || rows.some(one => one.startsWith(row))
+  const wantsPart = (row: string) => rows.length === 0 || rows.some(one => row.startsWith(one))
   const large = await writeBenchFile(folder, 'large', quick ? 8 * MIB : 1024 * MIB)
   const middle = await writeBenchFile(folder, 'middle', quick ? 4 * MIB : 256 * MIB)
   const small = await writeBenchFile(folder, 'small', quick ? MIB : 64 * MIB)
-  return { wants, folder, quick, turns: quick ? 1 : 3, large, middle, small }
+  return { wants, wantsPart, folder, quick, turns: quick ? 1 : 3, large, middle, small }
 }
 
 /** Bytes that look like chance, each MiB another. */
@@ -236,7 +239,12 @@ function hypercore({ folder, middle }: Bench): Runner {
   }
 }
 
-async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): AsyncIterable<Row> {
+async function* reading(bench: Bench, network: BenchNetwork): AsyncIterable<Row> {
+  if (bench.wants('get')) yield* getting(bench, network)
+  if (bench.wants('range-first-byte')) yield* ranges(bench, network)
+}
+
+async function* getting(bench: Bench, { client, root, usages }: BenchNetwork): AsyncIterable<Row> {
   const { large, turns, folder } = bench
   const ours: Runner = {
     name: 'get',
@@ -257,31 +265,33 @@ async function* reading(bench: Bench, { client, root, usages }: BenchNetwork): A
   const limit = rawStream('raw-libp2p', 'raw-ours', bench.middle)
   const peers = [bitswap(bench), cat, limit]
   yield* await compareRuns({ row: 'get', unit: 'MB/s', figure: 'rate', turns, ours, peers })
-  yield* ranges(bench, { client, root, usages })
 }
 
 /**
  * What comes first of 64 KiB in the middle of the file.
  *
- * All of the file is in the page cache, at both.
+ * All of the file is in the page cache, at both. Over HTTP, unencrypted, as the web server gives it; `-encrypted` is over
+ * libp2p, where both sides also prove who they are.
  *
  * - Warm: the same leaf again, over an open connection, for both. The web server's kernel has its pages, our provider the leaf
  *   that it hashed, our client the nodes above it and the digests of the leaf's parts, which it took when it checked the leaf.
  *   What is read is sent anew, and hashed anew.
  * - Remembered: the same where our client may use the leaf that it checked before, as `get` does. It asks nobody, so this says
  *   what reading on in a leaf costs and nothing about the network.
- * - Elsewhere: each time in another leaf that was never read, on an open connection. Of it our client has nothing but the nodes
- *   above; our provider reads and hashes it, sends it whole, and our client hashes it.
+ * - Elsewhere: each time in another leaf that was never read, on an open connection, by the client that stored it: it has the
+ *   nodes above, and what `put` left in its state, the digests of parts. Our provider reads and hashes all of the leaf.
  * - Reconnected: as warm, each time on a new connection, for both, to a peer that was met before: its certificate is known, its
  *   address as well, and the ledger is not asked. Web servers get a new TCP connection without TLS.
  * - Cold: a new connection each time, as in reconnected, and on it a leaf that was never read, as elsewhere.
+ * - Cold-stranger: the same by a client that did not store it, and can only check the leaf whole: all of it is sent, and hashed
+ *   once more.
  *
  * `http-checked-leaf` sends the whole leaf, hashed at both ends, which is what checking against the CID of a file takes;
  * `https-checked-leaf` does it under TLS. Both work one step after the other. `tls-leaf` is what nobody can be faster than who has
  * to check a whole leaf and speaks TLS in Node: a MiB from memory, with no protocol at all, hashed while it comes.
  */
 async function* ranges(
-  { large, quick }: Bench,
+  { large, quick, wantsPart }: Bench,
   { client, root, usages }: Pick<BenchNetwork, 'client' | 'root' | 'usages'>
 ): AsyncIterable<Row> {
   await using server = await startProcess('http-server')
@@ -296,11 +306,13 @@ async function* ranges(
   const dialTls = tlsDialler(ports.tlsPort, identity)
   using warmTls = await keptTls(dialTls)
   // What a provider has written past its page cache is in nobody's memory, other than the web server's file.
-  await client.call('read', { root, offset: 0, length: large.sizeBytes, remembers: false })
-  for (const row of ['warm', 'remembered', 'elsewhere', 'reconnected', 'cold'] as const) {
-    await client.call('forget')
-    const isOnNew = row === 'reconnected' || row === 'cold'
-    const isSameLeaf = row !== 'elsewhere' && row !== 'cold'
+  await client.call('read', { root, offset: 0, length: large.sizeBytes, remembers: false, overHttp: false })
+  for (const row of RANGE_ROWS) {
+    if (!wantsPart(`range-first-byte-${row}`)) continue
+    await client.call('forget', { hasStored: !row.includes('stranger') })
+    const overHttp = !row.endsWith(ENCRYPTED)
+    const isOnNew = row.startsWith('reconnected') || row.startsWith('cold')
+    const isSameLeaf = !row.startsWith('elsewhere') && !row.startsWith('cold')
     /** Gives a runner its ranges, one after the other. */
     const openRanges = () => {
       let leaves = large.sizeBytes / MIB / 2
@@ -326,7 +338,7 @@ async function* ranges(
     }
     const ours = asking('read', usages, async range => {
       if (isOnNew) await client.call('hangUp')
-      return client.call<number>('read', { root, ...range, remembers: row === 'remembered' })
+      return client.call<number>('read', { root, ...range, remembers: row === 'remembered', overHttp })
     })
     const http = (name: string, path: string, isSecure = false) => {
       const { agent } = isSecure ? warmSecurely : warm
@@ -338,17 +350,23 @@ async function* ranges(
       }
       return asking(name, [server.usage], range => firstByteByHttp({ ...to, ...range }))
     }
-    const peers = [
-      http('http-range', '/'),
-      http('http-checked-leaf', '/leaf'),
+    const unencrypted = [http('http-checked-leaf', '/leaf')]
+    const encrypted = [
       http('https-checked-leaf', '/leaf', true),
       asking('tls-leaf', [server.usage], () => (isOnNew ? leafByNewTls(dialTls) : leafByTls(warmTls.socket)))
     ]
+    const peers = [http('http-range', '/'), ...(overHttp ? unencrypted : encrypted)]
     for (let turn = 0; turn < warmUps; turn++) for (const runner of [ours, ...peers]) await runner.run()
     const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 45 } as const
     yield* await compareRuns({ row: `range-first-byte-${row}`, ...figures, ours, peers })
   }
 }
+
+const ENCRYPTED = '-encrypted'
+const RANGE_ROWS = [
+  ...['remembered', 'warm', 'elsewhere', 'reconnected', 'cold', 'cold-stranger'],
+  ...['warm', 'cold', 'cold-stranger'].map(row => `${row}${ENCRYPTED}`)
+]
 
 interface Range {
   readonly offset: number

@@ -18,6 +18,7 @@ import {
   type Client,
   createClient,
   createHashingThreads,
+  createHttpSource,
   createNode,
   loadKey,
   nodePieceCiphers,
@@ -26,11 +27,14 @@ import {
 } from '@holdfast/peer'
 import { loadNativeNodeHasher } from '@holdfast/proofs/native'
 import { CID } from 'multiformats/cid'
+import { openClientState } from '../../packages/peer/src/client/client-state.ts'
 import type { Task } from './measured-process.ts'
 
 interface Opened {
   readonly client: Client
   readonly ledger: Ledger
+  /** Path of the file. */
+  readonly key: string
   /** A node beside the client's: what the rows time is one protocol, not the client's choices. */
   readonly node: PeerNode
 }
@@ -40,6 +44,7 @@ interface RangeRead {
   readonly offset: number
   readonly length: number
   readonly remembers: boolean
+  readonly overHttp: boolean
 }
 
 /** Seconds of one `put`, one after the other. */
@@ -65,6 +70,7 @@ export const holdfastClient: Task = async () => {
   }
   let recentBlocks = createRecentBlocks()
   let leafParts = createLeafParts()
+  let http = openHttp()
   let opened: Opened | undefined
 
   const state = () => {
@@ -87,7 +93,7 @@ export const holdfastClient: Task = async () => {
       await node.start()
       const ledger = await client.ledger()
       await untilAsked(ledger)
-      opened = { client, ledger, node }
+      opened = { client, ledger, key, node }
     },
 
     /** Stores a file publicly; the whole of `put`. */
@@ -157,11 +163,12 @@ export const holdfastClient: Task = async () => {
      * Reads a range from a provider that is known, every byte checked. Remembers of its leaves what a client's `get` remembers of
      * those that it has forgotten; or the leaves as well.
      */
-    async read({ root, offset, length, remembers }: RangeRead) {
+    async read({ root, offset, length, remembers, overHttp }: RangeRead) {
       const { ledger, node } = state()
       const { provider, addresses } = firstDeal(state())
       const fetcher = createBlockFetcher({
         leafParts,
+        ...(overHttp && { http }),
         node: node.libp2p,
         networkId: ledger.state.networkId,
         providers: [{ provider, addresses }]
@@ -174,15 +181,19 @@ export const holdfastClient: Task = async () => {
       return firstByteSeconds ?? 0
     },
 
-    /** Leaves that were read are as if they had not been. */
-    async forget() {
+    /** Leaves that were read are as if they had not been; of what was stored, `put` has left what its parts must be. */
+    async forget({ hasStored }: { hasStored: boolean }) {
       recentBlocks = createRecentBlocks()
-      leafParts = createLeafParts()
+      leafParts = hasStored
+        ? (await openClientState(join(`${state().key}.state`, 'state.json'))).leafParts
+        : createLeafParts()
     },
 
     /** The next request is the first of a connection. */
     async hangUp() {
       const { node } = state()
+      http[Symbol.dispose]()
+      http = openHttp()
       await Promise.all(node.libp2p.getConnections().map(connection => connection.close()))
     },
 
@@ -192,6 +203,9 @@ export const holdfastClient: Task = async () => {
     }
   }
 }
+
+/** A network on loopback. */
+const openHttp = () => createHttpSource(() => [])
 
 /** A new provider's ask counts from the next round on. */
 async function untilAsked(ledger: Ledger): Promise<void> {

@@ -1,8 +1,9 @@
 /** `holdfast put` and `holdfast get` as a user runs them, against a devnet that runs already. */
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { StoredReplica } from '@holdfast/core'
+import { checkBlock, newestAskOf, type StoredReplica } from '@holdfast/core'
 import { compareTrees, dataDirectoryPaths } from '@holdfast/peer'
+import { CID } from 'multiformats/cid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type HoldfastEnd, runHoldfast } from './holdfast-run.ts'
 import { writeSampleTree } from './sample-tree.ts'
@@ -70,6 +71,22 @@ describe('put and get', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toBe(`5 files, 2.4 MiB, written to ${output}`)
     expect(await compareTrees(tree, output)).toMatchObject({ equal: true, files: 5 })
+  })
+
+  test('read it from gateways where that is allowed, as anybody can who speaks HTTP', async () => {
+    const output = join(net.directory, 'read-over-http')
+    const { code, stderr } = await get(root, output, '--over-http')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(await compareTrees(tree, output)).toMatchObject({ equal: true })
+    for (const { provider } of replicas) {
+      const { addresses } = newestAskOf(net.ledger.state, provider)!
+      const [, port] = addresses
+        .map(address => /\/tcp\/(\d+)\/http\/p2p\//.exec(address))
+        .find(found => found !== null)!
+      const response = await fetch(`http://127.0.0.1:${port}/ipfs/${root}?format=raw`)
+      const block = new Uint8Array(await response.arrayBuffer())
+      expect(await checkBlock(CID.parse(root), block)).toEqual({ ok: true })
+    }
   })
 
   test('leave what is in the way alone', async () => {

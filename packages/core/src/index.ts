@@ -7,6 +7,7 @@ export * from './beacon/beacon.ts'
 export * from './beacon/drand-beacon.ts'
 export * from './client/components.ts'
 export * from './client/fetch-blocks.ts'
+export type { HttpAnswer, HttpRequest, HttpSource } from './client/fetch-over-http.ts'
 export * from './client/find-replicas.ts'
 export type { ListComponents } from './client/list-pieces.ts'
 export {

@@ -45,6 +45,7 @@ import { nodePieceCiphers } from './ciphers.ts'
 import { openClientState } from './client/client-state.ts'
 import type { CallOptions, Client, ClientOptions, StoreWishes } from './client/client-types.ts'
 import { type FollowedLedger, followLazily } from './client/followed-ledger.ts'
+import { createHttpSource } from './client/http-source.ts'
 import { isSameSecret, toListed } from './client/listed-objects.ts'
 import { putObject } from './client/put-object.ts'
 import { createGet, resolveName } from './client/read-objects.ts'
@@ -85,6 +86,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   await using starting = new AsyncDisposableStack()
   const node = starting.use(await createNode({ privateKey, listen: [], transports, network: () => network }))
   await node.start()
+  const http = starting.use(createHttpSource(() => [...network.addresses.host, ...network.addresses.bootstrap]))
   const hashing = starting.use(createHashingThreads({ count: HASHING_THREADS_MAX }))
   starting.defer(() => state.save())
   const life = starting.move()
@@ -95,7 +97,8 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const { signal, onUnreachable, patience } = options
   const tools = { signatures: wasmSignatureVerifier, nodeHasher }
   const follow = followLazily(life, { parameters, connection, tools, signal, onUnreachable })
-  const packing = { nodeHasher, createHasher: hashing.createHasher, ciphers: nodePieceCiphers, random }
+  const { leafParts } = state
+  const packing = { nodeHasher, createHasher: hashing.createHasher, ciphers: nodePieceCiphers, random, leafParts }
   let isFollowing = false
   let stopping: Promise<void> | undefined
 
@@ -131,6 +134,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     node: node.libp2p,
     networkId,
     measurements: state.measurements,
+    leafParts,
     patience,
     find: async (label, abort) =>
       isFollowing ? replicasOf((await follow()).ledger.state, label) : findReplicas(connection, label, abort),
@@ -178,9 +182,14 @@ export async function createClient(options: ClientOptions): Promise<Client> {
       return quoteStore(components, complete(object, wishes))
     },
     store: async (object, wishes = {}) => storeObject(await paying(wishes), complete(object, wishes)),
-    put: (source, wishes) =>
-      putObject({ client, paying, changeList, replicasDefault: REPLICAS_DEFAULT }, source, wishes),
-    get: createGet(reading, nodeHasher),
+    async put(source, wishes) {
+      try {
+        return await putObject({ client, paying, changeList, replicasDefault: REPLICAS_DEFAULT }, source, wishes)
+      } finally {
+        await state.save()
+      }
+    },
+    get: createGet(reading, nodeHasher, http),
     async status(name, call = {}) {
       const { name: object } = resolveName(name)
       const { ledger: own, history } = await followed(call)

@@ -23,6 +23,7 @@ import { CHUNK_SIZE_BYTES_MAX } from '../protocols/limits.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import { giveBack } from '../protocols/spare-chunks.ts'
 import type { Address } from '../schema.ts'
+import { fetchOverHttp, gatewayAmong, type HttpSource } from './fetch-over-http.ts'
 import { createMeasurements, type Measurements } from './measurements.ts'
 import { openStopwatch } from './stopwatch.ts'
 import { impatient, type Patience } from './transfer-terms.ts'
@@ -45,6 +46,8 @@ export interface FetchOptions {
   readonly now?: () => number
   /** What this client knows of leaves that it has read; nothing when left out. */
   readonly leafParts?: LeafParts | undefined
+  /** For single blocks, of providers that are gateways; they are not asked over HTTP when left out. */
+  readonly http?: HttpSource | undefined
   /** Told whenever a provider is left for the next one, and why. */
   readonly onFailure?: (failure: { readonly provider: Address; readonly reason: string }) => void
 }
@@ -58,16 +61,50 @@ export function createBlockFetcher({
   patience = {},
   now = machineClock.now,
   leafParts,
+  http,
   onFailure = () => undefined
 }: FetchOptions): FetchBlocks {
   const protocol = impatient(readBlocks, patience)
   const ahead: BlocksAhead = new Map()
 
-  async function* fetchFrom(
+  /** Whose gateway gave no answer. */
+  const withoutGateway = new Set<Address>()
+
+  /** @returns undefined where libp2p is the way to ask */
+  async function fetchOne(
     { provider, addresses }: BlockProvider,
+    cid: CID,
+    { signal, part }: FetchBlocksOptions
+  ): Promise<Uint8Array | undefined> {
+    const origin = http === undefined || withoutGateway.has(provider) ? undefined : gatewayAmong(addresses, http)
+    if (http === undefined || origin === undefined) return undefined
+    const askedMs = now()
+    let answeredMs = askedMs
+    const onAnswer = () => {
+      answeredMs = now()
+    }
+    const answer = await fetchOverHttp(http, origin, cid, { part, timeoutMs: protocol.timeoutMs, signal, onAnswer })
+    if (answer.ok) {
+      const { bytes } = answer
+      measurements.record(provider, { kind: 'latency', ms: answeredMs - askedMs })
+      if (bytes.length > 0)
+        measurements.record(provider, { kind: 'download', bytes: bytes.length, ms: now() - answeredMs })
+      return bytes
+    }
+    if (answer.isWrong) throw failed(answer.reason)
+    withoutGateway.add(provider)
+    return undefined
+  }
+
+  async function* fetchFrom(
+    asked: BlockProvider,
     cids: readonly CID[],
-    { signal, range, part }: FetchBlocksOptions
+    options: FetchBlocksOptions
   ): AsyncGenerator<Uint8Array> {
+    const { provider, addresses } = asked
+    const { signal, range, part } = options
+    const single = cids.length === 1 ? await fetchOne(asked, cids[0]!, options) : undefined
+    if (single !== undefined) return yield single
     const isRange = range !== undefined && cids.length === 1
     const peer = parsePeerAddresses(addresses)
     const askedMs = now()

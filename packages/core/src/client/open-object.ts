@@ -6,6 +6,7 @@ import { type ObjectReference, openPrivateObject, type PieceCiphers } from '../p
 import type { Address } from '../schema.ts'
 import { createBlockFetcher } from './fetch-blocks.ts'
 import { createBoundBlockFetcher } from './fetch-bound-blocks.ts'
+import type { HttpSource } from './fetch-over-http.ts'
 import { createPieceLocator, type LocateComponents, type PieceAtProvider } from './locate-pieces.ts'
 
 export interface OpenComponents extends LocateComponents {
@@ -16,6 +17,8 @@ export interface OpenComponents extends LocateComponents {
   readonly recentBlocks?: RecentBlocks | undefined
   /** What is known of leaves that were read and forgotten; nothing when left out. */
   readonly leafParts?: LeafParts | undefined
+  /** For single blocks of public objects; libp2p alone when left out. */
+  readonly http?: HttpSource | undefined
 }
 
 export interface OpenOptions {
@@ -52,7 +55,7 @@ async function openPublic(
     throw new CoreError('NOT_STORED', `Nobody on network "${networkName}" is paid to store ${root}.`, {
       root: String(root)
     })
-  const { node, networkId, measurements, patience, now, nodeHasher, leafParts } = components
+  const { node, networkId, measurements, patience, now, nodeHasher, leafParts, http } = components
   const fetching = {
     node,
     networkId,
@@ -64,7 +67,7 @@ async function openPublic(
   }
   const fetchBlocks =
     nodeHasher === undefined
-      ? createBlockFetcher({ ...fetching, leafParts })
+      ? createBlockFetcher({ ...fetching, leafParts, http })
       : createBoundBlockFetcher({ ...fetching, nodeHasher })
   return { root, fetchBlocks }
 }

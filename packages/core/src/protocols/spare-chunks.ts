@@ -18,11 +18,20 @@ const lent = new WeakSet<ArrayBufferLike>()
 /** Lays the bytes of a list out in one piece, in memory that is the caller's until he gives it back; more than a chunk in its own. */
 export function borrowChunk(bytes: Uint8ArrayList): Uint8Array {
   if (bytes.byteLength > CHUNK_SIZE_BYTES_MAX) return takeBytes(bytes)
-  const buffer = spare.pop() ?? new ArrayBuffer(CHUNK_SIZE_BYTES_MAX)
-  lent.add(buffer)
-  const chunk = new Uint8Array(buffer, 0, bytes.byteLength)
+  const chunk = lend().subarray(0, bytes.byteLength)
   moveBytes(bytes, chunk)
   return chunk
+}
+
+/** Memory for bytes that come piece by piece: of a whole chunk it can be given back. */
+export function borrowMemory(sizeBytes: number): Uint8Array {
+  return sizeBytes === CHUNK_SIZE_BYTES_MAX ? lend() : new Uint8Array(sizeBytes)
+}
+
+function lend(): Uint8Array {
+  const buffer = spare.pop() ?? new ArrayBuffer(CHUNK_SIZE_BYTES_MAX)
+  lent.add(buffer)
+  return new Uint8Array(buffer)
 }
 
 /** The same for who may keep what he has for long: nothing that leaves memory unused. */

@@ -4,8 +4,9 @@ import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type BlockProvider, createBlockFetcher } from '../../src/client/fetch-blocks.ts'
+import type { HttpAnswer, HttpRequest, HttpSource } from '../../src/client/fetch-over-http.ts'
 import { createMeasurements } from '../../src/client/measurements.ts'
-import { type BlockPart, createLeafParts, readBytes } from '../../src/content/index.ts'
+import { type BlockPart, createLeafParts, LEAF_PART_SIZE_BYTES, readBytes } from '../../src/content/index.ts'
 import { readBlocks } from '../../src/protocols/definitions.ts'
 import { type DownloadSource, serveDownload } from '../../src/protocols/download.ts'
 import { type Reply, refuse } from '../../src/protocols/protocol.ts'
@@ -76,10 +77,15 @@ function send(blocks: readonly Uint8Array[], sizesBytes = blocks.map(({ length }
 const honest: Answering = cids => send(cids.map(blockOf))
 
 function fetcherOf(...providers: readonly BlockProvider[]) {
+  return fetcherOver(undefined, ...providers)
+}
+
+function fetcherOver(http: HttpSource | undefined, ...providers: readonly BlockProvider[]) {
   return createBlockFetcher({
     node: client,
     networkId: NETWORK_ID,
     providers,
+    http,
     onFailure: failure => failures.push(failure)
   })
 }
@@ -130,7 +136,8 @@ describe('a part of a block', () => {
     const part = await partOf()
     const wrong: Answering = (cids, wanted) => giving(cids, { ...wanted!, offset: wanted!.offset + 1 })
     const providers = [await openProvider(0, wrong), await openProvider(1, honest), await openProvider(2, giving)]
-    const expected = Buffer.from(block.subarray(16_384, 98_304))
+    const expected = Buffer.from(block.subarray(part.offset, part.offset + part.length))
+    expect([part.offset, part.length % LEAF_PART_SIZE_BYTES]).toEqual([0, 0])
     expect(await fetchPart(fetcherOf(...providers), part)).toEqual(expected)
     expect(failures.map(({ reason }) => reason)).toEqual([
       expect.stringMatching(/another part/),
@@ -368,4 +375,90 @@ it('a range goes on at another provider when the fastest dies in the middle of i
   expect(failures).toEqual([expect.objectContaining({ provider: dying.provider })])
   // Of nine leaves three had come, in the one chunk that was full.
   expect(next.asked.map(cids => cids.length)).toEqual([6])
+})
+
+describe('over HTTP', () => {
+  const [cid, block] = [CIDS[0]!, ALL[0]!]
+  const GATEWAY = '/ip4/127.0.0.1/tcp/1/http'
+
+  function openSource(answer: (request: HttpRequest) => HttpAnswer, mayDial = true) {
+    const asked: { origin: string; target: string; range: unknown }[] = []
+    const source: HttpSource = {
+      mayDial: () => mayDial,
+      async request(request) {
+        const { origin, target, range } = request
+        asked.push({ origin, target, range })
+        request.onAnswer()
+        return answer(request)
+      }
+    }
+    return { ...source, asked }
+  }
+
+  async function giving(bytes: Uint8Array) {
+    const { digest } = await sha256.digest(bytes)
+    return ({ allocate, range: { offset, length } = { offset: 0, length: bytes.length } }: HttpRequest) => {
+      const sent = allocate(length)
+      sent.set(bytes.subarray(offset, offset + length))
+      return { ok: true, bytes: sent, sha256: digest } as const
+    }
+  }
+
+  async function openGateway(index = 0) {
+    const provider = await openProvider(index, honest)
+    return { ...provider, addresses: [...provider.addresses, GATEWAY] }
+  }
+
+  it('asks the gateway for what is one block, and libp2p for what is several', async () => {
+    const provider = await openGateway()
+    const http = openSource(await giving(block))
+    const fetchBlocks = fetcherOver(http, provider)
+    expect(await fetchAll(fetchBlocks, [cid])).toEqual([0])
+    expect(provider.asked).toEqual([])
+    expect(http.asked).toEqual([{ origin: 'http://127.0.0.1:1', target: `/ipfs/${cid}?format=raw`, range: undefined }])
+    expect(await fetchAll(fetchBlocks)).toEqual(EVERY)
+    expect(http.asked).toHaveLength(1)
+    expect(failures).toEqual([])
+  })
+
+  it('asks for the part of a block that is wanted', async () => {
+    const known = createLeafParts()
+    await known.learn(cid, block)
+    const part = known.around(cid, block.length, 40_000, 40_001)!
+    const http = openSource(await giving(block))
+    const parts: Uint8Array[] = []
+    for await (const bytes of fetcherOver(http, await openGateway())([cid], { part })) parts.push(bytes)
+    expect(parts).toEqual([block.subarray(part.offset, part.offset + part.length)])
+    expect(http.asked[0]).toMatchObject({ range: { offset: LEAF_PART_SIZE_BYTES, length: LEAF_PART_SIZE_BYTES } })
+  })
+
+  it('asks over libp2p where the gateway gives no answer, and then not the gateway again', async () => {
+    const provider = await openGateway()
+    const http = openSource(() => ({ ok: false, reason: 'nobody is there' }))
+    const fetchBlocks = fetcherOver(http, provider)
+    expect(await fetchAll(fetchBlocks, [cid])).toEqual([0])
+    expect(await fetchAll(fetchBlocks, [cid])).toEqual([0])
+    expect(http.asked).toHaveLength(1)
+    expect(provider.asked).toHaveLength(2)
+    expect(failures).toEqual([])
+  })
+
+  it.each([
+    ['another block', ALL[4]!],
+    ['the block with a byte more', Uint8Array.from(Buffer.concat([block, Uint8Array.of(0)]))]
+  ])('leaves a provider that sends %s', async (_, bytes) => {
+    const [liar, other] = [await openGateway(0), await openProvider(1, honest)]
+    const http = openSource(await giving(bytes))
+    expect(await fetchAll(fetcherOver(http, liar, other), [cid])).toEqual([0])
+    expect(failures).toMatchObject([{ provider: liar.provider, reason: expect.stringContaining(`not ${cid}`) }])
+    expect(liar.asked).toEqual([])
+    expect(other.asked).toHaveLength(1)
+  })
+
+  it('asks no gateway that this peer would not dial', async () => {
+    const provider = await openGateway()
+    const http = openSource(() => ({ ok: false, reason: 'asked all the same' }), false)
+    expect(await fetchAll(fetcherOver(http, provider), [cid])).toEqual([0])
+    expect(http.asked).toEqual([])
+  })
 })

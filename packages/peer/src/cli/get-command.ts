@@ -18,6 +18,7 @@ interface Options extends ClientCommandOptions {
   readonly offset?: number
   readonly length?: number
   readonly bind: boolean
+  readonly overHttp: boolean
 }
 
 export function getCommand(signal: AbortSignal): Command {
@@ -33,18 +34,24 @@ export function getCommand(signal: AbortSignal): Command {
     .option('--offset <bytes>', 'begin there; only to standard output', parseWhole(0))
     .option('--length <bytes>', 'end after so many bytes; only to standard output', parseWhole(0))
     .option('--bind', 'check by proofs that the bytes lie in the pieces that are paid for', false)
+    .option(
+      '--over-http',
+      'read single blocks of public objects from gateways: sooner, as well checked, and not hidden from who is on the way',
+      false
+    )
   return withClientOptions(command, 'none').action((name: string, path: string | undefined, options: Options) =>
     run(name, path, options, signal)
   )
 }
 
 async function run(argument: string, path: string | undefined, options: Options, signal: AbortSignal): Promise<void> {
-  const { json, offset, length, bind } = options
+  const { json, offset, length, bind, overHttp } = options
   const name = await readName(argument)
   await using client = await openCommandClient(options, signal)
   const wishes = {
     signal,
     bindToPiece: bind,
+    overHttp,
     onFailure({ provider, reason }: { readonly provider: string; readonly reason: string }) {
       if (json && path !== undefined) printJsonEvent('providerFailed', { provider, reason })
       else

@@ -1,9 +1,9 @@
 /** Reads objects by what they are called: as a tree on the disk, or as the bytes of one file. */
 import {
   type ContentEntry,
-  createLeafParts,
   createRecentBlocks,
   type FileRange,
+  type HttpSource,
   type NamedObject,
   type OpenComponents,
   openObject,
@@ -21,16 +21,20 @@ export function resolveName(name: ObjectName): NamedObject {
   return typeof name === 'string' ? parseObjectName(name) : { name, path: [] }
 }
 
-/** @param nodeHasher - for those who want every block bound to its piece */
-export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Client['get'] {
+/**
+ * @param nodeHasher - for those who want every block bound to its piece
+ * @param http - for those who let others on the way see what they read
+ */
+export function createGet(reading: OpenComponents, nodeHasher: NodeHasher, http: HttpSource): Client['get'] {
+  const { leafParts, ...unbound } = reading
   const recentBlocks = createRecentBlocks()
-  const leafParts = createLeafParts()
 
-  async function open({ name }: NamedObject, { bindToPiece, ...wishes }: GetOptions) {
+  async function open({ name }: NamedObject, { bindToPiece, overHttp, ...wishes }: GetOptions) {
     // Who wants to see a block in its piece is not content with one that was seen before.
     const components = {
-      ...reading,
-      ...(bindToPiece === true ? { nodeHasher } : { recentBlocks, leafParts })
+      ...unbound,
+      ...(bindToPiece === true ? { nodeHasher } : { recentBlocks, leafParts }),
+      ...(overHttp === true && { http })
     }
     return await openObject(components, name, wishes)
   }

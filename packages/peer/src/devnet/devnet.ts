@@ -99,10 +99,11 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
 
   /** The port that the system chose stays the peer's: others find it again after a restart. */
   async function startFirst(peer: PlannedPeer): Promise<void> {
-    await writeConfig(peer, LOOPBACK_ANY_PORT, options)
-    const ready = await start(peer)
-    const [address = LOOPBACK_ANY_PORT] = ready.addresses as string[]
-    await writeConfig(peer, address.replace(/\/p2p\/.*$/, ''), options)
+    await writeConfig(peer, { listen: LOOPBACK_ANY_PORT, gateway: `${LOOPBACK_ANY_PORT}/http` }, options)
+    const { addresses: reached } = await start(peer)
+    const addresses = (reached as string[]).map(address => address.replace(/\/p2p\/.*$/, ''))
+    const [listen = LOOPBACK_ANY_PORT] = addresses
+    await writeConfig(peer, { listen, gateway: addresses.find(address => address.endsWith('/http')) }, options)
   }
 
   async function notePeak(name: string): Promise<void> {
@@ -181,7 +182,7 @@ async function planPeer(parent: string, name: string, role: Role, allocate = ALL
 
 async function writeConfig(
   { directory, role, allocate }: PlannedPeer,
-  listen: string,
+  { listen, gateway }: { readonly listen: string; readonly gateway: string | undefined },
   { looksPerHour, auditDays }: Pick<DevnetOptions, 'looksPerHour' | 'auditDays'>
 ): Promise<void> {
   const looks =
@@ -195,9 +196,10 @@ async function writeConfig(
           ''
         ]
   const lines = [
-    `roles = ["${role}"]`,
+    `roles = ${JSON.stringify(role === 'provider' ? ['provider', 'gateway'] : [role])}`,
     `listen = ["${listen}"]`,
     '',
+    ...(gateway === undefined ? [] : ['[gateway]', `listen = "${gateway}"`, '']),
     '[provider]',
     `allocateBytes = "${allocate}"`,
     `pricePerLeafRound = "${DEVNET_PRICE_PER_LEAF_ROUND}"`,

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createServer as createSocketServer, type Socket } from 'node:net'
+import type { HttpRequest } from '@holdfast/core'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createHttpSource } from '../../src/client/http-source.ts'
+import { randomBytes } from '../storage/open-test-store.ts'
+
+const MIB = 2 ** 20
+const BLOCK = randomBytes(1, MIB)
+
+let life = new AsyncDisposableStack()
+afterEach(async () => {
+  await life.disposeAsync()
+  life = new AsyncDisposableStack()
+})
+
+async function listen(server: ReturnType<typeof createSocketServer>): Promise<string> {
+  const sockets = new Set<Socket>()
+  server.on('connection', socket => sockets.add(socket))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  life.defer(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const serve = (listener: RequestListener) => listen(createServer(listener))
+
+/** Whatever is asked, the answer is these bytes, and then nothing or the end. */
+const say = (answer: string, ends = false) =>
+  listen(
+    createSocketServer(socket => {
+      socket.on('error', () => undefined)
+      socket.once('data', () => (ends ? socket.end(answer) : socket.write(answer)))
+    })
+  )
+
+const openSource = () => life.use(createHttpSource(() => []))
+
+function ask(origin: string, wishes: Partial<HttpRequest> = {}, source = openSource()) {
+  let allocated = 0
+  return source.request({
+    origin,
+    target: '/ipfs/a?format=raw',
+    sizeBytesMax: 2 * MIB,
+    timeoutMs: 2_000,
+    allocate(sizeBytes) {
+      allocated += sizeBytes
+      expect(allocated).toBeLessThanOrEqual(2 * MIB)
+      return new Uint8Array(sizeBytes)
+    },
+    onAnswer: () => undefined,
+    ...wishes
+  })
+}
+
+describe('an answer', () => {
+  it('comes with its digest, however its bytes come, and the connection is kept', async () => {
+    const ports = new Set<number | undefined>()
+    const origin = await serve(async ({ socket, headers, url }, response) => {
+      ports.add(socket.remotePort)
+      expect([url, headers.accept]).toEqual(['/ipfs/a?format=raw', 'application/vnd.ipld.raw'])
+      response.writeHead(200, { 'Content-Length': BLOCK.length })
+      for (let offset = 0; offset < BLOCK.length; offset += 100_001) {
+        response.write(BLOCK.subarray(offset, offset + 100_001))
+        await new Promise<void>(resolve => setImmediate(resolve))
+      }
+      response.end()
+    })
+    const source = openSource()
+    for (let turn = 0; turn < 3; turn++) {
+      const answer = await ask(origin, {}, source)
+      expect(answer.ok && Buffer.compare(answer.bytes, BLOCK)).toBe(0)
+      expect(answer.ok && Buffer.from(answer.sha256).toString('hex')).toBe(
+        createHash('sha256').update(BLOCK).digest('hex')
+      )
+    }
+    expect(ports.size).toBe(1)
+  })
+
+  it('is right for each of many who ask at once', async () => {
+    const blocks = Array.from({ length: 12 }, (_, index) => randomBytes(index, 300_000 + index))
+    const origin = await serve(({ url }, response) => {
+      response.end(blocks[Number(url?.slice(1))])
+    })
+    const source = openSource()
+    const answers = await Promise.all(blocks.map((_, index) => ask(origin, { target: `/${index}` }, source)))
+    for (const [index, answer] of answers.entries())
+      expect(answer.ok && Buffer.compare(answer.bytes, blocks[index]!)).toBe(0)
+  })
+
+  it('is a part where one is asked for, and nothing else', async () => {
+    const origin = await serve(({ headers }, response) => {
+      expect(headers.range).toBe('bytes=10-19')
+      response.writeHead(206, { 'Content-Length': 10 }).end(BLOCK.subarray(10, 20))
+    })
+    const answer = await ask(origin, { range: { offset: 10, length: 10 } })
+    expect(answer).toMatchObject({ ok: true, bytes: Uint8Array.from(BLOCK.subarray(10, 20)) })
+    const whole = await serve((_, response) => void response.end(BLOCK))
+    expect(await ask(whole, { range: { offset: 10, length: 10 } })).toEqual({
+      ok: false,
+      reason: 'answered with status 200'
+    })
+  })
+
+  it('may be empty', async () => {
+    const origin = await serve((_, response) => void response.writeHead(200, { 'Content-Length': 0 }).end())
+    expect(await ask(origin)).toMatchObject({ ok: true, bytes: new Uint8Array() })
+  })
+})
+
+describe('a server that does as it likes', () => {
+  const HEAD = 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n'
+
+  it.each([
+    ['says another status', 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n', /status 404/],
+    ['sends us on', 'HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n', /status 302/],
+    ['says no length', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', /does not say/],
+    ['says too great a length', 'HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n', /does not say/],
+    ['says a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n', /./],
+    ['speaks no HTTP', 'SSH-2.0-x\r\n', /./],
+    ['never ends its headers', `HTTP/1.1 200 OK\r\n${'X-A: b\r\n'.repeat(20_000)}`, /./],
+    ['falls silent', HEAD, /within 300 ms/],
+    ['falls silent midway', `${HEAD}abc`, /within 300 ms/]
+  ])('%s: no answer, and nothing thrown', async (_, answer, reason) => {
+    const origin = await say(answer)
+    expect(await ask(origin, { timeoutMs: 300 })).toEqual({ ok: false, reason: expect.stringMatching(reason) })
+  })
+
+  it('hangs up in the middle, or sends more than it said', async () => {
+    expect(await ask(await say(`${HEAD}abc`, true))).toMatchObject({ ok: false })
+    expect(await ask(await say('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef'))).toMatchObject({ ok: false })
+  })
+
+  it('is not there', async () => {
+    expect(await ask('http://127.0.0.1:1')).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining('ECONNREFUSED')
+    })
+  })
+})
+
+it('ends with its signal, and its connection with it', async () => {
+  let closed: Promise<void> | undefined
+  const origin = await serve(({ socket }) => {
+    closed = new Promise(resolve => socket.once('close', () => resolve()))
+    leaving.abort(new Error('gone'))
+  })
+  const leaving = new AbortController()
+  await expect(ask(origin, { signal: leaving.signal })).rejects.toThrow('gone')
+  await closed
+  await expect(ask(origin, { signal: leaving.signal })).rejects.toThrow('gone')
+})
+
+it.each([
+  ['127.0.0.1', [true, false, false]],
+  ['203.0.113.7', [false, false, true]]
+])('dials what the network lets it dial, whose description names %s', (ip, expected) => {
+  const source = life.use(createHttpSource(() => [`/ip4/${ip}/tcp/80`]))
+  const gateways = ['127.0.0.1', '192.168.1.9', '203.0.113.7'].map(host => `/ip4/${host}/tcp/80/http`)
+  expect(gateways.map(address => source.mayDial(address))).toEqual(expected)
+})
