@@ -7,6 +7,7 @@ import { createPieceHasher } from '@holdfast/proofs'
 import { loadNativeNodeHasher } from '@holdfast/proofs/native'
 import { Level } from 'level'
 import { encodeLayer, layerFile, pieceFile, piecePaths } from '../../packages/peer/dist/storage/piece-files.js'
+import { createSpanSummer } from '../../packages/peer/dist/storage/span-checksums.js'
 import { usageOf } from '../data/measured-process.ts'
 
 export interface IdleDaemon {
@@ -83,7 +84,9 @@ async function writePieces(directory: string, count: number): Promise<void> {
       hasher.update(bytes)
       const { cid, layer } = hasher.digest()
       await writeFile(pieceFile(paths, cid.toString()), bytes)
-      await writeFile(layerFile(paths, cid.toString()), encodeLayer(layer))
+      const summer = createSpanSummer()
+      summer.update(bytes)
+      await writeFile(layerFile(paths, cid.toString()), encodeLayer(layer, summer.finish()))
       return { type: 'put', key: `p!${cid}`, value: record } as const
     })
     await level.batch(await Promise.all(operations))

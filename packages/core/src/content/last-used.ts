@@ -27,12 +27,12 @@ export class LastUsed<Value> {
   }
 
   set(key: string, value: Value): void {
-    this.#forget(key)
+    this.forget(key)
     this.#values.set(key, value)
     this.#weight += this.#options.weightOf(value)
     for (const oldest of this.#values.keys()) {
       if (this.#weight <= this.#options.weightMax) break
-      this.#forget(oldest)
+      this.forget(oldest)
     }
   }
 
@@ -41,7 +41,7 @@ export class LastUsed<Value> {
     return this.#values.values()
   }
 
-  #forget(key: string): void {
+  forget(key: string): void {
     const value = this.#values.get(key)
     if (value === undefined) return
     this.#values.delete(key)

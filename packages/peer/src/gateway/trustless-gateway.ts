@@ -15,7 +15,7 @@ import type { PieceStore } from '../storage/index.ts'
 import { type AskedBlock, RAW_BLOCK_TYPE, readAsked, withinBlock } from './asked-block.ts'
 
 export interface GatewayComponents extends PlaceComponents {
-  readonly store: PlaceComponents['store'] & Pick<PieceStore, 'openBytes' | 'reportWrongBlock'>
+  readonly store: PlaceComponents['store'] & Pick<PieceStore, 'openBytes' | 'checksums' | 'reportWrongBlock'>
   /** Shared with the other ways in which strangers have bytes on the way. */
   readonly budget: TransferBudget
   readonly limiter: TrafficLimiter
@@ -25,6 +25,9 @@ export interface GatewayComponents extends PlaceComponents {
 
 /** For a block, which is the largest answer: half of what a home line of 1 Mbit/s takes for it. */
 const ANSWER_MS_MAX = 30_000
+
+/** What is checked and sent before the rest is read: the asker hashes it meanwhile. */
+const STEP_SIZE_BYTES = 256 * 1024
 
 /** An answer never changes: so long a proxy may keep it, in seconds. */
 const CACHE_SECONDS = 29_030_400
@@ -56,7 +59,12 @@ async function answer(
   if (!asked.ok) return say(response, asked.status, asked.message, asked.status === 405 ? { Allow: 'GET, HEAD' } : {})
   const { cid, isHead } = asked
   const inline = inlineBlock(cid)
-  if (inline !== undefined) return send(response, asked, inline.length, inline)
+  if (inline !== undefined) {
+    const wanted = wantedOf(response, asked, inline.length)
+    if (wanted !== undefined)
+      beginAnswer(response, asked, inline.length, wanted).end(inline.subarray(wanted.from, wanted.to))
+    return
+  }
 
   const gone = new AbortController()
   const late = setTimeout(() => response.destroy(), ANSWER_MS_MAX)
@@ -75,61 +83,76 @@ async function answer(
   const placed = await placeBlock({ store, blocks }, cid)
   if (placed === undefined) return say(response, 404, `This peer does not have block ${cid}.`)
   if (isKnown(request, asked)) return void response.writeHead(304, headersOf(asked)).end()
-  if (isHead) return send(response, asked, placed.sizeBytes, undefined)
+  const wanted = wantedOf(response, asked, placed.sizeBytes)
+  if (wanted === undefined) return
+  if (isHead) return void beginAnswer(response, asked, placed.sizeBytes, wanted).end()
   const room = budget.take(who, placed.sizeBytes, () => response.destroy())
   if (!room.ok) return busy(response)
   ends.push(room.giveBack)
   if (response.destroyed) return room.giveBack()
-  await sendPlaced(response, asked, placed, { store, ends, waiting: room.waiting })
+  await sendPlaced(response, asked, placed, { wanted, store, ends, waiting: room.waiting })
+}
+
+interface Wanted {
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+}
+
+/** @returns the bytes of a block that are asked for; undefined where it has none of them, which was said */
+function wantedOf(response: ServerResponse, { range }: AskedBlock, sizeBytes: number): Wanted | undefined {
+  const within = range === undefined ? { from: 0, to: sizeBytes } : withinBlock(range, sizeBytes)
+  if (within === undefined)
+    say(response, 416, `The block has ${sizeBytes} bytes.`, { 'Content-Range': `bytes */${sizeBytes}` })
+  return within
+}
+
+/** Everything that an answer takes, other than the bytes. */
+interface Sending {
+  readonly wanted: Wanted
+  readonly store: GatewayComponents['store']
+  /** What is to be done once the answer is out. */
+  readonly ends: (() => void)[]
+  readonly waiting: () => void
 }
 
 async function sendPlaced(
   response: ServerResponse,
   asked: AskedBlock,
   placed: PlacedBlock,
-  {
-    store,
-    ends,
-    waiting
-  }: { readonly store: GatewayComponents['store']; readonly ends: (() => void)[]; readonly waiting: () => void }
+  { wanted, store, ends, waiting }: Sending
 ): Promise<void> {
-  const { chunks, release } = streamBlocks(store, [placed])
+  const part = { offset: wanted.from, length: wanted.to - wanted.from }
+  const { chunks, release } = streamBlocks(store, [placed], { part, stepSizeBytes: STEP_SIZE_BYTES })
   // Before it is read: nothing else may have the memory until the answer is out.
   ends.push(release)
   try {
-    const { value: bytes } = await chunks.next()
-    if (response.destroyed) return release()
-    waiting()
-    send(response, asked, placed.sizeBytes, bytes as Uint8Array)
+    for await (const bytes of chunks) {
+      if (response.destroyed) return release()
+      if (!response.headersSent) {
+        waiting()
+        beginAnswer(response, asked, placed.sizeBytes, wanted)
+      }
+      response.write(bytes)
+    }
+    response.end()
   } catch (error) {
     if (refusalInside(error) === undefined) throw error
-    say(response, 404, `This peer's disk no longer has block ${asked.cid}: read it elsewhere.`)
-  } finally {
-    await chunks.return(undefined)
+    // Who has some of it sees that the rest does not come.
+    if (response.headersSent) response.destroy()
+    else say(response, 404, `This peer's disk no longer has block ${asked.cid}: read it elsewhere.`)
   }
 }
 
-/** @param bytes - all of the block; undefined where only its headers are wanted */
-function send(response: ServerResponse, asked: AskedBlock, sizeBytes: number, bytes: Uint8Array | undefined): void {
-  const { range } = asked
-  const headers = headersOf(asked)
-  if (range === undefined) {
-    response.writeHead(200, { ...headers, 'Content-Length': sizeBytes }).end(bytes)
-    return
-  }
-  const within = withinBlock(range, sizeBytes)
-  if (within === undefined) {
-    say(response, 416, `The block has ${sizeBytes} bytes.`, { 'Content-Range': `bytes */${sizeBytes}` })
-    return
-  }
-  const { from, to } = within
-  response
-    .writeHead(206, {
-      ...headers,
-      'Content-Length': to - from,
-      'Content-Range': `bytes ${from}-${to - 1}/${sizeBytes}`
-    })
-    .end(bytes?.subarray(from, to))
+function beginAnswer(
+  response: ServerResponse,
+  asked: AskedBlock,
+  sizeBytes: number,
+  { from, to }: Wanted
+): ServerResponse {
+  const headers = { ...headersOf(asked), 'Content-Length': to - from }
+  if (asked.range === undefined) return response.writeHead(200, headers)
+  return response.writeHead(206, { ...headers, 'Content-Range': `bytes ${from}-${to - 1}/${sizeBytes}` })
 }
 
 function headersOf({ cid }: AskedBlock) {

@@ -40,10 +40,9 @@ export async function openBlocks(
   // Of a part the whole block is held as well: a byte of it costs what all of it does.
   const taken = budget.take(remotePeer.toString(), placedBytes, cut)
   if (!taken.ok) return taken
-  const { chunks, release } = streamBlocks(store, placed)
+  const { chunks, release } = streamBlocks(store, placed, { part })
   const header = { sizesBytes, ...(ahead.length > 0 && { ahead: ahead.map(({ cid }) => cid) }) }
-  const sent = part === undefined ? chunks : cutEach(chunks, part)
-  return { ok: true, value: { header, chunks: returning(sent, taken, signal), sizeBytes: sum(sizesBytes), release } }
+  return { ok: true, value: { header, chunks: returning(chunks, taken, signal), sizeBytes: sum(sizesBytes), release } }
 }
 
 type BlockPart = NonNullable<z.output<typeof readBlocks.request>['part']>
@@ -54,9 +53,4 @@ function sum(sizesBytes: readonly number[]): number {
 
 function liesIn({ offset, length }: BlockPart, { sizeBytes }: PlacedBlock): boolean {
   return length > 0 && offset + length <= sizeBytes
-}
-
-/** Out of blocks that were read and checked whole, and are kept for a while: who asks for a part of one mostly goes on in it. */
-async function* cutEach(blocks: AsyncIterable<Uint8Array>, { offset, length }: BlockPart): AsyncGenerator<Uint8Array> {
-  for await (const block of blocks) yield block.subarray(offset, offset + length)
 }

@@ -103,12 +103,12 @@ async function openVerified(
   { cid, rawSize }: StoredPiece,
   { offset, length, proof }: RangeRequest
 ): Promise<OpenedRange> {
-  const piece = await reader.open(cid, rawSize)
+  const piece = reader.open(cid, rawSize)
   const wanted = { offset, size: length }
-  const { layer, read } = piece
+  const { read } = piece
   const range = proof ? enclosingQuads(wanted, rawSize) : wanted
   const nodes = proof
-    ? await proveRange({ read, commitment: { rawSize }, layer, nodeHasher, range: wanted })
+    ? await proveRange({ read, commitment: { rawSize }, layer: await piece.layer(), nodeHasher, range: wanted })
     : new Uint8Array(0)
   const source = piece.stream(range.offset, range.size)
   const first = await source.next()

@@ -126,10 +126,10 @@ export function createSelfAudit(options: SelfAuditOptions): SelfAudit {
   async function* readWhole(piece: PaidPiece, from: number): AsyncGenerator<number> {
     if (!(await isHere(piece))) return
     try {
-      const opened = await reader.open(piece.cid, piece.rawSize)
+      const opened = reader.open(piece.cid, piece.rawSize)
       const commitment = decodePieceCid(piece.cid)
       if (!commitment.ok) return
-      const root = rootAbove(opened.layer, commitment.commitment.height, nodeHasher)
+      const root = rootAbove(await opened.layer(), commitment.commitment.height, nodeHasher)
       if (!Buffer.from(root).equals(commitment.commitment.root)) {
         store.reportWrongRange(piece.cid, 0)
         return found(piece, 'its tree is another piece’s')

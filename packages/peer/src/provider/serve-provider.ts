@@ -34,7 +34,7 @@ export async function serveProvider(
   options: ServeOptions
 ): Promise<void> {
   const { node, prover, store, nodeHasher } = components
-  const reader = createVerifiedReader(store, nodeHasher)
+  const reader = createVerifiedReader(store, nodeHasher, { trustsChecksums: true })
   const puller = services.use(createPuller(components, options))
   services.use(await serve(node, proposeDeal, proposal => answerProposal(components, proposal), options))
   services.use(

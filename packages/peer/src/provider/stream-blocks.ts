@@ -1,15 +1,25 @@
 /**
- * Reads blocks out of piece files, one behind the other, and hands each on only after it was hashed: a byte that is wrong
- * on the disk is not served.
+ * Reads blocks, or parts of them, out of piece files, one behind the other, and hands on only what was checked: a byte that is
+ * wrong on the disk is not served.
  *
- * The memory is used again: fresh memory for each block cost twice what reading, hashing and sending it does. Until then it
- * keeps the block that it was found to hold, and who goes on reading in a leaf waits for no disk and no digest; what is denied
- * or no longer here is not placed, and so not sent. While one block is sent, the next is read.
+ * Every block was compared with its CID when its piece came in, so of a long one it is enough that its bytes are still what was
+ * written, span by span (span-checksums.ts). Short ones are hashed, and so is what the checksums do not agree with.
+ *
+ * The memory is used again: fresh memory for each block cost twice what reading, checking and sending it does. Until then it
+ * keeps the block that it was found to hold, and who goes on reading in a leaf waits for no disk; what is denied or no longer
+ * here is not placed, and so not sent. While one step is sent, the next is read.
  */
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, checkBlock, refuse, refuseMidway } from '@holdfast/core'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
-import type { BlockPosition, PieceBytes, PieceStore } from '../storage/index.ts'
+import {
+  areSpansRight,
+  type BlockPosition,
+  type PieceBytes,
+  type PieceStore,
+  SPAN_SIZE_BYTES,
+  spansAround
+} from '../storage/index.ts'
 
 export interface PlacedBlock {
   readonly cid: CID
@@ -21,25 +31,60 @@ export interface PlacedBlock {
 /** Those that wait to be acknowledged, the one that waits to be sent, and the one that is being read. */
 const SLABS = CHUNKS_IN_FLIGHT_MAX + 2
 
-/** Blocks that fill it nearly are read into memory that all transfers share; others into some of their own. */
-const SHARED_SLAB_SIZE_BYTES = CHUNK_SIZE_BYTES_MAX
-const SHARED_SLAB_USE_MIN = SHARED_SLAB_SIZE_BYTES / 4
-/** What a reader at full speed takes. Each slab that is made anew brings the collector of garbage nearer. */
+/** Hashing a shorter block takes less than reading the spans around it. */
+const CHECKSUMMED_SIZE_BYTES_MIN = 4 * SPAN_SIZE_BYTES
+
+/** Memory that transfers have one after the other; those used last at the end. */
+interface SpareSlabs {
+  readonly sizeBytes: number
+  readonly slabs: Slab[]
+}
+
+/** For blocks that fill it nearly, with the spans around: as many as a reader at full speed takes. */
+const large: SpareSlabs = { sizeBytes: CHUNK_SIZE_BYTES_MAX + 2 * SPAN_SIZE_BYTES, slabs: [] }
+/** For parts of them. */
+const small: SpareSlabs = { sizeBytes: 8 * SPAN_SIZE_BYTES, slabs: [] }
+/** Of each. More, and slabs that are made anew bring the collector of garbage nearer. */
 const SPARE_SLABS_MAX = SLABS
+const LARGE_USE_MIN = CHUNK_SIZE_BYTES_MAX / 4
 
 interface Slab {
   readonly memory: Buffer
-  /** The block that it was found to hold; undefined while another is read into it. */
-  holds: string | undefined
+  /** What it was found to hold; undefined while something else is read into it. */
+  holds: HeldBytes | undefined
 }
 
-/** Those used last at the end. */
-const spare: Slab[] = []
+interface HeldBytes {
+  readonly block: string
+  /** Where they begin in it. */
+  readonly from: number
+  readonly bytes: Uint8Array
+}
 
-/** One that holds the block, or else the one that was not used for longest. */
-function takeSpare(block: string): Slab | undefined {
-  const position = spare.findIndex(({ holds }) => holds === block)
-  return spare.splice(Math.max(0, position), 1)[0]
+/** What is asked for: bytes of a block, the end exclusive. */
+interface Wanted {
+  readonly block: string
+  readonly from: number
+  readonly end: number
+}
+
+function heldBy({ holds }: Slab, { block, from, end }: Wanted): Uint8Array | undefined {
+  if (holds?.block !== block || from < holds.from || end > holds.from + holds.bytes.length) return undefined
+  return holds.bytes.subarray(from - holds.from, end - holds.from)
+}
+
+/** One that holds what is wanted; else, of those that fit, the one that was not used for longest. */
+function takeSpare(wanted: Wanted, fitting: SpareSlabs | undefined): Slab | undefined {
+  for (const { slabs } of [large, small]) {
+    const position = slabs.findIndex(slab => heldBy(slab, wanted) !== undefined)
+    if (position >= 0) return slabs.splice(position, 1)[0]
+  }
+  return fitting?.slabs.shift()
+}
+
+function fittingFor(sizeBytes: number): SpareSlabs | undefined {
+  if (sizeBytes <= small.sizeBytes) return small
+  return sizeBytes >= LARGE_USE_MIN && sizeBytes <= large.sizeBytes ? large : undefined
 }
 
 /** Memory of one transfer, block after block. */
@@ -49,12 +94,13 @@ class Slabs {
   #mine: Slab[] = []
   #isClosed = false
 
-  take(index: number, block: string, sizeBytes: number): Slab {
+  /** @param sizeBytes - what is read of the block, with what is read around it */
+  take(index: number, wanted: Wanted, sizeBytes: number): Slab {
     const slab = this.#slabs[index % SLABS]
     if (slab !== undefined && slab.memory.length >= sizeBytes) return slab
-    const isShared = !this.#isClosed && sizeBytes >= SHARED_SLAB_USE_MIN && sizeBytes <= SHARED_SLAB_SIZE_BYTES
-    const taken = (isShared ? takeSpare(block) : undefined) ?? {
-      memory: Buffer.allocUnsafeSlow(isShared ? SHARED_SLAB_SIZE_BYTES : sizeBytes),
+    const fitting = this.#isClosed ? undefined : fittingFor(sizeBytes)
+    const taken = (this.#isClosed ? undefined : takeSpare(wanted, fitting)) ?? {
+      memory: Buffer.allocUnsafeSlow(fitting?.sizeBytes ?? sizeBytes),
       holds: undefined
     }
     this.#slabs[index % SLABS] = taken
@@ -71,17 +117,27 @@ class Slabs {
 
   /** After `close`, and when nothing is written into them any more. */
   share(): void {
-    for (const slab of this.#mine.splice(0)) if (slab.memory.length === SHARED_SLAB_SIZE_BYTES) spare.push(slab)
-    spare.splice(0, spare.length - SPARE_SLABS_MAX)
+    for (const slab of this.#mine.splice(0)) {
+      const spare = [large, small].find(({ sizeBytes }) => sizeBytes === slab.memory.length)
+      spare?.slabs.push(slab)
+      spare?.slabs.splice(0, spare.slabs.length - SPARE_SLABS_MAX)
+    }
   }
 }
 
 /** Blocks of one file mostly stand in one piece. */
 const OPEN_FILES_MAX = 4
 
+export interface StreamOptions {
+  /** Bytes that are wanted of each block; all when left out. */
+  readonly part?: { readonly offset: number; readonly length: number } | undefined
+  /** What is handed on at once of a long block; all of it when left out. */
+  readonly stepSizeBytes?: number
+}
+
 export interface BlockStream {
   /**
-   * Each block in one piece, whose bytes are overwritten once `CHUNKS_IN_FLIGHT_MAX` later ones were asked for.
+   * Each block in one piece, or in steps, whose bytes are overwritten once `CHUNKS_IN_FLIGHT_MAX` later blocks were asked for.
    *
    * Throws what `refuseMidway` makes, `DAMAGED`, for a block that is nowhere what its CID says; the store has been told.
    */
@@ -90,50 +146,100 @@ export interface BlockStream {
   release(): void
 }
 
-/** The first block is read at once, while its header is on the way. */
+type BlockSource = Pick<PieceStore, 'openBytes' | 'checksums' | 'reportWrongBlock'>
+
+/** The first step is read at once, while its header is on the way. */
 export function streamBlocks(
-  store: Pick<PieceStore, 'openBytes' | 'reportWrongBlock'>,
-  blocks: readonly PlacedBlock[]
+  store: BlockSource,
+  blocks: readonly PlacedBlock[],
+  { part, stepSizeBytes = Number.POSITIVE_INFINITY }: StreamOptions = {}
 ): BlockStream {
   const slabs = new Slabs()
   const files = new OpenFiles(store)
+  const stepSpans = Math.max(1, Math.floor(stepSizeBytes / SPAN_SIZE_BYTES))
 
-  async function load(index: number): Promise<Uint8Array> {
-    const { cid, sizeBytes, positions } = blocks[index]!
-    const block = cid.toString()
-    const slab = slabs.take(index, block, sizeBytes)
-    const bytes = slab.memory.subarray(0, sizeBytes)
-    if (slab.holds === block) return bytes
+  async function* read(index: number): AsyncGenerator<Uint8Array> {
+    const placed = blocks[index]!
+    const from = part?.offset ?? 0
+    const end = part === undefined ? placed.sizeBytes : from + part.length
+    const wanted = { block: placed.cid.toString(), from, end }
+    const isLong = placed.sizeBytes >= CHECKSUMMED_SIZE_BYTES_MIN
+    const slab = slabs.take(index, wanted, isLong ? end - from + 2 * SPAN_SIZE_BYTES : placed.sizeBytes)
+    const held = heldBy(slab, wanted)
+    if (held !== undefined) return yield held
     slab.holds = undefined
-    for (const position of positions) {
-      if ((await files.read(position, bytes)) && (await checkBlock(cid, bytes)).ok) {
-        slab.holds = block
-        return bytes
+    let at = from
+    if (isLong) {
+      for await (const step of readSpans(placed, at, end, slab.memory)) {
+        at += step.length
+        if (at === end) slab.holds = { block: wanted.block, from, bytes: endingWith(step, end - from) }
+        yield step
       }
+      if (at === end) return
+    }
+    const isUsed = at > from || slab.memory.length < placed.sizeBytes
+    const whole = await hashWhole(placed, isUsed ? Buffer.allocUnsafeSlow(placed.sizeBytes) : slab.memory)
+    if (!isUsed) slab.holds = { block: wanted.block, from: 0, bytes: whole }
+    yield whole.subarray(at, end)
+  }
+
+  /** Ends before `end` where bytes are not what was written. */
+  async function* readSpans(
+    { positions }: PlacedBlock,
+    from: number,
+    end: number,
+    memory: Buffer
+  ): AsyncGenerator<Uint8Array> {
+    const { pieceCid, offset } = positions[0]!
+    const [file, checksums] = await Promise.all([files.open(pieceCid), store.checksums(pieceCid)])
+    if (file === undefined || checksums === undefined || offset + end > file.rawSize) return
+    const around = spansAround(offset + from, offset + end, file.rawSize)
+    for (let read = 0, span = around.first; read < around.sizeBytes; span += stepSpans) {
+      const bytes = memory.subarray(read, Math.min(read + stepSpans * SPAN_SIZE_BYTES, around.sizeBytes))
+      const came = await file.readInto(bytes, around.offset + read)
+      if (came !== bytes.length || !areSpansRight(bytes, span, checksums)) return
+      const before = Math.max(0, offset + from - (around.offset + read))
+      const behind = Math.max(0, around.offset + read + bytes.length - (offset + end))
+      read += bytes.length
+      yield bytes.subarray(before, bytes.length - behind)
+    }
+  }
+
+  /** Reads a block into memory, from whichever piece has it whole. */
+  async function hashWhole({ cid, sizeBytes, positions }: PlacedBlock, memory: Buffer): Promise<Uint8Array> {
+    const bytes = memory.subarray(0, sizeBytes)
+    for (const position of positions) {
+      if ((await files.read(position, bytes)) && (await checkBlock(cid, bytes)).ok) return bytes
       store.reportWrongBlock(cid, position)
     }
     throw refuseMidway(refuse('DAMAGED', `my disk no longer has block ${cid}: read it elsewhere`))
   }
 
-  /** The one read that may be under way. */
-  let loading = begin(0)
+  async function* readAll(): AsyncGenerator<Uint8Array> {
+    for (let index = 0; index < blocks.length; index++) yield* read(index)
+  }
 
-  function begin(index: number): Promise<Uint8Array> {
-    const read = load(index)
+  const steps = readAll()
+  /** The one read that may be under way. */
+  let loading = begin()
+
+  function begin(): Promise<IteratorResult<Uint8Array>> {
+    const read = steps.next()
     read.catch(() => undefined) // whoever asks for it hears of it
     return read
   }
 
   async function* stream(): AsyncGenerator<Uint8Array> {
     try {
-      for (let index = 0; index < blocks.length; index++) {
-        const bytes = await loading
-        if (index + 1 < blocks.length) loading = begin(index + 1)
-        yield bytes
+      for (;;) {
+        const { done, value } = await loading
+        if (done === true) return
+        loading = begin()
+        yield value
       }
     } finally {
       await loading.catch(() => undefined)
-      await files.close()
+      files.close()
     }
   }
 
@@ -144,9 +250,14 @@ export function streamBlocks(
       // A read that was left behind still writes.
       const settled = loading.catch(() => undefined)
       void settled.then(() => slabs.share())
-      void settled.then(() => files.close()).catch(() => undefined)
+      void settled.then(() => files.close())
     }
   }
+}
+
+/** What stands in memory up to the end of the last step. */
+function endingWith(step: Uint8Array, sizeBytes: number): Uint8Array {
+  return new Uint8Array(step.buffer, step.byteOffset + step.length - sizeBytes, sizeBytes)
 }
 
 /** Files of the pieces that were read last. */
@@ -160,35 +271,34 @@ class OpenFiles {
 
   /** @returns whether the file had all the bytes */
   async read({ pieceCid, offset }: BlockPosition, bytes: Buffer): Promise<boolean> {
-    try {
-      const file = await this.#open(pieceCid)
-      return (await file.readInto(bytes, offset)) === bytes.length
-    } catch (error) {
-      // The piece was removed since the index named it, or its file is gone: another one may have the block.
-      if (error instanceof PeerError && (error.code === 'PIECE_NOT_FOUND' || error.code === 'PIECE_MISSING'))
-        return false
-      throw error
-    }
+    const file = await this.open(pieceCid)
+    return file !== undefined && (await file.readInto(bytes, offset)) === bytes.length
   }
 
-  async #open(cid: CID): Promise<PieceBytes> {
+  /** @returns undefined where the piece was removed since the index named it, or its file is gone: another one may have the block */
+  async open(cid: CID): Promise<PieceBytes | undefined> {
     const key = cid.toString()
     const known = this.#files.get(key)
     if (known !== undefined) return known
     const [oldest] = this.#files
     if (oldest !== undefined && this.#files.size >= OPEN_FILES_MAX) {
       this.#files.delete(oldest[0])
-      await oldest[1][Symbol.asyncDispose]()
+      oldest[1][Symbol.dispose]()
     }
-    const file = await this.#store.openBytes(cid)
-    this.#files.set(key, file)
-    return file
+    try {
+      const file = await this.#store.openBytes(cid)
+      this.#files.set(key, file)
+      return file
+    } catch (error) {
+      if (error instanceof PeerError && (error.code === 'PIECE_NOT_FOUND' || error.code === 'PIECE_MISSING'))
+        return undefined
+      throw error
+    }
   }
 
   /** Idempotent. */
-  async close(): Promise<void> {
-    const files = [...this.#files.values()]
+  close(): void {
+    for (const file of this.#files.values()) file[Symbol.dispose]()
     this.#files.clear()
-    for (const file of files) await file[Symbol.asyncDispose]()
   }
 }

@@ -6,15 +6,15 @@
  */
 import { CID } from 'multiformats/cid'
 import { BLOCKS_INDEXED_MAX, indexBlocks } from './block-indexing.ts'
-import type { FileSystem } from './file-system.ts'
 import { isPublic } from './piece-holders.ts'
 import type { PieceIndex, PieceRecord } from './piece-index.ts'
+import { commitmentOf } from './piece-records.ts'
 import type { PieceStoreEvent } from './piece-store.ts'
+import type { VerifiedReader } from './verified-reader.ts'
 
 export interface BlockIndexerHooks {
-  readonly files: FileSystem
   readonly index: PieceIndex
-  fileOf(piece: string, record: PieceRecord): string
+  readonly reader: VerifiedReader
   /** Runs beside no other change of records. */
   inTurn(work: () => Promise<void>): Promise<void>
   markDamaged(cid: CID): void
@@ -53,7 +53,7 @@ export class BlockIndexer {
       const record = await index.get(piece)
       if (record === undefined || !wantsIndex(record) || signal.aborted) return
       if (record.blockCount > BLOCKS_INDEXED_MAX) return notIndexed(`more than ${BLOCKS_INDEXED_MAX} blocks`)
-      if (!(await this.#indexFile(piece, record))) {
+      if (!(await this.#indexBlocks(piece))) {
         this.#hooks.markDamaged(CID.parse(piece))
         return notIndexed('its file is no longer the CAR that it was')
       }
@@ -67,8 +67,9 @@ export class BlockIndexer {
     }
   }
 
-  #indexFile(piece: string, record: PieceRecord): Promise<boolean> {
-    const { files, index, fileOf, signal } = this.#hooks
-    return indexBlocks(files, fileOf(piece, record), piece, index, signal)
+  #indexBlocks(piece: string): Promise<boolean> {
+    const { index, reader, signal } = this.#hooks
+    const { rawSize } = commitmentOf(piece)
+    return indexBlocks({ name: piece, rawSize, bytes: reader.open(CID.parse(piece), rawSize) }, index, signal)
   }
 }

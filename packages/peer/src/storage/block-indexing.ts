@@ -1,13 +1,12 @@
 /**
  * Indexes the blocks of a public piece from its file, in bounded memory.
  *
- * Reads the fronts of sections and skips the data, which was compared with the CIDs when the piece came in and is again
- * when it is served. Writes the index in batches, so that a CAR of a million blocks costs time and no memory.
+ * Reads the fronts of sections and skips the data, which was compared with the CIDs when the piece came in. Writes the index
+ * in batches, so that a CAR of a million blocks costs time and no memory.
  */
 import { cidFault, createCarScanner } from '@holdfast/core'
-import type { FileSystem } from './file-system.ts'
-import { readFully } from './piece-files.ts'
 import type { BlockPlace, PieceIndex } from './piece-index.ts'
+import type { VerifiedPiece } from './verified-reader.ts'
 
 /**
  * Blocks of one piece that are indexed: an average of 1 KiB in the largest piece. A CAR of smaller ones is stored and
@@ -24,15 +23,21 @@ const FRONT_SIZE_BYTES_MAX = 256
 
 const NO_DATA = new Uint8Array(64 * 1024)
 
+export interface IndexedPiece {
+  /** PieceCIDv2 as text. */
+  readonly name: string
+  readonly rawSize: number
+  /** What it was when it came in: what names a block is never read wrong. */
+  readonly bytes: Pick<VerifiedPiece, 'read'>
+}
+
 /**
- * @param path - of the piece's file, which was a CAR when it came in
- * @returns whether it still is one, as far as its sections go; some of its blocks may be indexed if not
- * @throws what the disk and the index throw, and the signal's reason
+ * @param piece - was a CAR when it came in
+ * @returns whether it was one, as far as its sections go; some of its blocks may be indexed if not
+ * @throws what reading and the index throw, and the signal's reason
  */
 export async function indexBlocks(
-  files: FileSystem,
-  path: string,
-  piece: string,
+  { name, rawSize, bytes }: IndexedPiece,
   index: Pick<PieceIndex, 'addBlocks'>,
   signal: AbortSignal
 ): Promise<boolean> {
@@ -45,34 +50,28 @@ export async function indexBlocks(
   })
   async function flush(atLeast: number): Promise<void> {
     while (places.length >= atLeast && places.length > 0) {
-      await index.addBlocks(piece, places.slice(0, PLACES_PER_BATCH))
+      await index.addBlocks(name, places.slice(0, PLACES_PER_BATCH))
       places = places.slice(PLACES_PER_BATCH)
     }
   }
-  const handle = await files.open(path, 'r')
-  try {
-    const { size } = await handle.stat()
-    const read = (offset: number, sizeBytes: number) => readFully(handle, offset, Buffer.allocUnsafe(sizeBytes))
-    let offset = 0
-    while (offset < size) {
-      signal.throwIfAborted()
-      const window = await read(offset, WINDOW_SIZE_BYTES)
-      // The header is read whole; of a section that is longer than the window, the front is enough.
-      const isHeader = offset === 0
-      const headerSize = isHeader ? (sectionEnd(window, 0) ?? 0) : 0
-      if (headerSize > window.length) {
-        scanner.update(await read(0, headerSize))
-        offset = headerSize
-      } else {
-        offset += takeSections(window, offset + window.length >= size, scanner.update.bind(scanner))
-      }
-      await flush(PLACES_PER_BATCH)
+  const read = (offset: number, sizeBytes: number) => bytes.read(offset, Math.min(sizeBytes, rawSize - offset))
+  let offset = 0
+  while (offset < rawSize) {
+    signal.throwIfAborted()
+    const window = await read(offset, WINDOW_SIZE_BYTES)
+    // The header is read whole; of a section that is longer than the window, the front is enough.
+    const isHeader = offset === 0
+    const headerSize = isHeader ? (sectionEnd(window, 0) ?? 0) : 0
+    if (headerSize > window.length) {
+      scanner.update(await read(0, headerSize))
+      offset = headerSize
+    } else {
+      offset += takeSections(window, offset + window.length >= rawSize, scanner.update.bind(scanner))
     }
-    await flush(0)
-    return offset === size && scanner.finish().ok
-  } finally {
-    await handle.close()
+    await flush(PLACES_PER_BATCH)
   }
+  await flush(0)
+  return offset === rawSize && scanner.finish().ok
 }
 
 /**

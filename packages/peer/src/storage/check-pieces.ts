@@ -83,7 +83,7 @@ async function checkPiece(
   try {
     const checked = await checkFile(files, pieceFile(paths, piece), piece, { nodeHasher, onBytes, signal })
     if (!checked.ok) return { condition: checked.reason, isLayerWhole: false }
-    const wanted = encodeLayer(checked.digest.layer)
+    const wanted = encodeLayer(checked.digest.layer, checked.checksums)
     const layer = await readAt(files, layerFile(paths, piece), 0, wanted.length + 1).catch(() => undefined)
     return { condition: 'whole', isLayerWhole: layer?.equals(wanted) === true }
   } catch (error) {

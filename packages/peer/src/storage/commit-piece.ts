@@ -34,6 +34,7 @@ export async function commitPiece(
   try {
     await files.rename(temporary.layer, layerFile(directory.paths, piece))
     await files.rename(temporary.piece, pieceFile(directory.paths, piece))
+    records.kept.forget(pieceFile(directory.paths, piece))
     await syncDirectory(files, directory.path)
     const before = await records.index.get(piece)
     counted = before

@@ -37,6 +37,7 @@ import {
   type StoreLease
 } from './piece-store.ts'
 import { StoredBytes } from './stored-bytes.ts'
+import { createVerifiedReader } from './verified-reader.ts'
 
 /** Blocks that `publish` waits for: a second's work. The blocks of a piece that has more are found a while later. */
 const BLOCKS_AWAITED_MAX = 2 ** 15
@@ -88,9 +89,8 @@ class DiskPieceStore implements PieceStore {
       assertUsable: () => this.#assertUsable()
     })
     this.#blocks = new BlockIndexer({
-      files,
       index: records.index,
-      fileOf: (piece, record) => records.pieceFileOf(piece, record),
+      reader: createVerifiedReader(this, nodeHasher, { trustsChecksums: true }),
       inTurn: work => records.inTurn(work),
       markDamaged: cid => records.markDamaged(cid),
       report,
@@ -112,6 +112,7 @@ class DiskPieceStore implements PieceStore {
     await this.#incoming.stop()
     await this.#blocks.idle()
     await this.#records.idle()
+    this.#records.kept.forgetAll()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -154,6 +155,10 @@ class DiskPieceStore implements PieceStore {
 
   layer(cid: CID): Promise<CachedLayer> {
     return this.#bytes.layer(cid)
+  }
+
+  checksums(cid: CID): Promise<Uint8Array | undefined> {
+    return this.#bytes.checksums(cid)
   }
 
   check(cid: CID, options?: { signal?: AbortSignal }): ReturnType<PieceStore['check']> {

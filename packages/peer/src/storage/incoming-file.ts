@@ -12,6 +12,7 @@ import { PeerError, systemCodeOf } from '../error.ts'
 import { type CarFacts, createBlockCollector } from './block-collector.ts'
 import type { FileSystem } from './file-system.ts'
 import { encodeLayer, SLAB_SIZE_BYTES, writeSynced } from './piece-files.ts'
+import { createSpanSummer } from './span-checksums.ts'
 import { openUploadLog, type UploadLog, type UploadTerms } from './upload-log.ts'
 
 /** Unsynced bytes: so that a commit does not wait for a whole piece, a bad disk shows early, and a
@@ -116,6 +117,7 @@ class LocalIncomingFile implements IncomingFile {
   readonly #paths: ReturnType<typeof incomingPaths>
   readonly #hasher
   readonly #blocks = createBlockCollector()
+  readonly #summer = createSpanSummer()
   #file: DirectFile | undefined
   #log: UploadLog | undefined
   #syncedBytes = 0
@@ -201,7 +203,7 @@ class LocalIncomingFile implements IncomingFile {
     this.#assertOpen()
     try {
       await this.#file!.handle.datasync()
-      await writeSynced(this.#files, this.#paths.layer, encodeLayer(this.#digest!.layer))
+      await writeSynced(this.#files, this.#paths.layer, encodeLayer(this.#digest!.layer, this.#summer.finish()))
     } catch (error) {
       throw diskError(error)
     }
@@ -244,6 +246,7 @@ class LocalIncomingFile implements IncomingFile {
 
   #see(bytes: Uint8Array): void {
     this.#hasher.update(bytes)
+    this.#summer.update(bytes)
     this.#blocks.update(bytes)
     this.positionBytes += bytes.length
   }

@@ -3,7 +3,8 @@
  *
  * ```
  * <PieceCIDv2>        the raw bytes of the piece and nothing else
- * <PieceCIDv2>.layer  the cached layer of its tree: magic "HOLDLAYR" ‖ u32 version ‖ u32 height ‖ SHA-256 of the nodes ‖ nodes
+ * <PieceCIDv2>.layer  the cached layer of its tree, and checksums of the piece (span-checksums.ts):
+ *                     magic "HOLDLAYR" ‖ u32 version ‖ u32 height ‖ SHA-256 of the rest ‖ nodes ‖ checksums
  * incoming/           pieces on their way in, and logs of uploads that may be resumed; emptied of all else at every start
  * damaged/            files that are not the piece they are named after, for the operator to look at
  * ```
@@ -26,11 +27,12 @@ import {
 import { openDirectFile, pageAlignedBytes } from '../direct-file.ts'
 import type { FileSystem } from './file-system.ts'
 import type { DamageReason } from './piece-store.ts'
+import { CHECKSUM_SIZE_BYTES, createSpanSummer, spanCountOf } from './span-checksums.ts'
 
 type FileHandle = Awaited<ReturnType<FileSystem['open']>>
 
 const LAYER_MAGIC = 'HOLDLAYR'
-const LAYER_VERSION = 1
+const LAYER_VERSION = 2
 const LAYER_HEADER_SIZE_BYTES = 8 + 4 + 4 + 32
 const LAYER_SUFFIX = '.layer'
 
@@ -64,37 +66,59 @@ export function parseFileName(fileName: string): { kind: 'piece' | 'layer'; name
 
 /** Bytes on disk of a piece with its layer, exactly. */
 export function storedSizeOf(rawSize: number): number {
-  const height = Math.min(CACHED_LAYER_HEIGHT, heightOf(rawSize))
-  return rawSize + LAYER_HEADER_SIZE_BYTES + Math.ceil(leafCountOf(rawSize) / 2 ** height) * LEAF_SIZE_BYTES
+  return rawSize + layerSizeOf(rawSize)
 }
 
-export function encodeLayer({ height, nodes }: CachedLayer): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(LAYER_HEADER_SIZE_BYTES + nodes.length)
+function layerSizeOf(rawSize: number): number {
+  return checksumsOffsetOf(rawSize) + spanCountOf(rawSize) * CHECKSUM_SIZE_BYTES
+}
+
+/** Where the checksums begin in the layer's file. */
+function checksumsOffsetOf(rawSize: number): number {
+  return LAYER_HEADER_SIZE_BYTES + layerNodeCountOf(rawSize) * LEAF_SIZE_BYTES
+}
+
+/** @param checksums - of the piece, as `createSpanSummer` makes them */
+export function encodeLayer({ height, nodes }: CachedLayer, checksums: Uint8Array): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(LAYER_HEADER_SIZE_BYTES + nodes.length + checksums.length)
   bytes.write(LAYER_MAGIC, 0, 'latin1')
   bytes.writeUInt32BE(LAYER_VERSION, 8)
   bytes.writeUInt32BE(height, 12)
-  bytes.set(hash('sha256', nodes, 'buffer'), 16)
   bytes.set(nodes, LAYER_HEADER_SIZE_BYTES)
+  bytes.set(checksums, LAYER_HEADER_SIZE_BYTES + nodes.length)
+  bytes.set(hash('sha256', bytes.subarray(LAYER_HEADER_SIZE_BYTES), 'buffer'), 16)
   return bytes
 }
 
 /** @returns undefined for bytes that are not the layer of a piece of this size, as it was written */
 export function decodeLayer(bytes: Buffer, rawSize: number): CachedLayer | undefined {
-  if (bytes.length !== storedSizeOf(rawSize) - rawSize || bytes.toString('latin1', 0, 8) !== LAYER_MAGIC)
-    return undefined
+  if (bytes.length !== layerSizeOf(rawSize) || bytes.toString('latin1', 0, 8) !== LAYER_MAGIC) return undefined
   const height = bytes.readUInt32BE(12)
-  const nodes = bytes.subarray(LAYER_HEADER_SIZE_BYTES)
-  if (bytes.readUInt32BE(8) !== LAYER_VERSION || height !== Math.min(CACHED_LAYER_HEIGHT, heightOf(rawSize))) {
-    return undefined
-  }
-  return hash('sha256', nodes, 'buffer').equals(bytes.subarray(16, LAYER_HEADER_SIZE_BYTES))
-    ? { height, nodes }
-    : undefined
+  if (bytes.readUInt32BE(8) !== LAYER_VERSION || height !== layerHeightOf(rawSize)) return undefined
+  const rest = bytes.subarray(LAYER_HEADER_SIZE_BYTES)
+  if (!hash('sha256', rest, 'buffer').equals(bytes.subarray(16, LAYER_HEADER_SIZE_BYTES))) return undefined
+  return { height, nodes: bytes.subarray(LAYER_HEADER_SIZE_BYTES, checksumsOffsetOf(rawSize)) }
 }
 
 /** How many nodes the cached layer of a piece of this size has. */
 export function layerNodeCountOf(rawSize: number): number {
-  return (storedSizeOf(rawSize) - rawSize - LAYER_HEADER_SIZE_BYTES) / LEAF_SIZE_BYTES
+  return Math.ceil(leafCountOf(rawSize) / 2 ** layerHeightOf(rawSize))
+}
+
+function layerHeightOf(rawSize: number): number {
+  return Math.min(CACHED_LAYER_HEIGHT, heightOf(rawSize))
+}
+
+/** Reads the whole layer's file, and a byte more where it is too long. */
+export function readLayerFile(files: FileSystem, path: string, rawSize: number): Promise<Buffer> {
+  return readAt(files, path, 0, layerSizeOf(rawSize) + 1)
+}
+
+/** @returns the checksums of a piece, unchecked; undefined where the file ends before them */
+export async function readChecksums(files: FileSystem, path: string, rawSize: number): Promise<Buffer | undefined> {
+  const sizeBytes = spanCountOf(rawSize) * CHECKSUM_SIZE_BYTES
+  const checksums = await readAt(files, path, checksumsOffsetOf(rawSize), sizeBytes)
+  return checksums.length === sizeBytes ? checksums : undefined
 }
 
 /** Reads some nodes of a layer, unchecked; fewer where the file ends. */
@@ -140,20 +164,27 @@ export async function checkFile(
   path: string,
   piece: string,
   options: CheckFileOptions
-): Promise<{ ok: true; digest: PieceDigest } | { ok: false; reason: DamageReason }> {
+): Promise<({ ok: true } & HashedFile) | { ok: false; reason: DamageReason }> {
   const verdict = parsePieceCid(piece)
   const { size } = await files.stat(path)
   if (!verdict.ok || size !== verdict.commitment.rawSize) return { ok: false, reason: 'wrong-size' }
-  const digest = await hashFile(files, path, options)
-  return digest.cid.toString() === piece ? { ok: true, digest } : { ok: false, reason: 'wrong-bytes' }
+  const hashed = await hashFile(files, path, options)
+  return hashed.digest.cid.toString() === piece ? { ok: true, ...hashed } : { ok: false, reason: 'wrong-bytes' }
+}
+
+interface HashedFile {
+  readonly digest: PieceDigest
+  /** As `createSpanSummer` makes them. */
+  readonly checksums: Uint8Array
 }
 
 async function hashFile(
   files: FileSystem,
   path: string,
   { nodeHasher, onBytes, signal }: CheckFileOptions
-): Promise<PieceDigest> {
+): Promise<HashedFile> {
   const hasher = createPieceHasher({ nodeHasher })
+  const summer = createSpanSummer()
   const slabs = [pageAlignedBytes(SLAB_SIZE_BYTES), pageAlignedBytes(SLAB_SIZE_BYTES)] as const
   await using file = await openDirectFile(files, path, 'r')
   const read = async (turn: number) => {
@@ -169,8 +200,9 @@ async function hashFile(
       reading.catch(() => undefined) // the next turn hears of it
     }
     hasher.update(bytes)
+    summer.update(bytes)
     onBytes?.(bytes)
-    if (isLast) return hasher.digest()
+    if (isLast) return { digest: hasher.digest(), checksums: summer.finish() }
   }
 }
 

@@ -3,14 +3,17 @@
  *
  * ```
  * p!<piece>                 → record
- * b!<multihash>!<piece>     → offset,length      a block may stand in several pieces
+ * b!<multihash>!<piece>     → offset,length,crc  a block may stand in several pieces
  * r!<piece>!<offset>        → multihash          the way back, to forget the blocks of one piece
  * d!<path>                  → id                 directories that pieces were put into
  * ```
  *
+ * The CRC-32 is of the key and the place: bytes from a wrong place would be right ones, of something else.
+ *
  * A block counts only while its piece's record says that blocks are indexed, which is written after them and taken back
  * before them.
  */
+import { crc32 } from 'node:zlib'
 import { DURABLE, type IndexLevel, type IndexOperation, type IndexWriteOptions, REBUILDABLE } from './index-level.ts'
 
 /** Operations of one batch: some 500 KB. */
@@ -127,8 +130,8 @@ export function createPieceIndex(level: IndexLevel): PieceIndex {
     const prefix = `b!${multihash}!`
     const found: BlockLocation[] = []
     for await (const [key, value] of level.iterator(rangeOf(prefix))) {
-      const [offset, length] = value.split(',').map(Number)
-      if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) continue
+      const [offset, length] = value.split(',', 2).map(Number)
+      if (value !== encodePlace(key, offset!, length!)) continue
       const place = { piece: key.slice(prefix.length), offset: offset!, length: length! }
       if (found.length <= PLACES_OF_A_BLOCK_MAX) found.push(place)
       yield place
@@ -231,10 +234,16 @@ export function createPieceIndex(level: IndexLevel): PieceIndex {
 }
 
 function blockOperations(piece: string, { multihash, offset, length }: BlockPlace): IndexOperation[] {
+  const key = `b!${multihash}!${piece}`
   return [
-    { type: 'put', key: `b!${multihash}!${piece}`, value: `${offset},${length}` },
+    { type: 'put', key, value: encodePlace(key, offset, length) },
     { type: 'put', key: `r!${piece}!${String(offset).padStart(10, '0')}`, value: multihash }
   ]
+}
+
+function encodePlace(key: string, offset: number, length: number): string {
+  const place = `${offset},${length}`
+  return `${place},${crc32(`${key}=${place}`)}`
 }
 
 /** Every key that begins with a prefix ending in `!`; `"` is the next character. */

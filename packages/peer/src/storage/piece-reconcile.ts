@@ -121,7 +121,7 @@ async function indexAgain(context: ReconcileContext, piece: string, directory: P
   // The tree was built anyway: its layer is written anew, whatever stands there.
   const layer = layerFile(directory.paths, piece)
   await files.rm(layer, { force: true })
-  await writeSynced(files, layer, encodeLayer(checked.digest.layer))
+  await writeSynced(files, layer, encodeLayer(checked.digest.layer, checked.checksums))
   const holders = [{ dealId: '', untilMs: leaseUntilMs }]
   const record = { holders, ...collector.finish(), isIndexed: false, isDamaged: false }
   await index.put(piece, placed(record, directory))

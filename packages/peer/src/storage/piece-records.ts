@@ -7,6 +7,7 @@ import { type PieceCommitment, parsePieceCid } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import { type FileSystem, syncDirectory } from './file-system.ts'
+import { KeptFiles } from './kept-files.ts'
 import { PieceBooks } from './piece-books.ts'
 import type { PieceDirectory } from './piece-directory.ts'
 import { layerFile, pieceFile } from './piece-files.ts'
@@ -24,11 +25,14 @@ export class PieceRecords {
   readonly index: PieceIndex
   readonly directories: readonly PieceDirectory[]
   readonly books = new PieceBooks()
+  /** Files of pieces that are read. */
+  readonly kept: KeptFiles
   readonly #files: FileSystem
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor({ files, directories, index }: PieceRecordsOptions) {
     this.#files = files
+    this.kept = new KeptFiles(files)
     this.directories = directories
     this.index = index
   }
@@ -113,7 +117,9 @@ export class PieceRecords {
   }
 
   async removeFiles(piece: string, { paths, path }: PieceDirectory): Promise<void> {
-    await this.#files.rm(pieceFile(paths, piece), { force: true })
+    const file = pieceFile(paths, piece)
+    await this.#files.rm(file, { force: true })
+    this.kept.forget(file)
     await this.#files.rm(layerFile(paths, piece), { force: true })
     await syncDirectory(this.#files, path)
   }

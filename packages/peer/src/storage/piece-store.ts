@@ -179,7 +179,9 @@ export interface BlockPosition {
 }
 
 /** The open file of a piece: it stays readable after the piece was removed. */
-export interface PieceBytes extends AsyncDisposable {
+export interface PieceBytes extends Disposable {
+  /** Of the piece; its file may have been cut. */
+  readonly rawSize: number
   /** Fills a buffer from an offset of the piece on. @returns how many bytes the file had for it */
   readInto(bytes: Buffer, offset: number): Promise<number>
 }
@@ -223,6 +225,13 @@ export interface PieceStore extends AsyncDisposable {
    * @throws {PeerError} as {@link read}, and `PIECE_DAMAGED` when the bytes are no longer the piece
    */
   layer(cid: CID): Promise<CachedLayer>
+  /**
+   * Checksums of what was written (span-checksums.ts), for whoever reads parts of a piece; not checked themselves.
+   *
+   * @returns undefined while there are none: the layer's file, which they stand in, is missing
+   * @throws {PeerError} `PIECE_NOT_FOUND`, `DISK_FAILED`
+   */
+  checksums(cid: CID): Promise<Uint8Array | undefined>
   /** Reads and hashes the whole piece. */
   check(
     cid: CID,

@@ -1,5 +1,5 @@
 /** Reads what is stored: bytes of pieces, and the layers beside them, which are made again where they are missing or wrong. */
-import type { ReadablePiece } from '@holdfast/core'
+import { LastUsed, type ReadablePiece } from '@holdfast/core'
 import type { CachedLayer, NodeHasher } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { PeerError, systemCodeOf } from '../error.ts'
@@ -12,14 +12,18 @@ import {
   encodeLayer,
   layerNodeCountOf,
   readAt,
+  readChecksums,
   readFully,
+  readLayerFile,
   readLayerNodes,
-  storedSizeOf,
   writeSynced
 } from './piece-files.ts'
 import type { PieceRecord } from './piece-index.ts'
 import type { PieceRecords } from './piece-records.ts'
 import type { DamageReason, PieceBytes, PieceStoreEvent } from './piece-store.ts'
+
+/** Of 16 GiB of pieces. */
+const CHECKSUMS_KEPT_BYTES = 4 * 1024 * 1024
 
 export interface StoredBytesOptions {
   readonly files: FileSystem
@@ -35,6 +39,8 @@ export class StoredBytes {
   readonly #nodeHasher: NodeHasher
   readonly #report: (event: PieceStoreEvent) => void
   readonly #tops: LayerTops
+  /** They belong to the piece, so they hold whatever becomes of its files. */
+  readonly #checksums = new LastUsed<Uint8Array>({ weightMax: CHECKSUMS_KEPT_BYTES, weightOf: ({ length }) => length })
 
   constructor({ files, records, nodeHasher, report }: StoredBytesOptions) {
     this.#files = files
@@ -88,15 +94,15 @@ export class StoredBytes {
   }
 
   async openBytes(cid: CID): Promise<PieceBytes> {
-    const { record } = await this.#records.expect(cid)
-    const handle = await this.#files
-      .open(this.#records.pieceFileOf(cid.toString(), record), 'r')
-      .catch((error: unknown) => {
-        throw readError(error, cid)
-      })
+    const { record, rawSize } = await this.#records.expect(cid)
+    const path = this.#records.pieceFileOf(cid.toString(), record)
+    const file = await this.#records.kept.open(path).catch((error: unknown) => {
+      throw readError(error, cid)
+    })
     return {
-      readInto: async (bytes, offset) => (await readFully(handle, offset, bytes)).length,
-      [Symbol.asyncDispose]: () => handle.close()
+      rawSize,
+      readInto: async (bytes, offset) => (await readFully(file.handle, offset, bytes)).length,
+      [Symbol.dispose]: () => file[Symbol.dispose]()
     }
   }
 
@@ -105,9 +111,24 @@ export class StoredBytes {
     return await this.#layerOf(cid, record, rawSize)
   }
 
+  /** Not checked: what they say is wrong is looked at in another way. */
+  async checksums(cid: CID): Promise<Uint8Array | undefined> {
+    const piece = cid.toString()
+    const known = this.#checksums.get(piece)
+    if (known !== undefined) return known
+    const { record, rawSize } = await this.#records.expect(cid)
+    const path = this.#records.layerFileOf(piece, record)
+    const checksums = await readChecksums(this.#files, path, rawSize).catch((error: unknown) => {
+      if (systemCodeOf(error) === 'ENOENT') return undefined
+      throw readError(error, cid)
+    })
+    if (checksums !== undefined) this.#checksums.set(piece, checksums)
+    return checksums
+  }
+
   async #layerOf(cid: CID, record: PieceRecord, rawSize: number): Promise<CachedLayer> {
     const path = this.#records.layerFileOf(cid.toString(), record)
-    const bytes = await readAt(this.#files, path, 0, storedSizeOf(rawSize) - rawSize + 1).catch((error: unknown) => {
+    const bytes = await readLayerFile(this.#files, path, rawSize).catch((error: unknown) => {
       if (systemCodeOf(error) === 'ENOENT') return Buffer.alloc(0)
       throw readError(error, cid)
     })
@@ -151,9 +172,10 @@ export class StoredBytes {
       throw damaged(piece)
     }
     const { layer } = checked.digest
+    this.#checksums.forget(piece)
     const path = this.#records.layerFileOf(piece, record)
     await this.#files.rm(path, { force: true })
-    await writeSynced(this.#files, path, encodeLayer(layer))
+    await writeSynced(this.#files, path, encodeLayer(layer, checked.checksums))
     this.#report({ type: 'layer-rebuilt', piece })
     return layer
   }

@@ -1,15 +1,16 @@
 /**
- * Ranges of pieces whose bytes were compared with the piece's tree: a byte that is wrong on the disk comes out of nothing
- * here.
+ * Ranges of pieces whose bytes were compared with what was written: a byte that is wrong on the disk comes out of nothing here.
  *
- * A range is read by whole subtrees of the cached layer (16 KiB) and each is hashed up to its node. Layers are kept for
- * the pieces read last. Proves nothing to others: that is what range proofs are for.
+ * A range is read by whole spans (16 KiB), which are subtrees of the cached layer, and each is compared with its checksum, or
+ * hashed up to its node. What a checksum does not agree with is read again and hashed. Layers are kept for the pieces read last.
+ * Proves nothing to others: that is what range proofs are for.
  */
 import { SENT_CHUNKS_KEPT } from '@holdfast/core'
 import { type CachedLayer, createPartHasher, type NodeHasher, type PartHasher, rawCapacityOf } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import type { PieceStore } from './piece-store.ts'
+import { areSpansRight, SPAN_SIZE_BYTES, type SpanRange, spansAround } from './span-checksums.ts'
 
 /** 2 MiB each for the largest pieces. */
 const LAYERS_KEPT_MAX = 8
@@ -18,7 +19,7 @@ const STEP_SIZE_BYTES = 1024 * 1024
 
 /** A piece that is being read. */
 export interface VerifiedPiece {
-  readonly layer: CachedLayer
+  layer(): Promise<CachedLayer>
   /** Reads a range that lies in the piece, any number of bytes; holds them and the ends of their subtrees in memory. */
   read(offset: number, size: number): Promise<Uint8Array>
   /**
@@ -30,15 +31,21 @@ export interface VerifiedPiece {
 
 export interface VerifiedReader {
   /**
-   * @throws {PeerError} `PIECE_NOT_FOUND`, `PIECE_MISSING`, `PIECE_DAMAGED`, `DISK_FAILED`; so does every read. The store is
-   *   told where the damage is.
+   * Every read throws {@link PeerError} `PIECE_NOT_FOUND`, `PIECE_MISSING`, `PIECE_DAMAGED`, `DISK_FAILED`. The store is told
+   * where the damage is.
    */
-  open(cid: CID, rawSize: number): Promise<VerifiedPiece>
+  open(cid: CID, rawSize: number): VerifiedPiece
+}
+
+export interface VerifiedReaderOptions {
+  /** What is enough to see a disk's mistakes, at a tenth of the time: otherwise all is hashed. Default false. */
+  readonly trustsChecksums?: boolean
 }
 
 export function createVerifiedReader(
-  store: Pick<PieceStore, 'openBytes' | 'layer' | 'reportWrongRange'>,
-  nodeHasher: NodeHasher
+  store: Pick<PieceStore, 'openBytes' | 'layer' | 'checksums' | 'reportWrongRange'>,
+  nodeHasher: NodeHasher,
+  { trustsChecksums = false }: VerifiedReaderOptions = {}
 ): VerifiedReader {
   const layers = new Map<string, CachedLayer>()
   async function layerOf(cid: CID): Promise<CachedLayer> {
@@ -66,8 +73,14 @@ export function createVerifiedReader(
     return hasher.finish().layer.nodes
   }
 
+  async function isRight(cid: CID, bytes: Uint8Array, first: number): Promise<boolean> {
+    const checksums = trustsChecksums ? await store.checksums(cid) : undefined
+    if (checksums !== undefined) return areSpansRight(bytes, first, checksums)
+    return isOfTree(bytes, await layerOf(cid), first)
+  }
+
   /** Whether these bytes are what a layer says of subtrees from `first` on. */
-  function isRight(bytes: Uint8Array, { nodes, height }: CachedLayer, first: number): boolean {
+  function isOfTree(bytes: Uint8Array, { nodes, height }: CachedLayer, first: number): boolean {
     const hashed = hashSubtrees(bytes, height)
     return Buffer.compare(hashed, nodes.subarray(first * 32, first * 32 + hashed.length)) === 0
   }
@@ -76,9 +89,9 @@ export function createVerifiedReader(
   async function readAgain(cid: CID, step: Step, bytes: Buffer): Promise<void> {
     layers.delete(cid.toString())
     const layer = await layerOf(cid)
-    await using file = await store.openBytes(cid)
+    using file = await store.openBytes(cid)
     const came = await file.readInto(bytes, step.offset)
-    if (came === bytes.length && isRight(bytes, layer, step.first)) return
+    if (came === bytes.length && isOfTree(bytes, layer, step.first)) return
     store.reportWrongRange(cid, step.offset)
     throw new PeerError('PIECE_DAMAGED', `${cid} is damaged on disk: repair it from another replica.`, {
       piece: cid.toString(),
@@ -87,28 +100,18 @@ export function createVerifiedReader(
   }
 
   return {
-    async open(cid, rawSize) {
-      const layer = await layerOf(cid)
-      const subtreeSize = rawCapacityOf(layer.height)
-
-      /** The subtrees around what a range has from `position` on, as much as goes into one step. */
+    open(cid, rawSize) {
+      /** The spans around what a range has from `position` on, as much as goes into one step. */
       function stepAt(position: number, end: number): Step {
-        const first = Math.floor(position / subtreeSize)
         const stop = Math.min(position + STEP_SIZE_BYTES, end)
-        const offset = first * subtreeSize
-        return {
-          first,
-          offset,
-          stop,
-          sizeBytes: Math.min(Math.ceil(stop / subtreeSize) * subtreeSize, rawSize) - offset
-        }
+        return { stop, ...spansAround(position, stop, rawSize) }
       }
 
       async function* stream(offset: number, size: number): AsyncGenerator<Uint8Array> {
         const end = offset + size
         if (size === 0) return
-        await using file = await store.openBytes(cid)
-        const roomBytes = Math.min(size, STEP_SIZE_BYTES) + 2 * subtreeSize
+        using file = await store.openBytes(cid)
+        const roomBytes = Math.min(size, STEP_SIZE_BYTES) + 2 * SPAN_SIZE_BYTES
         const used: Buffer[] = []
         const read = async (step: Step) => {
           const whole = used.length === SENT_CHUNKS_KEPT ? used.shift()! : Buffer.allocUnsafeSlow(roomBytes)
@@ -123,8 +126,7 @@ export function createVerifiedReader(
           const isTaken = position > offset
           ahead = isTaken && step.stop < end ? read(stepAt(step.stop, end)) : undefined
           ahead?.catch(() => undefined) // the next step hears of it; who has left does not want to
-          if (came !== bytes.length || !isRight(bytes, await layerOf(cid), step.first))
-            await readAgain(cid, step, bytes)
+          if (came !== bytes.length || !(await isRight(cid, bytes, step.first))) await readAgain(cid, step, bytes)
           used.push(whole)
           yield bytes.subarray(position - step.offset, step.stop - step.offset)
           position = step.stop
@@ -140,19 +142,13 @@ export function createVerifiedReader(
         }
         return whole
       }
-      return { layer, read, stream }
+      return { layer: () => layerOf(cid), read, stream }
     }
   }
 }
 
-/** What is read and hashed at once. */
-interface Step {
-  /** Number of its first subtree. */
-  readonly first: number
-  /** Where that begins. */
-  readonly offset: number
+/** What is read and checked at once. */
+interface Step extends SpanRange {
   /** Where the bytes that are wanted of it end. */
   readonly stop: number
-  /** Of whole subtrees, or up to the end of the piece. */
-  readonly sizeBytes: number
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { get, type IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -166,18 +166,38 @@ describe('what it does not give', () => {
   })
 
   it('is a byte that is wrong on the disk: the store is told, and the asker sent elsewhere', async () => {
-    const { origin, directory, piece, events } = await openGateway()
+    const { origin, directory, store, events } = await openGateway()
+    // Read by nobody before: what has been sent may come from memory.
+    const blocks = [MIB, 100].map((size, index) => randomBytes(20 + index, size))
+    const [leaf, small] = (await Promise.all(blocks.map(cidOf))) as [CID, CID]
+    const car = Buffer.from(await carOf(blocks))
+    const { cid: piece } = await storePublicly(store, car, MIB)
     const file = join(directory, piece.toString())
-    const bytes = await readFile(file)
-    bytes[bytes.length - 1]! ^= 1
-    await writeFile(file, bytes)
-    for (const range of ['', 'bytes=0-9']) {
-      const response = await blockAt(origin, smallCid, { headers: { range } })
-      expect([response.status, await response.text()]).toEqual([404, expect.stringContaining('read it elsewhere')])
+    const leafAt = car.indexOf(blocks[0]!)
+    const damage = (at: number) => {
+      const damaged = Buffer.from(car)
+      damaged[at]! ^= 1
+      return writeFile(file, damaged)
     }
-    expect(events.filter(({ type }) => type === 'block-wrong')).not.toEqual([])
-    // The other block of that piece is what it was.
-    expect((await blockAt(origin, leafCid)).status).toBe(200)
+    const wrong = [404, expect.stringContaining('read it elsewhere')]
+    const ask = async (cid: CID, range: string) => {
+      const response = await blockAt(origin, cid, { headers: { range } })
+      return [response.status, await response.text()]
+    }
+    await damage(car.length - 1)
+    for (const range of ['', 'bytes=0-9']) expect(await ask(small, range)).toEqual(wrong)
+    await damage(leafAt)
+    for (const range of ['', 'bytes=0-9']) expect(await ask(leaf, range)).toEqual(wrong)
+    expect(events.filter(({ type }) => type === 'block-wrong')).toHaveLength(4)
+    // What is far from the damage is what it was. Who has some of a leaf when the damage is reached gets no more of it.
+    expect((await blockAt(origin, leaf, { headers: { range: 'bytes=900000-900009' } })).status).toBe(206)
+    await damage(leafAt + MIB - 1)
+    const begun = await blockAt(origin, leaf)
+    expect(begun.status).toBe(200)
+    await expect(bytesOf(begun)).rejects.toThrow()
+    expect(events.at(-1)).toMatchObject({ type: 'block-wrong', cid: leaf.toString() })
+    await writeFile(file, car)
+    expect(Buffer.compare(await bytesOf(await blockAt(origin, leaf)), blocks[0]!)).toBe(0)
   })
 
   it('is anything but a block: pages, paths, other methods', async () => {
@@ -190,39 +210,37 @@ describe('what it does not give', () => {
   })
 })
 
-/** Asks for the leaf and reads none of it, over so many connections that no buffer of the system takes what waits. */
-async function fillBudget(port: number, budget: TransferBudget, bytesMax: number): Promise<Socket[]> {
-  const sockets: Socket[] = []
+/** Asks for the leaf again and again over one connection and reads none of it, until no buffer of the system takes any more. */
+async function stall(port: number, budget: TransferBudget): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  life.defer(() => void socket.destroy())
+  socket.on('error', () => undefined)
+  socket.pause()
   for (let full = 0; full < 5; await pause(20)) {
-    full = budget.takenBytes === bytesMax ? full + 1 : 0
-    if (full > 0) continue
-    const socket = connect({ port, host: '127.0.0.1' })
-    life.defer(() => void socket.destroy())
-    socket.on('error', () => undefined)
-    socket.pause()
-    socket.write(`GET /ipfs/${leafCid}?format=raw HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(8))
-    sockets.push(socket)
+    full = budget.takenBytes > 0 ? full + 1 : 0
+    if (full === 0) socket.write(`GET /ipfs/${leafCid}?format=raw HTTP/1.1\r\nHost: a\r\n\r\n`)
   }
-  return sockets
+  return socket
 }
 
 describe('what strangers can cost', () => {
-  const bytesMax = 4 * MIB
+  /** Room for one leaf. */
+  const room = { bytesMax: MIB, bytesPerPeerMax: MIB }
 
   it('is their share of the memory for transfers: it comes back when they go', async () => {
-    const { origin, port, budget } = await openGateway({ budget: { bytesMax, bytesPerPeerMax: bytesMax } })
-    const stalled = await fillBudget(port, budget, bytesMax)
+    const { origin, port, budget } = await openGateway({ budget: room })
+    const stalled = await stall(port, budget)
     const refused = await blockAt(origin, leafCid)
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5'])
-    for (const socket of stalled) socket.destroy()
+    stalled.destroy()
     await expect.poll(() => budget.takenBytes).toBe(0)
     expect((await blockAt(origin, leafCid)).status).toBe(200)
   })
 
   it('is nothing that others wait for: what stands still is cut', async () => {
     const clock = { nowMs: 0, now: () => clock.nowMs }
-    const { port, budget } = await openGateway({ budget: { bytesMax, bytesPerPeerMax: bytesMax, clock } })
-    await fillBudget(port, budget, bytesMax)
+    const { port, budget } = await openGateway({ budget: { ...room, clock } })
+    await stall(port, budget)
     const wait = () => budget.take('another peer', MIB, () => undefined)
     expect(wait()).toMatchObject({ ok: false, code: 'BUSY' })
     clock.nowMs += STALLED_MS

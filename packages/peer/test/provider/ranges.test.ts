@@ -40,7 +40,7 @@ afterEach(async () => {
   await provider.stopServing()
   expect(provider.errors).toEqual([])
   expect(provider.budget.takenBytes).toBe(0)
-  expect(await piecesLeftOpen(provider.directory)).toEqual([])
+  await expect.poll(() => piecesLeftOpen(provider.directory)).toEqual([])
   await life.disposeAsync()
   life = new AsyncDisposableStack()
 })

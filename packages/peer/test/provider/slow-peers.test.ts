@@ -70,7 +70,7 @@ beforeEach(async () => {
 afterEach(async () => {
   disk.goOn()
   await provider.stopServing()
-  expect(await piecesLeftOpen(provider.directory)).toEqual([])
+  await expect.poll(() => piecesLeftOpen(provider.directory)).toEqual([])
   expect(provider.errors).toEqual([])
   expect(provider.budget.takenBytes).toBe(0)
   await life.disposeAsync()

@@ -1,10 +1,15 @@
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX } from '@holdfast/core'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
-import { expect, it } from 'vitest'
-import { type PlacedBlock, streamBlocks } from '../../src/provider/stream-blocks.ts'
-import { randomBytes } from '../storage/open-test-store.ts'
+import { describe, expect, it } from 'vitest'
+import { type PlacedBlock, type StreamOptions, streamBlocks } from '../../src/provider/stream-blocks.ts'
+import type { PieceStore } from '../../src/storage/index.ts'
+import { collect } from '../collect.ts'
+import { carOf, cidOf, openTestStore, randomBytes, storePublicly } from '../storage/open-test-store.ts'
+import { temporaryDirectory } from '../temporary-directory.ts'
 
 const KIB = 1024
 
@@ -21,6 +26,7 @@ async function openStore(sizes: readonly number[], firstSeed = 1) {
   const store = {
     async openBytes(cid: CID) {
       return {
+        rawSize: bytes[blocks.findIndex(block => block.cid.equals(cid))]!.length,
         async readInto(target: Uint8Array) {
           buffers.push(target.buffer)
           await reading
@@ -28,9 +34,10 @@ async function openStore(sizes: readonly number[], firstSeed = 1) {
           target.set(source)
           return source.length
         },
-        [Symbol.asyncDispose]: async () => {}
+        [Symbol.dispose]: () => {}
       }
     },
+    checksums: async () => undefined,
     reportWrongBlock: () => {}
   }
   return { blocks, bytes, store, buffers, hold: (until: Promise<void>) => (reading = until) }
@@ -39,7 +46,7 @@ async function openStore(sizes: readonly number[], firstSeed = 1) {
 it('lets the transfers that follow have the memory of those that have ended', async () => {
   const shared = new Set<ArrayBufferLike>()
   for (let transfer = 0; transfer < 12; transfer++) {
-    const { blocks, bytes, store, buffers } = await openStore([900 * KIB, 50 * KIB, 1024 * KIB], 100 + 3 * transfer)
+    const { blocks, bytes, store, buffers } = await openStore([900 * KIB, 200 * KIB, 1024 * KIB], 100 + 3 * transfer)
     const { chunks, release } = streamBlocks(store, blocks)
     let at = 0
     for await (const block of chunks) expect(Buffer.compare(block, bytes[at++]!)).toBe(0)
@@ -47,7 +54,7 @@ it('lets the transfers that follow have the memory of those that have ended', as
     release()
     await new Promise<void>(resolve => setImmediate(resolve))
     expect(buffers).toHaveLength(3)
-    for (const buffer of buffers) if (buffer.byteLength === CHUNK_SIZE_BYTES_MAX) shared.add(buffer)
+    for (const buffer of buffers) if (buffer.byteLength > CHUNK_SIZE_BYTES_MAX) shared.add(buffer)
   }
   // Two for each transfer otherwise. Other tests of this process may have left as many as are kept.
   expect(shared.size).toBeLessThanOrEqual(CHUNKS_IN_FLIGHT_MAX + 2)
@@ -97,4 +104,114 @@ it('gives nothing to others that a read which was left behind still writes into'
   expect(slow.buffers).not.toContain(other.buffers[0])
   await chunks.return(undefined)
   release()
+})
+
+/** A real store whose one piece has the blocks, and its file. */
+async function openStored(directory: string, blocks: readonly Uint8Array[]) {
+  const opened = await openTestStore(directory)
+  const car = Buffer.from(await carOf(blocks))
+  const { cid } = await storePublicly(opened.store, car, 500_000)
+  const place = async (block: Uint8Array) => {
+    const cid = await cidOf(block)
+    const positions = await collect(opened.store.findBlocks(cid))
+    return { cid, sizeBytes: block.length, positions }
+  }
+  /** Writes the piece with some of its bits flipped. */
+  async function damage(...at: number[]) {
+    const damaged = Buffer.from(car)
+    for (const position of at) damaged[position]! ^= 4
+    await writeFile(join(opened.directory, cid.toString()), damaged)
+  }
+  return { ...opened, car, cid, place, damage, layerFile: join(opened.directory, `${cid}.layer`) }
+}
+
+async function readAll(store: PieceStore, blocks: readonly PlacedBlock[], options?: StreamOptions) {
+  const { chunks, release } = streamBlocks(store, blocks, options)
+  try {
+    return (await collect(chunks)).map(chunk => Buffer.from(chunk))
+  } finally {
+    release()
+  }
+}
+
+describe('a block of a piece on the disk', () => {
+  const sizes = [70_000, 100_000, 200_000, 300_000, 1024 * KIB]
+
+  it.each(sizes)('of %i bytes comes whole, in steps and in parts', async sizeBytes => {
+    await using directory = await temporaryDirectory()
+    const blocks = [randomBytes(sizeBytes, sizeBytes), randomBytes(sizeBytes + 1, 33)]
+    await using stored = await openStored(directory.path, blocks)
+    const placed = [await stored.place(blocks[0]!), await stored.place(blocks[1]!)]
+    const parts = [
+      [0, 1],
+      [sizeBytes - 1, 1],
+      [20_000, 40_000],
+      [1, sizeBytes - 2]
+    ]
+    for (const [offset, length] of parts as [number, number][]) {
+      const part = { offset, length }
+      for (const stepSizeBytes of [1, 50_000, 10_000_000]) {
+        const read = Buffer.concat(await readAll(stored.store, placed.slice(0, 1), { part, stepSizeBytes }))
+        expect(Buffer.compare(read, blocks[0]!.subarray(offset, offset + length))).toBe(0)
+      }
+    }
+    expect(await readAll(stored.store, placed)).toEqual(blocks.map(block => Buffer.from(block)))
+    expect(stored.events).toEqual([])
+  })
+
+  it('that is damaged is told of where it is read, and elsewhere is what it was', async () => {
+    await using directory = await temporaryDirectory()
+    const leaf = randomBytes(61, 1024 * KIB)
+    await using stored = await openStored(directory.path, [leaf])
+    const placed = [await stored.place(leaf)]
+    const at = stored.car.indexOf(leaf)
+    const read = (offset: number, length: number) => readAll(stored.store, placed, { part: { offset, length } })
+    await stored.damage(at + 500_000)
+    expect(Buffer.concat(await read(600_000, 1000)).equals(leaf.subarray(600_000, 601_000))).toBe(true)
+    expect(stored.events).toEqual([])
+    // The span is wrong, and with it the block as its CID sees it.
+    await expect(read(500_001, 10)).rejects.toThrow(/DAMAGED/)
+    await expect(readAll(stored.store, placed)).rejects.toThrow(/DAMAGED/)
+    const wrong = { type: 'block-wrong', piece: stored.cid.toString(), cid: placed[0]!.cid.toString(), offset: at }
+    expect(stored.events).toEqual([wrong, wrong])
+    expect(await stored.store.get(stored.cid)).toMatchObject({ isDamaged: true })
+  })
+
+  it('comes from another piece when the first was damaged after some of it was sent', async () => {
+    await using directory = await temporaryDirectory()
+    const leaf = randomBytes(62, 1024 * KIB)
+    await using stored = await openStored(directory.path, [leaf])
+    await storePublicly(stored.store, await carOf([leaf, randomBytes(63, 500)]), 500_000)
+    const placed = await stored.place(leaf)
+    expect(placed.positions).toHaveLength(2)
+    // The damaged one first.
+    placed.positions.sort(({ pieceCid }) => (pieceCid.equals(stored.cid) ? -1 : 1))
+    await stored.damage(stored.car.indexOf(leaf) + 900_000)
+    const steps = await readAll(stored.store, [placed], { stepSizeBytes: 250_000 })
+    expect(steps.length).toBeGreaterThan(3)
+    expect(Buffer.concat(steps).equals(leaf)).toBe(true)
+    expect(stored.events).toHaveLength(1)
+  })
+
+  it('is hashed where its checksums are wrong, or missing', async () => {
+    await using directory = await temporaryDirectory()
+    const leaf = randomBytes(64, 1024 * KIB)
+    const { layerFile } = await openStored(directory.path, [leaf]).then(async stored => {
+      await stored[Symbol.asyncDispose]()
+      return stored
+    })
+    const layer = await readFile(layerFile)
+    const wrong = Buffer.from(layer)
+    wrong[layer.length - 1]! ^= 1
+    for (const bytes of [wrong, layer.subarray(0, 100), undefined]) {
+      if (bytes === undefined) await rm(layerFile)
+      else await writeFile(layerFile, bytes)
+      await using opened = await openTestStore(directory.path, { leaseMs: 1e12 })
+      const cid = await cidOf(leaf)
+      const placed = { cid, sizeBytes: leaf.length, positions: await collect(opened.store.findBlocks(cid)) }
+      const part = { offset: 1_000_000, length: 48_576 }
+      expect(Buffer.concat(await readAll(opened.store, [placed], { part })).equals(leaf.subarray(1_000_000))).toBe(true)
+      expect(opened.events).toEqual([])
+    }
+  })
 })

@@ -27,7 +27,7 @@ function openIndex() {
     for await (const place of index.locate(multihash)) found.push(place)
     return found.map(({ piece }) => piece)
   }
-  return { index, searches, piecesOf }
+  return { index, entries, searches, piecesOf }
 }
 
 const place = (multihash: string) => ({ multihash, offset: 5, length: 9 })
@@ -76,4 +76,26 @@ it('does not remember a block that stands in many pieces', async () => {
   }
   for (const _ of [1, 2]) expect(await piecesOf('01')).toHaveLength(9)
   expect(searches.count).toBe(2)
+})
+
+it('finds no block at a place that is not what was written', async () => {
+  const written = openIndex()
+  await written.index.put('a', RECORD)
+  await written.index.addBlocks('a', [place('01')])
+  const [key, value] = [...written.entries].find(([name]) => name.startsWith('b!'))!
+  expect(value).toMatch(/^5,9,\d+$/)
+  for (const wrong of ['6,9,', '5,8,', '5,9', '', '15,9,']
+    .map(front => front + value.slice(4))
+    .concat('5,9', 'x,y,z')) {
+    const { index, entries, piecesOf } = openIndex()
+    await index.put('a', RECORD)
+    entries.set(key, wrong)
+    expect(await piecesOf('01'), wrong).toEqual([])
+    // Nor one that is another block's, or in another piece.
+    entries.set(key.replace('01', '02'), value)
+    entries.set(key.replace('!a', '!b'), value)
+    await index.put('b', RECORD)
+    expect([...(await piecesOf('01')), ...(await piecesOf('02'))]).toEqual([])
+    entries.set(key, value)
+  }
 })
