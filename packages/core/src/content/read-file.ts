@@ -15,10 +15,9 @@ export interface FileRange {
   readonly length?: number | undefined
 }
 
+/** Begins where it does in the file. */
 interface PendingPart extends FilePart {
   readonly level: number
-  /** Where in the file the part begins. */
-  readonly start: bigint
   bytes?: Uint8Array
 }
 
@@ -103,23 +102,36 @@ function boundsOf({ sizeBytes }: FileNode, { offset = 0, length }: FileRange): {
 }
 
 /** Whether the range leaves out some of a part. */
-function isCut({ start, sizeBytes }: PlacedPart, from: bigint, to: bigint): boolean {
+function isCut({ start, sizeBytes }: FilePart, from: bigint, to: bigint): boolean {
   return start < from || start + sizeBytes > to
 }
 
-type PlacedPart = FilePart & Pick<PendingPart, 'start'>
-
-/** A part that claims to be empty is looked at where the range goes over it: it may lie. */
-function touchedParts({ data, parts }: FileNode, nodeStart: bigint, from: bigint, to: bigint): PlacedPart[] {
-  const touched: PlacedPart[] = []
-  let start = nodeStart + BigInt(data.length)
-  for (const { cid, sizeBytes } of parts) {
-    const end = start + sizeBytes
-    if (sizeBytes === 0n ? start >= from && start <= to : start < to && end > from)
+/**
+ * The parts that a range lies in, with where they begin in the file. A part that claims to be empty is looked at where the
+ * range goes over it: it may lie.
+ */
+function touchedParts({ parts }: FileNode, nodeStart: bigint, from: bigint, to: bigint): FilePart[] {
+  const touched: FilePart[] = []
+  for (let index = firstEndingAt(parts, from - nodeStart); index < parts.length; index++) {
+    const { cid, sizeBytes, start: startInNode } = parts[index]!
+    const start = nodeStart + startInNode
+    if (start > to) break
+    if (sizeBytes === 0n ? start >= from : start < to && start + sizeBytes > from)
       touched.push({ cid, sizeBytes, start })
-    start = end
   }
   return touched
+}
+
+/** Number of the first part that does not end before a position: halving, because a node of a large file has a thousand. */
+function firstEndingAt(parts: readonly FilePart[], position: bigint): number {
+  let [low, high] = [0, parts.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const { start, sizeBytes } = parts[middle]!
+    if (start + sizeBytes < position) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Array {
@@ -146,7 +158,7 @@ export async function partsInRange(
   read: () => Promise<Uint8Array>,
   start: bigint,
   { offset, length }: { readonly offset: number; readonly length: number }
-): Promise<readonly PlacedPart[]> {
+): Promise<readonly FilePart[]> {
   const decoded = recallNode(cid) ?? decodeNode(cid, await read())
   const from = BigInt(offset)
   return decoded.kind === 'file' ? touchedParts(decoded, start, from, from + BigInt(length)) : []

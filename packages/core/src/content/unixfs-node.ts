@@ -20,6 +20,8 @@ export interface FilePart {
   readonly cid: CID
   /** Bytes of content below this link, as the node claims. */
   readonly sizeBytes: bigint
+  /** Where they begin in the node's content. */
+  readonly start: bigint
 }
 
 export type UnixfsNode =
@@ -79,11 +81,15 @@ function fileNode(links: readonly dagPb.PBLink[], message: UnixfsMessage): NodeV
   if (blockSizes.length !== links.length) {
     return { ok: false, fault: `${links.length} links but ${blockSizes.length} block sizes` }
   }
-  const sizeBytes = blockSizes.reduce((sum, size) => sum + size, BigInt(data.length))
+  let sizeBytes = BigInt(data.length)
+  const parts = links.map(({ Hash: cid }, i) => {
+    const part = { cid, sizeBytes: blockSizes[i]!, start: sizeBytes }
+    sizeBytes += part.sizeBytes
+    return part
+  })
   if (fileSize !== undefined && fileSize !== sizeBytes) {
     return { ok: false, fault: `claims ${fileSize} bytes, its parts sum to ${sizeBytes}` }
   }
-  const parts = links.map((link, i) => ({ cid: link.Hash, sizeBytes: blockSizes[i]! }))
   return { ok: true, node: { kind: 'file', data, parts, sizeBytes } }
 }
 

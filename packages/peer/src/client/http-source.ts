@@ -34,6 +34,10 @@ export function createHttpSource(named: () => readonly string[]): HttpSource & D
 /** A quarter of the largest block that leaves have by default. */
 const READ_SIZE_BYTES = 256 * 1024
 
+/** Of connections that ended: memory that is made anew for each brings the collector of garbage every few connections. */
+const SPARE_BUFFERS_MAX = 8
+const spare: Buffer[] = []
+
 /**
  * Reads more at once than the 64 KiB that Node makes an array for each time: a leaf takes 0.5 ms less.
  *
@@ -42,15 +46,20 @@ const READ_SIZE_BYTES = 256 * 1024
  */
 class WideAgent extends HttpAgent {
   override createConnection(options: NetConnectOpts): Socket {
+    const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(READ_SIZE_BYTES)
     const socket: Socket = connect({
       ...options,
       onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_SIZE_BYTES),
+        buffer,
         callback(sizeBytes, bytes) {
           socket.push(bytes.subarray(0, sizeBytes))
           return true
         }
       }
+    })
+    // Nothing is read into it any more.
+    socket.once('close', () => {
+      if (spare.length < SPARE_BUFFERS_MAX) spare.push(buffer)
     })
     return socket
   }

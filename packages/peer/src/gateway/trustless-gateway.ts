@@ -26,9 +26,6 @@ export interface GatewayComponents extends PlaceComponents {
 /** For a block, which is the largest answer: half of what a home line of 1 Mbit/s takes for it. */
 const ANSWER_MS_MAX = 30_000
 
-/** What is checked and sent before the rest is read: the asker hashes it meanwhile. */
-const STEP_SIZE_BYTES = 256 * 1024
-
 /** An answer never changes: so long a proxy may keep it, in seconds. */
 const CACHE_SECONDS = 29_030_400
 
@@ -123,24 +120,19 @@ async function sendPlaced(
   { wanted, store, ends, waiting }: Sending
 ): Promise<void> {
   const part = { offset: wanted.from, length: wanted.to - wanted.from }
-  const { chunks, release } = streamBlocks(store, [placed], { part, stepSizeBytes: STEP_SIZE_BYTES })
+  const { chunks, release } = streamBlocks(store, [placed], { part })
   // Before it is read: nothing else may have the memory until the answer is out.
   ends.push(release)
   try {
-    for await (const bytes of chunks) {
-      if (response.destroyed) return release()
-      if (!response.headersSent) {
-        waiting()
-        beginAnswer(response, asked, placed.sizeBytes, wanted)
-      }
-      response.write(bytes)
-    }
-    response.end()
+    const { value: bytes } = await chunks.next()
+    if (response.destroyed) return release()
+    waiting()
+    beginAnswer(response, asked, placed.sizeBytes, wanted).end(bytes as Uint8Array)
   } catch (error) {
     if (refusalInside(error) === undefined) throw error
-    // Who has some of it sees that the rest does not come.
-    if (response.headersSent) response.destroy()
-    else say(response, 404, `This peer's disk no longer has block ${asked.cid}: read it elsewhere.`)
+    say(response, 404, `This peer's disk no longer has block ${asked.cid}: read it elsewhere.`)
+  } finally {
+    await chunks.return(undefined)
   }
 }
 

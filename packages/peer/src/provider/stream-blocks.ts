@@ -7,7 +7,7 @@
  *
  * The memory is used again: fresh memory for each block cost twice what reading, checking and sending it does. Until then it
  * keeps the block that it was found to hold, and who goes on reading in a leaf waits for no disk; what is denied or no longer
- * here is not placed, and so not sent. While one step is sent, the next is read.
+ * here is not placed, and so not sent. While one block is sent, the next is read.
  */
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX, checkBlock, refuse, refuseMidway } from '@holdfast/core'
 import type { CID } from 'multiformats/cid'
@@ -131,13 +131,11 @@ const OPEN_FILES_MAX = 4
 export interface StreamOptions {
   /** Bytes that are wanted of each block; all when left out. */
   readonly part?: { readonly offset: number; readonly length: number } | undefined
-  /** What is handed on at once of a long block; all of it when left out. */
-  readonly stepSizeBytes?: number
 }
 
 export interface BlockStream {
   /**
-   * Each block in one piece, or in steps, whose bytes are overwritten once `CHUNKS_IN_FLIGHT_MAX` later blocks were asked for.
+   * Each block in one piece, whose bytes are overwritten once `CHUNKS_IN_FLIGHT_MAX` later ones were asked for.
    *
    * Throws what `refuseMidway` makes, `DAMAGED`, for a block that is nowhere what its CID says; the store has been told.
    */
@@ -148,17 +146,16 @@ export interface BlockStream {
 
 type BlockSource = Pick<PieceStore, 'openBytes' | 'checksums' | 'reportWrongBlock'>
 
-/** The first step is read at once, while its header is on the way. */
+/** The first block is read at once, while its header is on the way. */
 export function streamBlocks(
   store: BlockSource,
   blocks: readonly PlacedBlock[],
-  { part, stepSizeBytes = Number.POSITIVE_INFINITY }: StreamOptions = {}
+  { part }: StreamOptions = {}
 ): BlockStream {
   const slabs = new Slabs()
   const files = new OpenFiles(store)
-  const stepSpans = Math.max(1, Math.floor(stepSizeBytes / SPAN_SIZE_BYTES))
 
-  async function* read(index: number): AsyncGenerator<Uint8Array> {
+  async function load(index: number): Promise<Uint8Array> {
     const placed = blocks[index]!
     const from = part?.offset ?? 0
     const end = part === undefined ? placed.sizeBytes : from + part.length
@@ -166,43 +163,34 @@ export function streamBlocks(
     const isLong = placed.sizeBytes >= CHECKSUMMED_SIZE_BYTES_MIN
     const slab = slabs.take(index, wanted, isLong ? end - from + 2 * SPAN_SIZE_BYTES : placed.sizeBytes)
     const held = heldBy(slab, wanted)
-    if (held !== undefined) return yield held
+    if (held !== undefined) return held
     slab.holds = undefined
-    let at = from
-    if (isLong) {
-      for await (const step of readSpans(placed, at, end, slab.memory)) {
-        at += step.length
-        if (at === end) slab.holds = { block: wanted.block, from, bytes: endingWith(step, end - from) }
-        yield step
-      }
-      if (at === end) return
+    const bytes = isLong ? await readSpans(placed, wanted, slab.memory) : undefined
+    if (bytes !== undefined) {
+      slab.holds = { block: wanted.block, from, bytes }
+      return bytes
     }
-    const isUsed = at > from || slab.memory.length < placed.sizeBytes
-    const whole = await hashWhole(placed, isUsed ? Buffer.allocUnsafeSlow(placed.sizeBytes) : slab.memory)
-    if (!isUsed) slab.holds = { block: wanted.block, from: 0, bytes: whole }
-    yield whole.subarray(at, end)
+    const hasRoom = slab.memory.length >= placed.sizeBytes
+    const whole = await hashWhole(placed, hasRoom ? slab.memory : Buffer.allocUnsafeSlow(placed.sizeBytes))
+    if (hasRoom) slab.holds = { block: wanted.block, from: 0, bytes: whole }
+    return whole.subarray(from, end)
   }
 
-  /** Ends before `end` where bytes are not what was written. */
-  async function* readSpans(
+  /** @returns undefined where the bytes are not what was written */
+  async function readSpans(
     { positions }: PlacedBlock,
-    from: number,
-    end: number,
+    { from, end }: Wanted,
     memory: Buffer
-  ): AsyncGenerator<Uint8Array> {
+  ): Promise<Uint8Array | undefined> {
     const { pieceCid, offset } = positions[0]!
     const [file, checksums] = await Promise.all([files.open(pieceCid), store.checksums(pieceCid)])
-    if (file === undefined || checksums === undefined || offset + end > file.rawSize) return
-    const around = spansAround(offset + from, offset + end, file.rawSize)
-    for (let read = 0, span = around.first; read < around.sizeBytes; span += stepSpans) {
-      const bytes = memory.subarray(read, Math.min(read + stepSpans * SPAN_SIZE_BYTES, around.sizeBytes))
-      const came = await file.readInto(bytes, around.offset + read)
-      if (came !== bytes.length || !areSpansRight(bytes, span, checksums)) return
-      const before = Math.max(0, offset + from - (around.offset + read))
-      const behind = Math.max(0, around.offset + read + bytes.length - (offset + end))
-      read += bytes.length
-      yield bytes.subarray(before, bytes.length - behind)
-    }
+    if (file === undefined || checksums === undefined || offset + end > file.rawSize) return undefined
+    const spans = spansAround(offset + from, offset + end, file.rawSize)
+    const bytes = memory.subarray(0, spans.sizeBytes)
+    if ((await file.readInto(bytes, spans.offset)) !== bytes.length) return undefined
+    if (!areSpansRight(bytes, spans.first, checksums)) return undefined
+    const before = offset + from - spans.offset
+    return bytes.subarray(before, before + end - from)
   }
 
   /** Reads a block into memory, from whichever piece has it whole. */
@@ -215,27 +203,21 @@ export function streamBlocks(
     throw refuseMidway(refuse('DAMAGED', `my disk no longer has block ${cid}: read it elsewhere`))
   }
 
-  async function* readAll(): AsyncGenerator<Uint8Array> {
-    for (let index = 0; index < blocks.length; index++) yield* read(index)
-  }
-
-  const steps = readAll()
   /** The one read that may be under way. */
-  let loading = begin()
+  let loading = begin(0)
 
-  function begin(): Promise<IteratorResult<Uint8Array>> {
-    const read = steps.next()
+  function begin(index: number): Promise<Uint8Array> {
+    const read = load(index)
     read.catch(() => undefined) // whoever asks for it hears of it
     return read
   }
 
   async function* stream(): AsyncGenerator<Uint8Array> {
     try {
-      for (;;) {
-        const { done, value } = await loading
-        if (done === true) return
-        loading = begin()
-        yield value
+      for (let index = 0; index < blocks.length; index++) {
+        const bytes = await loading
+        if (index + 1 < blocks.length) loading = begin(index + 1)
+        yield bytes
       }
     } finally {
       await loading.catch(() => undefined)
@@ -253,11 +235,6 @@ export function streamBlocks(
       void settled.then(() => files.close())
     }
   }
-}
-
-/** What stands in memory up to the end of the last step. */
-function endingWith(step: Uint8Array, sizeBytes: number): Uint8Array {
-  return new Uint8Array(step.buffer, step.byteOffset + step.length - sizeBytes, sizeBytes)
 }
 
 /** Files of the pieces that were read last. */
