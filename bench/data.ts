@@ -273,13 +273,13 @@ async function* getting(bench: Bench, { client, root, usages }: BenchNetwork): A
  * All of the file is in the page cache, at both. Over HTTP, unencrypted, as the web server gives it; `-encrypted` is over
  * libp2p, where both sides also prove who they are.
  *
- * - Warm: the same leaf again, over an open connection, for both. The web server's kernel has its pages, our provider the leaf
- *   that it hashed, our client the nodes above it and the digests of the leaf's parts, which it took when it checked the leaf.
- *   What is read is sent anew, and hashed anew.
+ * - Warm: the same part of a leaf again, over an open connection, for both. The web server's kernel has its pages, our provider
+ *   the part that it checked, our client the nodes above it and the digests of the leaf's parts, which it took when it stored the
+ *   leaf. What is read is sent anew, and hashed anew.
  * - Remembered: the same where our client may use the leaf that it checked before, as `get` does. It asks nobody, so this says
  *   what reading on in a leaf costs and nothing about the network.
  * - Elsewhere: each time in another leaf that was never read, on an open connection, by the client that stored it: it has the
- *   nodes above, and what `put` left in its state, the digests of parts. Our provider reads and hashes all of the leaf.
+ *   nodes above, and what `put` left in its state, the digests of parts. Our provider reads the part and compares checksums.
  * - Reconnected: as warm, each time on a new connection, for both, to a peer that was met before: its certificate is known, its
  *   address as well, and the ledger is not asked. Web servers get a new TCP connection without TLS.
  * - Cold: a new connection each time, as in reconnected, and on it a leaf that was never read, as elsewhere.
