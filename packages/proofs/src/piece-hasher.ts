@@ -21,14 +21,16 @@ export interface PieceHasher {
    * @throws {RangeError} when the piece would pass `PIECE_SIZE_BYTES_MAX`; nothing of the chunk is taken then
    */
   update(bytes: Uint8Array): void
+  /** The same for whole quads in their fr32 form, as `PartHasher` takes them. */
+  updateExpanded(expanded: Uint8Array): void
   /** Ends the piece; the next `update` begins another. An empty piece has a digest, but no leaf and an empty layer. */
   digest(): PieceDigest
 }
 
 /** Creates a hasher of whole pieces; besides the layer, its memory is 256 KiB (more for a cached layer above 13). */
 export function createPieceHasher(options: PartHasherOptions): PieceHasher {
-  const { update, finish } = createPartHasher(options)
-  return { update, digest: () => digestOf(finish(), options.nodeHasher) }
+  const { update, updateExpanded, finish } = createPartHasher(options)
+  return { update, updateExpanded, digest: () => digestOf(finish(), options.nodeHasher) }
 }
 
 /**

@@ -42,6 +42,13 @@ export interface PartHasher {
    * @throws {RangeError} when the part would pass {@link PIECE_SIZE_BYTES_MAX}; nothing of the chunk is taken then
    */
   update(bytes: Uint8Array): void
+  /**
+   * The same for bytes that somebody has expanded already, on another thread for one: what `expandFr32` makes of whole quads,
+   * which is not looked at again.
+   *
+   * @throws {RangeError} also for what is no whole quads, and after a quad that was begun
+   */
+  updateExpanded(expanded: Uint8Array): void
   /** Ends the part; the next `update` begins another. */
   finish(): PiecePart
 }
@@ -85,6 +92,21 @@ export function createPartHasher({
     }
   }
 
+  function takeExpanded(expanded: Uint8Array): void {
+    for (let offset = 0; offset < expanded.length; ) {
+      const fitting = expanded.subarray(offset, offset + slab.length - slabSize)
+      slab.set(fitting, slabSize)
+      slabSize += fitting.length
+      offset += fitting.length
+      if (slabSize === slab.length) emptySlab(cachedLayerHeight)
+    }
+  }
+
+  function admit(sizeBytes: number): void {
+    expectInteger('bytes of the piece', rawSize + sizeBytes, 0, PIECE_SIZE_BYTES_MAX)
+    rawSize += sizeBytes
+  }
+
   function emptySlab(level: number): void {
     const count = raiseInPlace(slab, slabSize / LEAF_SIZE_BYTES, 0, level, nodeHasher)
     layers.push(slab.slice(0, count * LEAF_SIZE_BYTES))
@@ -94,9 +116,18 @@ export function createPartHasher({
   return {
     update(bytes) {
       expectBytes('bytes', bytes)
-      expectInteger('bytes of the piece', rawSize + bytes.length, 0, PIECE_SIZE_BYTES_MAX)
-      rawSize += bytes.length
+      admit(bytes.length)
       cutter.push(bytes)
+    },
+
+    updateExpanded(expanded) {
+      expectBytes('expanded', expanded)
+      if (expanded.length % QUAD_PADDED_SIZE_BYTES !== 0)
+        throw new RangeError(`expanded: expected a multiple of ${QUAD_PADDED_SIZE_BYTES} bytes, got ${expanded.length}`)
+      if (rawSize % QUAD_RAW_SIZE_BYTES !== 0)
+        throw new RangeError(`expanded: expected whole quads before it, got ${rawSize} bytes`)
+      admit((expanded.length / QUAD_PADDED_SIZE_BYTES) * QUAD_RAW_SIZE_BYTES)
+      takeExpanded(expanded)
     },
 
     finish() {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createPartHasher, joinParts, type PiecePart, rawCapacityOf } from '../src/index.ts'
+import { createPartHasher, expandFr32, joinParts, type PiecePart, rawCapacityOf } from '../src/index.ts'
 import { hashPiece, nativeNodeHasher } from './pieces.ts'
 import { assertProperty, fc } from './property.ts'
 import { counterBytes } from './vectors.ts'
@@ -66,5 +66,32 @@ describe('parts of a piece', () => {
     expect(() => join('parts' as never)).toThrow(TypeError)
     expect(() => join([undefined as never])).toThrow(new TypeError('parts[0]: expected object, got undefined'))
     expect(() => join([{ rawSize: 5 } as never])).toThrow(TypeError)
+  })
+})
+
+describe('quads that were expanded before', () => {
+  test('are hashed as what they were', () => {
+    const cut = { quads: fc.integer({ min: 0, max: 3000 }), rest: fc.integer({ min: 0, max: 300 }) }
+    assertProperty(
+      fc.property(fc.record({ ...cut, atOnce: fc.integer({ min: 1, max: 700 }) }), ({ quads, rest, atOnce }) => {
+        const raw = counterBytes(quads * 127 + rest)
+        const hasher = createPartHasher({ nodeHasher: nativeNodeHasher, cachedLayerHeight: 4 })
+        for (let at = 0; at < quads; at += atOnce) {
+          const part = raw.subarray(at * 127, Math.min(at + atOnce, quads) * 127)
+          const expanded = new Uint8Array((part.length / 127) * 128)
+          expandFr32(part, expanded)
+          hasher.updateExpanded(expanded)
+        }
+        hasher.update(raw.subarray(quads * 127))
+        expect(hasher.finish()).toEqual(hashPart(raw))
+      })
+    )
+  })
+
+  test('are taken whole, and behind whole ones', () => {
+    const hasher = createPartHasher({ nodeHasher: nativeNodeHasher })
+    expect(() => hasher.updateExpanded(new Uint8Array(127))).toThrow(RangeError)
+    hasher.update(new Uint8Array(5))
+    expect(() => hasher.updateExpanded(new Uint8Array(128))).toThrow(RangeError)
   })
 })

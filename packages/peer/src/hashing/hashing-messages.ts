@@ -4,16 +4,18 @@ export interface HashingRequest {
   readonly call: number
   readonly piece: number
   readonly wanted:
-    | { readonly kind: 'digest' | 'discard' }
-    /** With a key the piece is what the bytes become under its keystream. */
+    | { readonly kind: 'discard' }
+    /** With the bytes behind the last whole quad, where the piece came in its fr32 form. */
+    | { readonly kind: 'digest'; readonly rest: Uint8Array }
+    /** With a key the piece is what the bytes become under its keystream; without one they come in their fr32 form. */
     | { readonly kind: 'open'; readonly replicaKey: Uint8Array | undefined }
-    /** The bytes lie at the front of the slab of that number, which is the thread's until it answers. */
+    /** They lie at the front of the slab of that number, which is the thread's until it answers. */
     | { readonly kind: 'update'; readonly slab: number; readonly sizeBytes: number }
 }
 
 /** What a thread is started with: sharing the slabs anew with every message would cost as much as hashing them. */
 export interface HashingThreadData {
-  readonly slabs: readonly SharedArrayBuffer[]
+  readonly slabs: readonly Uint8Array<SharedArrayBuffer>[]
 }
 
 export type HashingAnswer =

@@ -7,7 +7,7 @@ import { chooseNodeHasher } from '../node-hasher.ts'
 import type { HashingAnswer, HashingRequest, HashingThreadData } from './hashing-messages.ts'
 
 const nodeHasher = await chooseNodeHasher()
-const slabs = (workerData as HashingThreadData).slabs.map(slab => new Uint8Array(slab))
+const { slabs } = workerData as HashingThreadData
 
 interface OpenPiece {
   readonly hasher: PieceHasher
@@ -26,12 +26,16 @@ function run({ call, piece, wanted }: HashingRequest): HashingAnswer {
       return { call, ok: true }
     case 'update': {
       const bytes = slabs[wanted.slab]!.subarray(0, wanted.sizeBytes)
-      open?.keystream?.xor(bytes)
-      open?.hasher.update(bytes)
+      if (open?.keystream === undefined) open?.hasher.updateExpanded(bytes)
+      else {
+        open.keystream.xor(bytes)
+        open.hasher.update(bytes)
+      }
       return { call, ok: true }
     }
     case 'digest':
       pieces.delete(piece)
+      open?.hasher.update(wanted.rest)
       return { call, ok: true, ...(open !== undefined && { cid: open.hasher.digest().cid.bytes }) }
     case 'discard':
       pieces.delete(piece)

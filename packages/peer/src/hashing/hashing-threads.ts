@@ -11,6 +11,7 @@ import { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import { startThread } from '../worker-thread.ts'
 import type { HashingAnswer, HashingRequest, HashingThreadData } from './hashing-messages.ts'
+import { createExpandingFiller, plainFiller } from './slab-filler.ts'
 
 /** One write of the packer. */
 const SLAB_SIZE_BYTES = 1024 * 1024
@@ -56,7 +57,10 @@ export function createHashingThreads({ count }: { readonly count: number }): Has
 class HashingThread {
   readonly #worker: Worker
   readonly #calls = new Map<number, PromiseWithResolvers<HashingAnswer & { ok: true }>>()
-  readonly #slabs = Array.from({ length: SLABS_PER_THREAD }, () => new SharedArrayBuffer(SLAB_SIZE_BYTES))
+  readonly #slabs = Array.from(
+    { length: SLABS_PER_THREAD },
+    () => new Uint8Array(new SharedArrayBuffer(SLAB_SIZE_BYTES))
+  )
   /** Numbers of those that may be filled. */
   readonly #free = [...this.#slabs.keys()]
   readonly #waiting: Array<() => void> = []
@@ -89,24 +93,27 @@ class HashingThread {
       isOver = true
     }
     this.#call(piece, { kind: 'open', replicaKey }).catch(note)
+    const filler = replicaKey === undefined ? createExpandingFiller() : plainFiller
     return {
       update: async bytes => {
-        for (let at = 0; at < bytes.length; at += SLAB_SIZE_BYTES) {
-          const part = bytes.subarray(at, at + SLAB_SIZE_BYTES)
+        for (let at = 0; at < bytes.length; ) {
           const slab = await this.#takeSlab()
           if (failure !== undefined || this.#failure !== undefined) {
             this.#giveSlab(slab)
             throw failure ?? this.#failure
           }
-          new Uint8Array(this.#slabs[slab]!).set(part)
-          this.#call(piece, { kind: 'update', slab, sizeBytes: part.length })
-            .catch(note)
-            .finally(() => this.#giveSlab(slab))
+          const { takenBytes, filledBytes } = filler.fill(bytes.subarray(at), this.#slabs[slab]!)
+          at += takenBytes
+          if (filledBytes === 0) this.#giveSlab(slab)
+          else
+            this.#call(piece, { kind: 'update', slab, sizeBytes: filledBytes })
+              .catch(note)
+              .finally(() => this.#giveSlab(slab))
         }
       },
       digest: async () => {
         end()
-        const { cid } = await this.#call(piece, { kind: 'digest' })
+        const { cid } = await this.#call(piece, { kind: 'digest', rest: filler.rest() })
         if (failure !== undefined) throw failure
         return { cid: CID.decode(cid!) }
       },

@@ -26,6 +26,14 @@ it.each([1, 2])('commits to pieces side by side as one hasher after the other do
   expect(cids).toEqual(pieces.map(cidOf))
 })
 
+it.each([1, 100, 126, 127, 128, 255, 65_537])('commits to what comes %i bytes at a time', async sizeBytes => {
+  threads = createHashingThreads({ count: 1 })
+  const bytes = randomBytes(Math.min(3_000_001, sizeBytes * 700 + 13))
+  const { update, digest } = threads.createHasher()
+  for (let at = 0; at < bytes.length; at += sizeBytes) await update(bytes.subarray(at, at + sizeBytes))
+  expect(`${(await digest()).cid}`).toBe(cidOf(bytes))
+})
+
 it('commits to what a piece becomes under the key of a replica', async () => {
   threads = createHashingThreads({ count: 2 })
   const [bytes, key] = [randomBytes(2_500_000), randomBytes(32)]

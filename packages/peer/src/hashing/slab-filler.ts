@@ -1,0 +1,71 @@
+/** Lays the bytes of a piece into slabs, in the form in which a hashing thread takes them. */
+import { expandFr32, QUAD_PADDED_SIZE_BYTES, QUAD_RAW_SIZE_BYTES } from '@holdfast/proofs'
+
+export interface SlabFiller {
+  /**
+   * Copies what there is room for.
+   *
+   * @returns how many of the bytes were taken, and how many of the slab are filled, which may be none
+   */
+  fill(bytes: Uint8Array, slab: Uint8Array): { readonly takenBytes: number; readonly filledBytes: number }
+  /** Bytes that were taken and are in no slab. */
+  rest(): Uint8Array
+}
+
+/** The bytes as they are. */
+export const plainFiller: SlabFiller = {
+  fill(bytes, slab) {
+    const taken = bytes.subarray(0, slab.length)
+    slab.set(taken)
+    return { takenBytes: taken.length, filledBytes: taken.length }
+  },
+  rest: () => new Uint8Array()
+}
+
+/**
+ * Their fr32 form, in whole quads: a sixth of what a commitment takes, done by the thread that copies the bytes in any case and
+ * has less to do than the one that hashes.
+ */
+export function createExpandingFiller(): SlabFiller {
+  const started = new Uint8Array(QUAD_RAW_SIZE_BYTES)
+  let startedBytes = 0
+
+  /** @returns how many bytes went into the quad that was begun */
+  function complete(bytes: Uint8Array): number {
+    if (startedBytes === 0) return 0
+    const taken = bytes.subarray(0, started.length - startedBytes)
+    started.set(taken, startedBytes)
+    startedBytes += taken.length
+    return taken.length
+  }
+
+  return {
+    fill(bytes, slab) {
+      let takenBytes = complete(bytes)
+      let filledBytes = 0
+      if (startedBytes === started.length) {
+        filledBytes = QUAD_PADDED_SIZE_BYTES
+        expandFr32(started, slab.subarray(0, filledBytes))
+        startedBytes = 0
+      }
+      if (takenBytes === bytes.length) return { takenBytes, filledBytes }
+      const quads = Math.min(
+        Math.floor((slab.length - filledBytes) / QUAD_PADDED_SIZE_BYTES),
+        Math.floor((bytes.length - takenBytes) / QUAD_RAW_SIZE_BYTES)
+      )
+      const raw = bytes.subarray(takenBytes, takenBytes + quads * QUAD_RAW_SIZE_BYTES)
+      expandFr32(raw, slab.subarray(filledBytes, filledBytes + quads * QUAD_PADDED_SIZE_BYTES))
+      takenBytes += raw.length
+      filledBytes += quads * QUAD_PADDED_SIZE_BYTES
+      if (bytes.length - takenBytes < started.length) takenBytes += begin(bytes.subarray(takenBytes))
+      return { takenBytes, filledBytes }
+    },
+    rest: () => started.subarray(0, startedBytes)
+  }
+
+  function begin(bytes: Uint8Array): number {
+    started.set(bytes)
+    startedBytes = bytes.length
+    return bytes.length
+  }
+}
