@@ -37,7 +37,7 @@ export async function openBlocks(
     return refuse('BAD_RANGE', 'a part is some bytes of one block')
   const placedBytes = sum(placed.map(({ sizeBytes }) => sizeBytes))
   const sizesBytes = part === undefined ? placed.map(({ sizeBytes }) => sizeBytes) : [part.length]
-  // Of a part the whole block is held as well: a byte of it costs what all of it does.
+  // Where checksums do not agree, the whole block is read for a part of it: a byte costs what all of it does.
   const taken = budget.take(remotePeer.toString(), placedBytes, cut)
   if (!taken.ok) return taken
   const { chunks, release } = streamBlocks(store, placed, { part })
