@@ -95,5 +95,6 @@ export async function killAtCall(
   return lines
 }
 
+export const IS_LONG = process.env.HOLDFAST_LONG === '1'
 /** Kills per crash test: a few in a normal run, many with HOLDFAST_LONG=1. */
-export const KILL_COUNT = process.env.HOLDFAST_LONG === '1' ? 200 : 5
+export const KILL_COUNT = IS_LONG ? 200 : 5
