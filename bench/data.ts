@@ -16,7 +16,6 @@ import { createIdentity } from '../packages/peer/dist/transport/certificate.js'
 import { hasBenchPeers } from './data/bench-peers.ts'
 import { compareRuns, type Run, type Runner } from './data/compare-runs.ts'
 import type { PutStages } from './data/holdfast-tasks.ts'
-import { firstByteByHttp, keptConnection, keptTls, leafByNewTls, leafByTls, tlsDialler } from './data/http-range.ts'
 import { type MeasuredProcess, measureCommand, startProcess, type Usage, usageOf } from './data/measured-process.ts'
 import { type BenchOptions, MB, MIB, type Row, type Suite, seededBytes } from './harness.ts'
 
@@ -270,8 +269,10 @@ async function* getting(bench: Bench, { client, root, usages }: BenchNetwork): A
 /**
  * What comes first of 64 KiB in the middle of the file.
  *
- * All of the file is in the page cache, at both. Over HTTP, unencrypted, as the web server gives it; `-encrypted` is over
- * libp2p, where both sides also prove who they are.
+ * All of the file is in the page cache, at both. Ours comes as the web server gives it, without encryption (`plainHttp`);
+ * `-encrypted` is as `get` has it unless it may do that, by HTTPS from a provider that proves who it is, and `-libp2p` from one that
+ * can only be reached so, where the client proves who he is too. Everybody asks from a process of his own that was idle before, and
+ * for a new connection the old one was closed long ago.
  *
  * - Warm: the same part of a leaf again, over an open connection, for both. The web server's kernel has its pages, our provider
  *   the part that it checked, our client the nodes above it and the digests of the leaf's parts, which it took when it stored the
@@ -300,17 +301,19 @@ async function* ranges(
     path: large.path,
     identity
   })
-  using warm = keptConnection(false)
-  using warmSecurely = keptConnection(true)
+  await using askers = new AsyncDisposableStack()
+  const [byHttp, byCheckedHttp, byTls] = [
+    askers.use(await startProcess('http-client')),
+    askers.use(await startProcess('http-client')),
+    askers.use(await startProcess('http-client'))
+  ]
   const warmUps = quick ? QUICK_WARM_UPS : RANGE_WARM_UPS
-  const dialTls = tlsDialler(ports.tlsPort, identity)
-  using warmTls = await keptTls(dialTls)
   // What a provider has written past its page cache is in nobody's memory, other than the web server's file.
-  await client.call('read', { root, offset: 0, length: large.sizeBytes, remembers: false, overHttp: false })
+  await client.call('read', { root, offset: 0, length: large.sizeBytes, remembers: false, way: 'default' })
   for (const row of RANGE_ROWS) {
     if (!wantsPart(`range-first-byte-${row}`)) continue
     await client.call('forget', { hasStored: !row.includes('stranger') })
-    const overHttp = !row.endsWith(ENCRYPTED)
+    const way = wayOf(row)
     const isOnNew = row.startsWith('reconnected') || row.startsWith('cold')
     const isSameLeaf = !row.startsWith('elsewhere') && !row.startsWith('cold')
     /** Gives a runner its ranges, one after the other. */
@@ -324,7 +327,9 @@ async function* ranges(
     const asking = (
       name: string,
       processes: Parameters<typeof measured>[0],
-      ask: (range: Range) => Promise<number>
+      ask: (range: Range) => Promise<number>,
+      /** What is done long before it is asked again. */
+      afterwards: () => Promise<unknown> = () => Promise.resolve()
     ) => {
       const next = openRanges()
       return {
@@ -332,41 +337,45 @@ async function* ranges(
         work: 1,
         async run() {
           if (isOnNew) await pause(COLD_PAUSE_MS)
-          return measured(processes, () => ask(next()))
+          const run = await measured(processes, () => ask(next()))
+          if (isOnNew) await afterwards()
+          return run
         }
       }
     }
-    const ours = asking('read', usages, async range => {
-      if (isOnNew) await client.call('hangUp')
-      return client.call<number>('read', { root, ...range, remembers: row === 'remembered', overHttp })
-    })
-    const http = (name: string, path: string, isSecure = false) => {
-      const { agent } = isSecure ? warmSecurely : warm
-      const to = {
-        path,
-        isSecure,
-        port: isSecure ? ports.securePort : ports.port,
-        agent: isOnNew ? (false as const) : agent
-      }
-      return asking(name, [server.usage], range => firstByteByHttp({ ...to, ...range }))
+    const remembers = row === 'remembered'
+    const ours = asking(
+      'read',
+      usages,
+      range => client.call<number>('read', { root, ...range, remembers, way }),
+      () => client.call('hangUp')
+    )
+    const http = (name: string, asker: MeasuredProcess, path: string, isSecure = false) => {
+      const to = { path, isSecure, isOnNew, port: isSecure ? ports.securePort : ports.port }
+      return asking(name, [server.usage], range => asker.call<number>('firstByte', { ...to, ...range }))
     }
-    const unencrypted = [http('http-checked-leaf', '/leaf')]
+    const unencrypted = [http('http-checked-leaf', byCheckedHttp, '/leaf')]
     const encrypted = [
-      http('https-checked-leaf', '/leaf', true),
-      asking('tls-leaf', [server.usage], () => (isOnNew ? leafByNewTls(dialTls) : leafByTls(warmTls.socket)))
+      http('https-checked-leaf', byCheckedHttp, '/leaf', true),
+      asking('tls-leaf', [server.usage], () => byTls.call<number>('leaf', { port: ports.tlsPort, identity, isOnNew }))
     ]
-    const peers = [http('http-range', '/'), ...(overHttp ? unencrypted : encrypted)]
+    const peers = [http('http-range', byHttp, '/'), ...(way === 'plain' ? unencrypted : encrypted)]
     for (let turn = 0; turn < warmUps; turn++) for (const runner of [ours, ...peers]) await runner.run()
     const figures = { unit: 'ms', figure: 'time', turns: quick ? 1 : 45 } as const
     yield* await compareRuns({ row: `range-first-byte-${row}`, ...figures, ours, peers })
   }
 }
 
-const ENCRYPTED = '-encrypted'
 const RANGE_ROWS = [
   ...['remembered', 'warm', 'elsewhere', 'reconnected', 'cold', 'cold-stranger'],
-  ...['warm', 'cold', 'cold-stranger'].map(row => `${row}${ENCRYPTED}`)
+  ...['warm-encrypted', 'cold-encrypted', 'cold-stranger-encrypted', 'warm-libp2p', 'cold-libp2p']
 ]
+
+/** How blocks come to our client: as `get` has them with `plainHttp`, as by default, or as from a provider without a port. */
+function wayOf(row: string): 'plain' | 'default' | 'libp2p' {
+  if (row.endsWith('-encrypted')) return 'default'
+  return row.endsWith('-libp2p') ? 'libp2p' : 'plain'
+}
 
 interface Range {
   readonly offset: number

@@ -31,6 +31,7 @@ import { openClientState } from '../../packages/peer/src/client/client-state.ts'
 import type { Task } from './measured-process.ts'
 
 interface Opened {
+  readonly http: ReturnType<typeof createHttpSource>
   readonly client: Client
   readonly ledger: Ledger
   /** Path of the file. */
@@ -44,7 +45,7 @@ interface RangeRead {
   readonly offset: number
   readonly length: number
   readonly remembers: boolean
-  readonly overHttp: boolean
+  readonly way: 'default' | 'plain' | 'libp2p'
 }
 
 /** Seconds of one `put`, one after the other. */
@@ -70,7 +71,6 @@ export const holdfastClient: Task = async () => {
   }
   let recentBlocks = createRecentBlocks()
   let leafParts = createLeafParts()
-  let http = openHttp()
   let opened: Opened | undefined
 
   const state = () => {
@@ -93,7 +93,7 @@ export const holdfastClient: Task = async () => {
       await node.start()
       const ledger = await client.ledger()
       await untilAsked(ledger)
-      opened = { client, ledger, key, node }
+      opened = { client, ledger, key, node, http: createHttpSource({ named: () => [], party: node.party }) }
     },
 
     /** Stores a file publicly; the whole of `put`. */
@@ -163,12 +163,13 @@ export const holdfastClient: Task = async () => {
      * Reads a range from a provider that is known, every byte checked. Remembers of its leaves what a client's `get` remembers of
      * those that it has forgotten; or the leaves as well.
      */
-    async read({ root, offset, length, remembers, overHttp }: RangeRead) {
-      const { ledger, node } = state()
+    async read({ root, offset, length, remembers, way }: RangeRead) {
+      const { ledger, node, http } = state()
       const { provider, addresses } = firstDeal(state())
       const fetcher = createBlockFetcher({
         leafParts,
-        ...(overHttp && { http }),
+        ...(way !== 'libp2p' && { http }),
+        allowsPlainHttp: way === 'plain',
         node: node.libp2p,
         networkId: ledger.state.networkId,
         providers: [{ provider, addresses }]
@@ -191,9 +192,8 @@ export const holdfastClient: Task = async () => {
 
     /** The next request is the first of a connection. */
     async hangUp() {
-      const { node } = state()
-      http[Symbol.dispose]()
-      http = openHttp()
+      const { node, http } = state()
+      http.hangUp()
       await Promise.all(node.libp2p.getConnections().map(connection => connection.close()))
     },
 
@@ -203,9 +203,6 @@ export const holdfastClient: Task = async () => {
     }
   }
 }
-
-/** A network on loopback. */
-const openHttp = () => createHttpSource(() => [])
 
 /** A new provider's ask counts from the next round on. */
 async function untilAsked(ledger: Ledger): Promise<void> {

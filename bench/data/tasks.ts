@@ -21,6 +21,7 @@ export const tasks: Record<string, Task> = {
   'cat-from-disk': from(async () => (await import('./bitswap-tasks.ts')).catFromDisk),
   'hypercore-provider': from(async () => (await import('./hypercore-tasks.ts')).hypercoreProvider),
   'hypercore-reader': from(async () => (await import('./hypercore-tasks.ts')).hypercoreReader),
+  'http-client': from(async () => (await import('./http-range.ts')).httpClient),
   'http-server': from(async () => (await import('./http-tasks.ts')).httpServer),
   'holdfast-client': from(async () => (await import('./holdfast-tasks.ts')).holdfastClient),
   'ledger-host': from(async () => (await import('../ledger/command-tasks.ts')).durableCommands),
