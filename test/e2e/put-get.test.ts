@@ -74,8 +74,8 @@ describe('put and get', () => {
   })
 
   test('read it from gateways where that is allowed, as anybody can who speaks HTTP', async () => {
-    const output = join(net.directory, 'read-over-http')
-    const { code, stderr } = await get(root, output, '--over-http')
+    const output = join(net.directory, 'read-plain-http')
+    const { code, stderr } = await get(root, output, '--plain-http')
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(await compareTrees(tree, output)).toMatchObject({ equal: true })
     for (const { provider } of replicas) {

@@ -9,6 +9,7 @@ export * from './client/components.ts'
 export * from './client/fetch-blocks.ts'
 export type { HttpAnswer, HttpRequest, HttpSource } from './client/fetch-over-http.ts'
 export * from './client/find-replicas.ts'
+export { peerOriginOf } from './client/http-origin.ts'
 export type { ListComponents } from './client/list-pieces.ts'
 export {
   createPieceLocator,

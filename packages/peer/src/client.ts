@@ -86,7 +86,12 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   await using starting = new AsyncDisposableStack()
   const node = starting.use(await createNode({ privateKey, listen: [], transports, network: () => network }))
   await node.start()
-  const http = starting.use(createHttpSource(() => [...network.addresses.host, ...network.addresses.bootstrap]))
+  const http = starting.use(
+    createHttpSource({
+      named: () => [...network.addresses.host, ...network.addresses.bootstrap],
+      party: transports?.includes('tcp') === false ? undefined : node.party
+    })
+  )
   const hashing = starting.use(createHashingThreads({ count: HASHING_THREADS_MAX }))
   starting.defer(() => state.save())
   const life = starting.move()
@@ -189,7 +194,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
         await state.save()
       }
     },
-    get: createGet(reading, nodeHasher, http),
+    get: createGet({ ...reading, http }, nodeHasher),
     async status(name, call = {}) {
       const { name: object } = resolveName(name)
       const { ledger: own, history } = await followed(call)

@@ -17,8 +17,10 @@ import { PeerError } from './error.ts'
 import { createConnectionGater } from './transport/connection-gater.ts'
 import { muxer } from './transport/muxer.ts'
 import { noteOnce } from './transport/note-once.ts'
+import { createPeerWeb, type PeerWeb } from './transport/peer-web.ts'
 import { tcp } from './transport/tcp.ts'
 import { nativeTls } from './transport/tls-encrypter.ts'
+import { createTlsParty, type TlsParty } from './transport/tls-party.ts'
 import { webSockets } from './transport/websockets.ts'
 
 const KIB = 1024
@@ -31,9 +33,14 @@ const PRIVATE_KEY_SIZE_BYTES = 32
 const CONNECTIONS_MAX = 128
 /** Sockets that may be in their handshake; libp2p's 10 are filled by one silent host. */
 const PENDING_CONNECTIONS_MAX = 256
-/** Sockets of both kinds; one more is closed before a byte is read. */
-const SOCKETS_MAX = CONNECTIONS_MAX + PENDING_CONNECTIONS_MAX
-/** For the whole handshake, a few round trips. One host fills 16/s × 3 s = 48 of the pending places, not all. */
+/** Connections that speak HTTP: half as many as peers. */
+const WEB_CONNECTIONS_MAX = 64
+/** Sockets of all kinds; one more is closed before a byte is read. */
+const SOCKETS_MAX = CONNECTIONS_MAX + PENDING_CONNECTIONS_MAX + WEB_CONNECTIONS_MAX
+/**
+ * For the first word, and then for the whole handshake, a few round trips. One host fills 16/s × 3 s = 48 of the pending places, not
+ * all; of those who have said nothing it has no more than the gate lets in.
+ */
 const HANDSHAKE_TIMEOUT_MS = 3_000
 /** New connections a second from one address: a household or a devnet behind one, but no flood. */
 const CONNECTIONS_PER_ADDRESS_PER_SECOND_MAX = 16
@@ -103,6 +110,10 @@ export type NodeTransport = Pick<
 export interface PeerNode extends AsyncDisposable {
   readonly peerId: PeerId
   readonly libp2p: NodeTransport
+  /** HTTPS on the port of its TCP addresses. */
+  readonly web: Pick<PeerWeb, 'serve'>
+  /** What it shows in handshakes, and who the others are. */
+  readonly party: TlsParty
   /** Hangs up on a peer, and shuts it out for a while. @param peer - text of its id */
   ban(peer: string): void
   /** where it is reached, each with the PeerId: where it listens, or what it announces; empty while stopped */
@@ -130,15 +141,38 @@ export async function createNode({
     throw new RangeError(`a private key has ${PRIVATE_KEY_SIZE_BYTES} bytes, got ${privateKey.length}`)
   }
   const gater = createConnectionGater(network && (() => addressesOf(network())))
+  const key = privateKeyFromRaw(privateKey)
+  const party = createTlsParty(key)
+  const web = createPeerWeb(party, {
+    connectionsMax: WEB_CONNECTIONS_MAX,
+    handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS
+  })
+  const transportFactories = {
+    tcp: () =>
+      tcp({
+        socketsMax: SOCKETS_MAX,
+        backlog: BACKLOG,
+        inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS,
+        greeting: { msMax: HANDSHAKE_TIMEOUT_MS, silentMax: PENDING_CONNECTIONS_MAX },
+        admits: gater.admits,
+        web
+      }),
+    websockets: () =>
+      webSockets({
+        socketsMax: SOCKETS_MAX,
+        requestTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+        inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS
+      })
+  }
   const libp2p = await createLibp2p({
     start: false,
-    privateKey: privateKeyFromRaw(privateKey),
+    privateKey: key,
     nodeInfo: { name: 'holdfast', version: '1', userAgent: 'holdfast/1' },
     addresses: { listen: [...listen], ...(announce !== undefined && { announce: [...announce] }) },
-    transports: transports.map(name => TRANSPORT_FACTORIES[name]()),
+    transports: transports.map(name => transportFactories[name]()),
     connectionGater: gater,
     // Offered in this order; what the other side does not speak costs a round trip. TLS pays on a socket of its own only.
-    connectionEncrypters: transports.includes('tcp') ? [nativeTls(), noise()] : [noise(), nativeTls()],
+    connectionEncrypters: transports.includes('tcp') ? [nativeTls(party), noise()] : [noise(), nativeTls(party)],
     streamMuxers: [
       muxer({
         streamsMax: STREAMS_MAX,
@@ -179,12 +213,15 @@ export async function createNode({
   const stop = () =>
     after(async () => {
       if (libp2p.status !== 'started') return
+      web.hangUp()
       await exchange?.stop()
       await libp2p.stop()
     })
   return {
     peerId: libp2p.peerId,
     libp2p,
+    web,
+    party,
     ban(peer) {
       gater.ban(peer)
       for (const connection of libp2p.getConnections())
@@ -204,16 +241,6 @@ export async function createNode({
     stop,
     [Symbol.asyncDispose]: stop
   }
-}
-
-const TRANSPORT_FACTORIES = {
-  tcp: () => tcp({ socketsMax: SOCKETS_MAX, backlog: BACKLOG, inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS }),
-  websockets: () =>
-    webSockets({
-      socketsMax: SOCKETS_MAX,
-      requestTimeoutMs: HANDSHAKE_TIMEOUT_MS,
-      inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS
-    })
 }
 
 function addressesOf({ addresses: { host, bootstrap } }: Pick<NetworkDescription, 'addresses'>): readonly string[] {

@@ -25,7 +25,7 @@ import { chooseNodeHasher } from './node-hasher.ts'
 import { createTransferBudget } from './provider/transfer-budget.ts'
 import { startApi } from './roles/api-role.ts'
 import { type PeerComponents, type PeerEvent, random } from './roles/components.ts'
-import { startGateway } from './roles/gateway-role.ts'
+import { createGateway, listenPlainly } from './roles/gateway-role.ts'
 import { startFollowing, startHosting } from './roles/ledger-role.ts'
 import { startProvider } from './roles/provider-role.ts'
 import { startVerifier, type VerifierHandle } from './roles/verifier-role.ts'
@@ -114,9 +114,11 @@ export async function startPeer({
   await node.start()
   const { transferBytes } = config.provider
   const budget = createTransferBudget(transferBytes === undefined ? {} : { bytesMax: transferBytes })
+  const answering = store && createGateway({ store: store.store, budget, clock, onError })
+  if (answering !== undefined) starting.use(node.web.serve(answering))
   const gateway =
-    store !== undefined && config.roles.includes('gateway')
-      ? starting.use(await startGateway({ config, store: store.store, budget, clock, onError }))
+    answering !== undefined && config.roles.includes('gateway')
+      ? starting.use(await listenPlainly(config, answering))
       : undefined
   // Who announces says all of it himself.
   const byHttp = config.announce === undefined ? gateway : undefined

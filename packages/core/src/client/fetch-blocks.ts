@@ -23,7 +23,7 @@ import { CHUNK_SIZE_BYTES_MAX } from '../protocols/limits.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import { giveBack } from '../protocols/spare-chunks.ts'
 import type { Address } from '../schema.ts'
-import { fetchOverHttp, gatewayAmong, type HttpSource } from './fetch-over-http.ts'
+import { fetchOverHttp, type HttpSource, webServerAmong } from './fetch-over-http.ts'
 import { createMeasurements, type Measurements } from './measurements.ts'
 import { openStopwatch } from './stopwatch.ts'
 import { impatient, type Patience } from './transfer-terms.ts'
@@ -46,8 +46,10 @@ export interface FetchOptions {
   readonly now?: () => number
   /** What this client knows of leaves that it has read; nothing when left out. */
   readonly leafParts?: LeafParts | undefined
-  /** For single blocks, of providers that are gateways; they are not asked over HTTP when left out. */
+  /** For single blocks; libp2p alone when left out. */
   readonly http?: HttpSource | undefined
+  /** Whether blocks may come from gateways without encryption. */
+  readonly allowsPlainHttp?: boolean | undefined
   /** Told whenever a provider is left for the next one, and why. */
   readonly onFailure?: (failure: { readonly provider: Address; readonly reason: string }) => void
 }
@@ -62,13 +64,14 @@ export function createBlockFetcher({
   now = machineClock.now,
   leafParts,
   http,
+  allowsPlainHttp = false,
   onFailure = () => undefined
 }: FetchOptions): FetchBlocks {
   const protocol = impatient(readBlocks, patience)
   const ahead: BlocksAhead = new Map()
 
-  /** Whose gateway gave no answer. */
-  const withoutGateway = new Set<Address>()
+  /** Who gave no answer over HTTP. */
+  const withoutWeb = new Set<Address>()
 
   /** @returns undefined where libp2p is the way to ask */
   async function fetchOne(
@@ -76,14 +79,16 @@ export function createBlockFetcher({
     cid: CID,
     { signal, part }: FetchBlocksOptions
   ): Promise<Uint8Array | undefined> {
-    const origin = http === undefined || withoutGateway.has(provider) ? undefined : gatewayAmong(addresses, http)
-    if (http === undefined || origin === undefined) return undefined
+    if (http === undefined || withoutWeb.has(provider)) return undefined
+    const server = webServerAmong(addresses, http, allowsPlainHttp)
+    if (server === undefined) return undefined
     const askedMs = now()
     let answeredMs = askedMs
     const onAnswer = () => {
       answeredMs = now()
     }
-    const answer = await fetchOverHttp(http, origin, cid, { part, timeoutMs: protocol.timeoutMs, signal, onAnswer })
+    const { timeoutMs, idleTimeoutMs: wholeTimeoutMs } = protocol
+    const answer = await fetchOverHttp(http, server, cid, { part, timeoutMs, wholeTimeoutMs, signal, onAnswer })
     if (answer.ok) {
       const { bytes } = answer
       measurements.record(provider, { kind: 'latency', ms: answeredMs - askedMs })
@@ -91,8 +96,8 @@ export function createBlockFetcher({
         measurements.record(provider, { kind: 'download', bytes: bytes.length, ms: now() - answeredMs })
       return bytes
     }
-    if (answer.isWrong) throw failed(answer.reason)
-    withoutGateway.add(provider)
+    if (answer.isFailure) throw failed(answer.reason)
+    withoutWeb.add(provider)
     return undefined
   }
 

@@ -1,6 +1,6 @@
 /**
- * One public block, or a part of it, from a provider that is a gateway: where all that is wanted is one block, a request
- * of HTTP is answered before libp2p has said who is there.
+ * One public block, or a part of it, over HTTP: where that is all that is wanted, it is there before libp2p could be asked for it.
+ * A provider answers at its own port, under TLS with its own certificate, and, as a gateway, without encryption.
  */
 import type { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
@@ -8,19 +8,23 @@ import { sha256 } from 'multiformats/hashes/sha2'
 import { BLOCK_SIZE_BYTES_MAX, type BlockPart, checkBlock } from '../content/index.ts'
 import { equalBytes } from '../equal-bytes.ts'
 import { borrowMemory, giveBack } from '../protocols/spare-chunks.ts'
-import { httpOriginOf } from './http-origin.ts'
+import { httpOriginOf, peerOriginOf } from './http-origin.ts'
 
 export interface HttpRequest {
   /** scheme, host and port */
   readonly origin: string
+  /** Whose certificate the other side must show, as libp2p has them; a name's when left out. */
+  readonly peer?: string
   /** path and query */
   readonly target: string
   /** Bytes of it that are wanted; all when left out. */
   readonly range?: { readonly offset: number; readonly length: number }
   /** An answer that says it is longer is not read. */
   readonly sizeBytesMax: number
-  /** For the answer to begin, and then for all of it. */
+  /** For the answer to begin. */
   readonly timeoutMs: number
+  /** For all of it, once it has begun. */
+  readonly wholeTimeoutMs: number
   readonly signal?: AbortSignal | undefined
   /** Memory for the bytes that come, of just that length. */
   readonly allocate: (sizeBytes: number) => Uint8Array
@@ -31,57 +35,74 @@ export interface HttpRequest {
 export type HttpAnswer =
   /** The digest is of all the bytes, taken as they came. */
   | { readonly ok: true; readonly bytes: Uint8Array; readonly sha256: Uint8Array }
-  | { readonly ok: false; readonly reason: string }
+  /** Silent is who can be reached, or not even that, and says nothing. */
+  | { readonly ok: false; readonly reason: string; readonly isSilent: boolean }
 
 /** Asks web servers; a server that fails, stalls or says too much is a value. @throws the signal's reason */
 export interface HttpSource {
   request(request: HttpRequest): Promise<HttpAnswer>
-  /** Whether this peer dials such an address. */
+  /** Whether this peer dials such an address, of a web server or of a peer. */
   mayDial(address: string): boolean
 }
 
 export type BlockOverHttp =
   | { readonly ok: true; readonly bytes: Uint8Array }
-  /** Bytes that are not what they should be are `wrong`; otherwise there was no answer to be had this way. */
-  | { readonly ok: false; readonly isWrong: boolean; readonly reason: string }
+  /**
+   * Bytes that are not what they should be are a `failure`, and so is silence where the peer itself listens; otherwise there was no answer
+   * to be had this way.
+   */
+  | { readonly ok: false; readonly isFailure: boolean; readonly reason: string }
 
 export interface OverHttpOptions {
   readonly part?: BlockPart | undefined
   readonly timeoutMs: number
+  readonly wholeTimeoutMs: number
   readonly signal?: AbortSignal | undefined
   readonly onAnswer: () => void
 }
 
-/** @returns the origin of the first address that is a web server's and may be dialled; undefined when none is */
-export function gatewayAmong(addresses: readonly string[], source: Pick<HttpSource, 'mayDial'>): string | undefined {
-  for (const address of addresses) {
-    const origin = httpOriginOf(address)
-    if (origin !== undefined && source.mayDial(address)) return origin
-  }
+/** @returns the first address where there is one that may be dialled: a gateway's first, where it need not be encrypted */
+export function webServerAmong(
+  addresses: readonly string[],
+  source: Pick<HttpSource, 'mayDial'>,
+  allowsPlain: boolean
+): WebServer | undefined {
+  for (const isPlain of allowsPlain ? [true, false] : [false])
+    for (const address of addresses) {
+      const server = isPlain ? webServerOf(httpOriginOf(address)) : peerOriginOf(address)
+      if (server !== undefined && source.mayDial(address)) return server
+    }
   return undefined
+}
+
+/** A provider's; `peer` is the id whose certificate it shows, where it speaks with its own. */
+export type WebServer = Pick<HttpRequest, 'origin' | 'peer'>
+
+function webServerOf(origin: string | undefined): WebServer | undefined {
+  return origin === undefined ? undefined : { origin }
 }
 
 /** @returns bytes that are right, or why there are none; memory of whole chunks can be given back (`spare-chunks.ts`) */
 export async function fetchOverHttp(
   source: Pick<HttpSource, 'request'>,
-  origin: string,
+  server: WebServer,
   cid: CID,
   { part, ...options }: OverHttpOptions
 ): Promise<BlockOverHttp> {
   const answer = await source.request({
     ...options,
-    origin,
+    ...server,
     target: `/ipfs/${cid}?format=raw`,
     ...(part !== undefined && { range: { offset: part.offset, length: part.length } }),
     sizeBytesMax: part?.length ?? BLOCK_SIZE_BYTES_MAX,
     allocate: borrowMemory
   })
-  if (!answer.ok) return { ...answer, isWrong: false }
+  if (!answer.ok) return { ok: false, reason: answer.reason, isFailure: answer.isSilent && server.peer !== undefined }
   const { bytes } = answer
   const fault = part === undefined ? await faultOf(cid, bytes, answer.sha256) : await faultOfPart(part, bytes)
   if (fault === undefined) return { ok: true, bytes }
   giveBack(bytes)
-  return { ok: false, isWrong: true, reason: `sent bytes that are not ${cid} (${fault})` }
+  return { ok: false, isFailure: true, reason: `sent bytes that are not ${cid} (${fault})` }
 }
 
 async function faultOf(cid: CID, bytes: Uint8Array, digest: Uint8Array): Promise<string | undefined> {

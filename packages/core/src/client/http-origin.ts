@@ -13,3 +13,19 @@ export function httpOriginOf(address: string): string | undefined {
   const origin = `${scheme === 'http' ? 'http' : 'https'}://${family === 'ip6' ? `[${host}]` : host}:${port}`
   return URL.canParse(origin) ? origin : undefined
 }
+
+/** Where a peer speaks HTTPS with its own certificate: on the port at which it speaks libp2p. */
+export interface PeerOrigin {
+  readonly origin: string
+  /** Text of the peer's id. */
+  readonly peer: string
+}
+
+/** @returns undefined for an address that is not TCP's alone, or does not say whose it is */
+export function peerOriginOf(address: string): PeerOrigin | undefined {
+  const [, family = '', host = '', port, peer] =
+    /^\/(ip4|ip6|dns[46]?)\/([0-9a-z.:-]+)\/tcp\/(\d{1,5})\/p2p\/(\w+)$/i.exec(address) ?? []
+  if (peer === undefined) return undefined
+  const origin = `https://${family === 'ip6' ? `[${host}]` : host}:${port}`
+  return URL.canParse(origin) ? { origin, peer } : undefined
+}

@@ -19,6 +19,8 @@ export interface OpenComponents extends LocateComponents {
   readonly leafParts?: LeafParts | undefined
   /** For single blocks of public objects; libp2p alone when left out. */
   readonly http?: HttpSource | undefined
+  /** Whether they may come from gateways without encryption. */
+  readonly allowsPlainHttp?: boolean | undefined
 }
 
 export interface OpenOptions {
@@ -55,7 +57,7 @@ async function openPublic(
     throw new CoreError('NOT_STORED', `Nobody on network "${networkName}" is paid to store ${root}.`, {
       root: String(root)
     })
-  const { node, networkId, measurements, patience, now, nodeHasher, leafParts, http } = components
+  const { node, networkId, measurements, patience, now, nodeHasher, leafParts, http, allowsPlainHttp } = components
   const fetching = {
     node,
     networkId,
@@ -67,7 +69,7 @@ async function openPublic(
   }
   const fetchBlocks =
     nodeHasher === undefined
-      ? createBlockFetcher({ ...fetching, leafParts, http })
+      ? createBlockFetcher({ ...fetching, leafParts, http, allowsPlainHttp })
       : createBoundBlockFetcher({ ...fetching, nodeHasher })
   return { root, fetchBlocks }
 }

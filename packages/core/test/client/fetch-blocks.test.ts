@@ -86,6 +86,7 @@ function fetcherOver(http: HttpSource | undefined, ...providers: readonly BlockP
     networkId: NETWORK_ID,
     providers,
     http,
+    allowsPlainHttp: true,
     onFailure: failure => failures.push(failure)
   })
 }
@@ -382,12 +383,12 @@ describe('over HTTP', () => {
   const GATEWAY = '/ip4/127.0.0.1/tcp/1/http'
 
   function openSource(answer: (request: HttpRequest) => HttpAnswer, mayDial = true) {
-    const asked: { origin: string; target: string; range: unknown }[] = []
+    const asked: Pick<HttpRequest, 'origin' | 'peer' | 'target' | 'range'>[] = []
     const source: HttpSource = {
       mayDial: () => mayDial,
       async request(request) {
-        const { origin, target, range } = request
-        asked.push({ origin, target, range })
+        const { origin, peer, target, range } = request
+        asked.push({ origin, peer, target, range })
         request.onAnswer()
         return answer(request)
       }
@@ -409,13 +410,19 @@ describe('over HTTP', () => {
     return { ...provider, addresses: [...provider.addresses, GATEWAY] }
   }
 
+  /** One that can only be asked over libp2p: its addresses do not say who it is. */
+  async function openNameless(index: number) {
+    const provider = await openProvider(index, honest)
+    return { ...provider, addresses: provider.addresses.map(address => address.replace(/\/p2p\/.*/, '')) }
+  }
+
   it('asks the gateway for what is one block, and libp2p for what is several', async () => {
     const provider = await openGateway()
     const http = openSource(await giving(block))
     const fetchBlocks = fetcherOver(http, provider)
     expect(await fetchAll(fetchBlocks, [cid])).toEqual([0])
     expect(provider.asked).toEqual([])
-    expect(http.asked).toEqual([{ origin: 'http://127.0.0.1:1', target: `/ipfs/${cid}?format=raw`, range: undefined }])
+    expect(http.asked).toEqual([{ origin: 'http://127.0.0.1:1', target: `/ipfs/${cid}?format=raw` }])
     expect(await fetchAll(fetchBlocks)).toEqual(EVERY)
     expect(http.asked).toHaveLength(1)
     expect(failures).toEqual([])
@@ -434,7 +441,7 @@ describe('over HTTP', () => {
 
   it('asks over libp2p where the gateway gives no answer, and then not the gateway again', async () => {
     const provider = await openGateway()
-    const http = openSource(() => ({ ok: false, reason: 'nobody is there' }))
+    const http = openSource(() => ({ ok: false, reason: 'nobody is there', isSilent: false }))
     const fetchBlocks = fetcherOver(http, provider)
     expect(await fetchAll(fetchBlocks, [cid])).toEqual([0])
     expect(await fetchAll(fetchBlocks, [cid])).toEqual([0])
@@ -447,7 +454,7 @@ describe('over HTTP', () => {
     ['another block', ALL[4]!],
     ['the block with a byte more', Uint8Array.from(Buffer.concat([block, Uint8Array.of(0)]))]
   ])('leaves a provider that sends %s', async (_, bytes) => {
-    const [liar, other] = [await openGateway(0), await openProvider(1, honest)]
+    const [liar, other] = [await openGateway(0), await openNameless(1)]
     const http = openSource(await giving(bytes))
     expect(await fetchAll(fetcherOver(http, liar, other), [cid])).toEqual([0])
     expect(failures).toMatchObject([{ provider: liar.provider, reason: expect.stringContaining(`not ${cid}`) }])
@@ -455,9 +462,33 @@ describe('over HTTP', () => {
     expect(other.asked).toHaveLength(1)
   })
 
+  it('asks a provider at its own port, as whom it must show itself, where nothing may go unencrypted', async () => {
+    const provider = await openGateway()
+    const http = openSource(await giving(block))
+    const fetchBlocks = createBlockFetcher({ node: client, networkId: NETWORK_ID, providers: [provider], http })
+    expect(await fetchAll(fetchBlocks, [cid])).toEqual([0])
+    const [, port, peer] = /\/tcp\/(\d+)\/p2p\/(\w+)$/.exec(provider.addresses[0]!)!
+    expect(http.asked).toMatchObject([{ origin: `https://127.0.0.1:${port}`, peer }])
+    expect(provider.asked).toEqual([])
+  })
+
+  it.each([
+    ['leaves a provider that is silent at its own port', false, 0],
+    ['asks over libp2p where it is the gateway that is silent', true, 1]
+  ])('%s', async (_, allowsPlainHttp, times) => {
+    const [silent, other] = [await openGateway(0), await openNameless(1)]
+    const http = openSource(({ peer }) => ({ ok: false, reason: `${peer} is silent`, isSilent: true }))
+    const providers = [silent, other]
+    const fetchBlocks = createBlockFetcher({ node: client, networkId: NETWORK_ID, providers, http, allowsPlainHttp })
+    expect(await fetchAll(fetchBlocks, [cid])).toEqual([0])
+    expect(http.asked).toHaveLength(1)
+    expect(silent.asked).toHaveLength(times)
+    expect(other.asked).toHaveLength(1 - times)
+  })
+
   it('asks no gateway that this peer would not dial', async () => {
     const provider = await openGateway()
-    const http = openSource(() => ({ ok: false, reason: 'asked all the same' }), false)
+    const http = openSource(() => ({ ok: false, reason: 'asked all the same', isSilent: false }), false)
     expect(await fetchAll(fetcherOver(http, provider), [cid])).toEqual([0])
     expect(http.asked).toEqual([])
   })

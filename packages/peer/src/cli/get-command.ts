@@ -18,7 +18,7 @@ interface Options extends ClientCommandOptions {
   readonly offset?: number
   readonly length?: number
   readonly bind: boolean
-  readonly overHttp: boolean
+  readonly plainHttp: boolean
 }
 
 export function getCommand(signal: AbortSignal): Command {
@@ -35,7 +35,7 @@ export function getCommand(signal: AbortSignal): Command {
     .option('--length <bytes>', 'end after so many bytes; only to standard output', parseWhole(0))
     .option('--bind', 'check by proofs that the bytes lie in the pieces that are paid for', false)
     .option(
-      '--over-http',
+      '--plain-http',
       'read single blocks of public objects from gateways: sooner, as well checked, and not hidden from who is on the way',
       false
     )
@@ -45,13 +45,13 @@ export function getCommand(signal: AbortSignal): Command {
 }
 
 async function run(argument: string, path: string | undefined, options: Options, signal: AbortSignal): Promise<void> {
-  const { json, offset, length, bind, overHttp } = options
+  const { json, offset, length, bind, plainHttp } = options
   const name = await readName(argument)
   await using client = await openCommandClient(options, signal)
   const wishes = {
     signal,
     bindToPiece: bind,
-    overHttp,
+    plainHttp,
     onFailure({ provider, reason }: { readonly provider: string; readonly reason: string }) {
       if (json && path !== undefined) printJsonEvent('providerFailed', { provider, reason })
       else

@@ -104,10 +104,10 @@ export interface GetOptions {
   /** Also checks by range proofs that what comes lies in the pieces that are paid for. Slower for small blocks. */
   readonly bindToPiece?: boolean
   /**
-   * Reads what is one block of a public object by HTTP, from providers that are gateways: a range is there sooner on a
+   * Reads what is one block of a public object from providers that are gateways, without encryption: a range is there sooner on a
    * connection that has to be opened. It is checked like any other, and everybody on the way can see what is read. Default false.
    */
-  readonly overHttp?: boolean
+  readonly plainHttp?: boolean
   /**
    * What the walk may cost, where that is known to be more than `READ_BUDGET_DEFAULT`, or should be less: whoever made an
    * object can have made it endless. More ends with `BUDGET_EXCEEDED`.

@@ -3,7 +3,6 @@ import {
   type ContentEntry,
   createRecentBlocks,
   type FileRange,
-  type HttpSource,
   type NamedObject,
   type OpenComponents,
   openObject,
@@ -21,20 +20,17 @@ export function resolveName(name: ObjectName): NamedObject {
   return typeof name === 'string' ? parseObjectName(name) : { name, path: [] }
 }
 
-/**
- * @param nodeHasher - for those who want every block bound to its piece
- * @param http - for those who let others on the way see what they read
- */
-export function createGet(reading: OpenComponents, nodeHasher: NodeHasher, http: HttpSource): Client['get'] {
+/** @param nodeHasher - for those who want every block bound to its piece */
+export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Client['get'] {
   const { leafParts, ...unbound } = reading
   const recentBlocks = createRecentBlocks()
 
-  async function open({ name }: NamedObject, { bindToPiece, overHttp, ...wishes }: GetOptions) {
+  async function open({ name }: NamedObject, { bindToPiece, plainHttp, ...wishes }: GetOptions) {
     // Who wants to see a block in its piece is not content with one that was seen before.
     const components = {
       ...unbound,
       ...(bindToPiece === true ? { nodeHasher } : { recentBlocks, leafParts }),
-      ...(overHttp === true && { http })
+      allowsPlainHttp: plainHttp
     }
     return await openObject(components, name, wishes)
   }

@@ -2,7 +2,7 @@
  * Public blocks over HTTP, for whoever speaks no libp2p: IPFS's trustless gateway, as far as it is about single blocks
  * (specs.ipfs.tech, Trustless Gateway, `format=raw`).
  *
- * Who asks checks what comes against the CID, so the line needs no encryption to be believed; whoever is on the way can
+ * Who asks checks what comes against the CID, so the line needs no encryption to be believed; without it whoever is on the way can
  * see what is read. Nothing is shown that a browser would run: a block is a download of one type, in a sandbox. What is
  * denied or private is in no index, and so not here.
  */
@@ -63,9 +63,8 @@ async function answer(
     return
   }
 
-  const gone = new AbortController()
   const late = setTimeout(() => response.destroy(), ANSWER_MS_MAX)
-  const ends: (() => void)[] = [() => clearTimeout(late), () => gone.abort()]
+  const ends: (() => void)[] = [() => clearTimeout(late)]
   // Once what was written is with the system, or the socket is gone.
   response.once('close', () => {
     for (const end of ends) end()
@@ -74,7 +73,12 @@ async function answer(
   const allowance = limiter.open(who, readBlocks, () => response.destroy())
   if (allowance === undefined) return busy(response)
   ends.push(allowance.close)
+  const gone = new AbortController()
+  const leave = () => gone.abort()
+  response.once('close', leave)
   if ((await allowance.pay(readBlocks.cost, 0, gone.signal).catch(() => undefined)) !== undefined) return busy(response)
+  // An abort that nobody hears of costs as much as the CID.
+  response.off('close', leave)
   if (response.destroyed) return
 
   const placed = await placeBlock({ store, blocks }, cid)

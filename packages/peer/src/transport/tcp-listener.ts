@@ -5,13 +5,18 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { SocketConnection } from './socket-connection.ts'
 import type { TcpOptions } from './tcp.ts'
 
-/** One listening address. Hands every socket to the upgrader, which bounds how long a handshake may take. */
+/**
+ * One listening address. Hands every socket to the upgrader, which bounds how long a handshake may take; what turns out to be
+ * TLS at once is taken out of its hands.
+ */
 export class TcpListener extends TypedEventEmitter<ListenerEvents> implements Listener {
   readonly #options: TcpOptions
   readonly #upgrader: Upgrader
   readonly #log: Logger
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  /** Those that have not said anything. */
+  readonly #silent = new Set<Socket>()
   readonly #closing = new AbortController()
   #address: Multiaddr | undefined
 
@@ -59,15 +64,37 @@ export class TcpListener extends TypedEventEmitter<ListenerEvents> implements Li
     await closed
   }
 
+  /** What somebody says first tells what he speaks. Until then he is no more than a socket that may be here. */
   #accept(socket: Socket): void {
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
+    const { inactivityTimeoutMs, greeting, admits } = this.#options
+    const silent = setTimeout(() => socket.destroy(), greeting.msMax)
+    this.#silent.add(socket)
+    const heard = () => {
+      clearTimeout(silent)
+      this.#silent.delete(socket)
+    }
+    socket.once('close', heard)
+    const opens = (first: Uint8Array) => {
+      heard()
+      this.#handOver(connection, first)
+    }
     let connection: SocketConnection
     try {
-      const { inactivityTimeoutMs } = this.#options
-      connection = new SocketConnection({ socket, direction: 'inbound', inactivityTimeoutMs, log: this.#log })
+      connection = new SocketConnection({ socket, direction: 'inbound', inactivityTimeoutMs, opens, log: this.#log })
     } catch {
       socket.destroy()
+      return
+    }
+    if (this.#silent.size > greeting.silentMax || admits?.(connection) === false)
+      connection.abort(new Error('no place for one more'))
+  }
+
+  #handOver(connection: SocketConnection, first: Uint8Array): void {
+    const { web } = this.#options
+    if (web?.isOpening(first) === true) {
+      void web.accept(connection)
       return
     }
     this.#upgrader.upgradeInbound(connection, { signal: this.#closing.signal }).catch((error: Error) => {

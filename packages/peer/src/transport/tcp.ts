@@ -19,6 +19,7 @@ import {
 import { getNetConfig } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { TCP } from '@multiformats/multiaddr-matcher'
+import type { PeerWeb } from './peer-web.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { TcpListener } from './tcp-listener.ts'
 
@@ -29,6 +30,16 @@ export interface TcpOptions {
   readonly backlog: number
   /** A socket without a byte in either direction is reset. */
   readonly inactivityTimeoutMs: number
+  readonly greeting: {
+    /** Until a socket that came in has said something. */
+    readonly msMax: number
+    /** Of those that have not, at once. */
+    readonly silentMax: number
+  }
+  /** Whether a connection that came in may stay, before it has said anything; all when left out. */
+  readonly admits?: (connection: SocketConnection) => boolean
+  /** For what comes in and is none of libp2p's. */
+  readonly web?: Pick<PeerWeb, 'isOpening' | 'accept'>
 }
 
 /** A transport for libp2p's configuration. */

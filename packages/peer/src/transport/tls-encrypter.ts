@@ -4,16 +4,14 @@
  * On the wire it is what other implementations speak. A connection whose socket cannot be had (a relayed one, say) is
  * left to @libp2p/tls, which runs TLS over a stream of JavaScript; that is loaded when the first such connection comes.
  */
-import { constants, hash } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { connect, createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import { connect, type SecureContext, TLSSocket } from 'node:tls'
 import {
   type ComponentLogger,
   type ConnectionEncrypter,
   InvalidCryptoExchangeError,
   type MessageStream,
   type Metrics,
-  type PeerId,
   type PrivateKey,
   type SecureConnectionOptions,
   type SecuredConnection,
@@ -21,20 +19,14 @@ import {
   UnexpectedPeerError,
   type Upgrader
 } from '@libp2p/interface'
-import { createIdentity, verifyCertificate } from './certificate.ts'
 import { SocketConnection } from './socket-connection.ts'
+import { createTlsParty, handshake, TLS_SETTINGS, type TlsParty } from './tls-party.ts'
 import { TlsStream } from './tls-stream.ts'
 
 export const TLS_PROTOCOL = '/tls/1.0.0'
 
 /** Says in ALPN that the muxer is to be negotiated afterwards. */
 const NO_EARLY_MUXER = 'libp2p'
-
-/** What the socket takes before it asks to wait: a few frames of yamux, so that OpenSSL is never without work. */
-const WRITE_BUFFER_SIZE_BYTES = 512 * 1024
-
-/** Certificates whose peer is known: some 500 bytes each. */
-const CERTIFICATES_KNOWN_MAX = 512
 
 /** What libp2p hands to every encrypter. */
 export interface TlsComponents {
@@ -44,9 +36,9 @@ export interface TlsComponents {
   readonly metrics?: Metrics
 }
 
-/** An encrypter for libp2p's configuration. */
-export function nativeTls(): (components: TlsComponents) => ConnectionEncrypter {
-  return components => new NativeTls(components)
+/** An encrypter for libp2p's configuration. @param party - shows itself with a certificate that others of this peer show too */
+export function nativeTls(party?: TlsParty): (components: TlsComponents) => ConnectionEncrypter {
+  return components => new NativeTls(components, party ?? createTlsParty(components.privateKey))
 }
 
 class NativeTls implements ConnectionEncrypter {
@@ -54,12 +46,12 @@ class NativeTls implements ConnectionEncrypter {
   readonly [Symbol.toStringTag] = '@holdfast/native-tls'
   readonly [serviceCapabilities] = ['@libp2p/connection-encryption']
   readonly #components: TlsComponents
-  readonly #peers = new KnownPeers()
-  #context: Promise<SecureContext> | undefined
+  readonly #party: TlsParty
   #overStreams: Promise<ConnectionEncrypter> | undefined
 
-  constructor(components: TlsComponents) {
+  constructor(components: TlsComponents, party: TlsParty) {
     this.#components = components
+    this.#party = party
   }
 
   async secureInbound(connection: MessageStream, options: SecureConnectionOptions = {}): Promise<SecuredConnection> {
@@ -69,7 +61,7 @@ class NativeTls implements ConnectionEncrypter {
     return this.#secure(connection, options, (socket, secureContext) => {
       const ALPNCallback = ({ protocols }: { protocols: string[] }) =>
         protocols.find(protocol => protocol === NO_EARLY_MUXER || muxers.includes(protocol))
-      return new TLSSocket(socket, { isServer: true, requestCert: true, secureContext, ALPNCallback, ...SETTINGS })
+      return new TLSSocket(socket, { isServer: true, requestCert: true, secureContext, ALPNCallback, ...TLS_SETTINGS })
     })
   }
 
@@ -78,7 +70,7 @@ class NativeTls implements ConnectionEncrypter {
       return (await this.#loadOverStreams()).secureOutbound(connection, options)
     const ALPNProtocols = [...this.#muxers(options), NO_EARLY_MUXER]
     return this.#secure(connection, options, (socket, secureContext) =>
-      connect({ socket, secureContext, ALPNProtocols, ...SETTINGS })
+      connect({ socket, secureContext, ALPNProtocols, ...TLS_SETTINGS })
     )
   }
 
@@ -88,12 +80,11 @@ class NativeTls implements ConnectionEncrypter {
     cover: (socket: Socket, secureContext: SecureContext) => TLSSocket
   ): Promise<SecuredConnection> {
     try {
-      this.#context ??= createContext(this.#components.privateKey)
-      const secureContext = await this.#context
+      const secureContext = await this.#party.context()
       signal?.throwIfAborted()
       const socket = carrier.wrap(raw => cover(raw, secureContext))
       await handshake(socket, signal)
-      const peerId = await this.#peers.of(socket)
+      const peerId = await this.#party.peerOf(socket)
       signal?.throwIfAborted()
       if (remotePeer !== undefined && !remotePeer.equals(peerId))
         throw new UnexpectedPeerError(`dialled ${remotePeer}, and ${peerId} answered`)
@@ -117,69 +108,5 @@ class NativeTls implements ConnectionEncrypter {
   #loadOverStreams(): Promise<ConnectionEncrypter> {
     this.#overStreams ??= import('@libp2p/tls').then(({ tls }) => tls()(this.#components))
     return this.#overStreams
-  }
-}
-
-/** Certificates are self-signed; {@link peerOf} judges them, and nothing is sent before. */
-const SETTINGS = { rejectUnauthorized: false, highWaterMark: WRITE_BUFFER_SIZE_BYTES }
-
-async function createContext(privateKey: PrivateKey): Promise<SecureContext> {
-  return createSecureContext({
-    ...(await createIdentity(privateKey)),
-    minVersion: 'TLSv1.3',
-    maxVersion: 'TLSv1.3',
-    // Sessions are never resumed: each handshake proves the peer's key anew.
-    secureOptions: constants.SSL_OP_NO_TICKET
-  })
-}
-
-/** @throws the signal's reason, OpenSSL's error, or `InvalidCryptoExchangeError` when the other side hangs up */
-function handshake(socket: TLSSocket, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (then: () => void) => {
-      signal?.removeEventListener('abort', aborted)
-      then()
-    }
-    const aborted = () => settle(() => reject(signal?.reason))
-    signal?.addEventListener('abort', aborted, { once: true })
-    // OpenSSL has our last words of the handshake until this turn ends: the other side needs them sooner than we go on.
-    socket.once('secure', () => setImmediate(() => settle(resolve)))
-    // Stays: an error that comes after the handshake has failed is nobody's.
-    socket.on('error', error => settle(() => reject(error)))
-    socket.once('close', () => settle(() => reject(new InvalidCryptoExchangeError('hung up during the handshake'))))
-  })
-}
-
-/**
- * Says who is at the other end of a handshake that is done.
- *
- * A peer keeps its certificate while it runs, and what its key has signed once stays signed: one that comes back is known,
- * which takes as long off its handshake as all of TLS. That it has the certificate's own key, each handshake shows anew.
- */
-class KnownPeers {
-  /** By SHA-256 of the certificate, those seen last at the end. */
-  readonly #known = new Map<string, { readonly peerId: PeerId; readonly expiresMs: number }>()
-
-  async of(socket: TLSSocket): Promise<PeerId> {
-    const certificate = socket.getPeerX509Certificate()
-    if (certificate === undefined) throw new InvalidCryptoExchangeError('no certificate')
-    if (certificate.issuerCertificate !== undefined) throw new InvalidCryptoExchangeError('more than one certificate')
-    const key = hash('sha256', certificate.raw)
-    const known = this.#known.get(key)
-    if (known !== undefined && Date.now() <= known.expiresMs) {
-      this.#note(key, known)
-      return known.peerId
-    }
-    const verdict = await verifyCertificate(certificate.raw)
-    if (!verdict.ok) throw new InvalidCryptoExchangeError(`a certificate that is ${verdict.fault}`)
-    this.#note(key, { peerId: verdict.peerId, expiresMs: certificate.validToDate.getTime() })
-    return verdict.peerId
-  }
-
-  #note(key: string, peer: { readonly peerId: PeerId; readonly expiresMs: number }): void {
-    this.#known.delete(key)
-    this.#known.set(key, peer)
-    const [oldest] = this.#known.keys()
-    if (this.#known.size > CERTIFICATES_KNOWN_MAX) this.#known.delete(oldest!)
   }
 }

@@ -3,12 +3,15 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer as createSocketServer, type Socket } from 'node:net'
 import type { HttpRequest } from '@holdfast/core'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createHttpSource } from '../../src/client/http-source.ts'
+import { createTlsParty } from '../../src/transport/tls-party.ts'
 import { randomBytes } from '../storage/open-test-store.ts'
 
 const MIB = 2 ** 20
 const BLOCK = randomBytes(1, MIB)
+const party = createTlsParty(await generateKeyPair('secp256k1'))
 
 let life = new AsyncDisposableStack()
 afterEach(async () => {
@@ -38,7 +41,7 @@ const say = (answer: string, ends = false) =>
     })
   )
 
-const openSource = () => life.use(createHttpSource(() => []))
+const openSource = () => life.use(createHttpSource({ named: () => [], party }))
 
 function ask(origin: string, wishes: Partial<HttpRequest> = {}, source = openSource()) {
   let allocated = 0
@@ -47,6 +50,7 @@ function ask(origin: string, wishes: Partial<HttpRequest> = {}, source = openSou
     target: '/ipfs/a?format=raw',
     sizeBytesMax: 2 * MIB,
     timeoutMs: 2_000,
+    wholeTimeoutMs: 2_000,
     allocate(sizeBytes) {
       allocated += sizeBytes
       expect(allocated).toBeLessThanOrEqual(2 * MIB)
@@ -102,7 +106,8 @@ describe('an answer', () => {
     const whole = await serve((_, response) => void response.end(BLOCK))
     expect(await ask(whole, { range: { offset: 10, length: 10 } })).toEqual({
       ok: false,
-      reason: 'answered with status 200'
+      reason: 'answered with status 200',
+      isSilent: false
     })
   })
 
@@ -113,6 +118,7 @@ describe('an answer', () => {
 })
 
 describe('a server that does as it likes', () => {
+  const LATE = /within 300 ms/
   const HEAD = 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n'
 
   it.each([
@@ -123,11 +129,15 @@ describe('a server that does as it likes', () => {
     ['says a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n', /./],
     ['speaks no HTTP', 'SSH-2.0-x\r\n', /./],
     ['never ends its headers', `HTTP/1.1 200 OK\r\n${'X-A: b\r\n'.repeat(20_000)}`, /./],
-    ['falls silent', HEAD, /within 300 ms/],
-    ['falls silent midway', `${HEAD}abc`, /within 300 ms/]
+    ['falls silent', HEAD, LATE],
+    ['falls silent midway', `${HEAD}abc`, LATE]
   ])('%s: no answer, and nothing thrown', async (_, answer, reason) => {
     const origin = await say(answer)
-    expect(await ask(origin, { timeoutMs: 300 })).toEqual({ ok: false, reason: expect.stringMatching(reason) })
+    expect(await ask(origin, { timeoutMs: 300, wholeTimeoutMs: 300 })).toEqual({
+      ok: false,
+      reason: expect.stringMatching(reason),
+      isSilent: reason === LATE
+    })
   })
 
   it('hangs up in the middle, or sends more than it said', async () => {
@@ -159,7 +169,7 @@ it.each([
   ['127.0.0.1', [true, false, false]],
   ['203.0.113.7', [false, false, true]]
 ])('dials what the network lets it dial, whose description names %s', (ip, expected) => {
-  const source = life.use(createHttpSource(() => [`/ip4/${ip}/tcp/80`]))
+  const source = life.use(createHttpSource({ named: () => [`/ip4/${ip}/tcp/80`], party }))
   const gateways = ['127.0.0.1', '192.168.1.9', '203.0.113.7'].map(host => `/ip4/${host}/tcp/80/http`)
   expect(gateways.map(address => source.mayDial(address))).toEqual(expected)
 })

@@ -14,7 +14,14 @@ async function createPair() {
   const create = () =>
     createLibp2p({
       addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-      transports: [tcp({ socketsMax: 10, backlog: 10, inactivityTimeoutMs: INACTIVITY_MS })],
+      transports: [
+        tcp({
+          socketsMax: 10,
+          backlog: 10,
+          inactivityTimeoutMs: INACTIVITY_MS,
+          greeting: { msMax: 3_000, silentMax: 10 }
+        })
+      ],
       connectionEncrypters: [nativeTls()],
       streamMuxers: [yamux({ enableKeepAlive: false })],
       connectionMonitor: { enabled: false }

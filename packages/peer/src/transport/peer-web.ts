@@ -1,0 +1,104 @@
+/**
+ * HTTPS on the port of libp2p, with the certificate that libp2p shows: whoever wants one thing from a peer asks for it as soon
+ * as TLS has said who is there. Nothing else is negotiated, and who asks does not say who he is.
+ *
+ * A connection comes through the same gate as libp2p's. What it says first tells which it is: no connection of libp2p begins with
+ * a handshake of TLS. ALPN says `http/1.1`.
+ */
+import { createServer, type RequestListener } from 'node:http'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { SocketConnection } from './socket-connection.ts'
+import { TLS_SETTINGS, type TlsParty } from './tls-party.ts'
+
+/** ContentType of a TLS record that belongs to a handshake (RFC 8446 §5.1). libp2p begins with the length of a line: 19. */
+const TLS_HANDSHAKE = 22
+export const HTTP_IN_ALPN = 'http/1.1'
+
+/** A CID, and what others send along. */
+const HEADERS_SIZE_BYTES_MAX = 8 * 1024
+/** From one answer to the whole of the next request; a reader that goes on asks at once. */
+const BETWEEN_REQUESTS_MS_MAX = 15_000
+
+export interface PeerWebTerms {
+  /** Connections at once; who is too many finds libp2p's places. */
+  readonly connectionsMax: number
+  /** For the handshake and the first request. */
+  readonly handshakeTimeoutMs: number
+}
+
+export interface PeerWeb {
+  /** Whether a connection that begins so is for us. */
+  isOpening(first: Uint8Array): boolean
+  /** Takes a connection that came in. */
+  accept(connection: SocketConnection): Promise<void>
+  /** Answers requests until it is disposed; before and after, nobody speaks HTTP here. */
+  serve(listener: RequestListener): Disposable
+  /** Ends all connections. */
+  hangUp(): void
+}
+
+export function createPeerWeb(
+  party: Pick<TlsParty, 'context'>,
+  { connectionsMax, handshakeTimeoutMs }: PeerWebTerms
+): PeerWeb {
+  const open = new Set<SocketConnection>()
+  let listener: RequestListener | undefined
+  const hangUp = () => {
+    for (const connection of open) connection.abort(new Error('ended from here'))
+  }
+  // It never listens itself, so Node does not look after how long its requests take.
+  const server = createServer({ maxHeaderSize: HEADERS_SIZE_BYTES_MAX, keepAliveTimeout: 0 })
+  const late = new WeakMap<Socket, NodeJS.Timeout>()
+  function endAfter(socket: Socket, ms: number): void {
+    const ending = setTimeout(() => socket.destroy(), ms)
+    late.set(socket, ending)
+  }
+  const mayGoOn = (socket: Socket) => clearTimeout(late.get(socket))
+  server.on('connection', (socket: Socket) => {
+    endAfter(socket, handshakeTimeoutMs)
+    socket.once('close', () => mayGoOn(socket))
+  })
+  server.on('request', (request, response) => {
+    const { socket } = request
+    // Who offers no protocol gets through the handshake.
+    if (!(socket instanceof TLSSocket) || socket.alpnProtocol !== HTTP_IN_ALPN) return void socket.destroy()
+    mayGoOn(socket)
+    response.once('close', () => {
+      if (!socket.destroyed) endAfter(socket, BETWEEN_REQUESTS_MS_MAX)
+    })
+    listener?.(request, response)
+  })
+
+  const ALPNCallback = ({ protocols }: { protocols: string[] }) =>
+    listener === undefined ? undefined : protocols.find(protocol => protocol === HTTP_IN_ALPN)
+
+  return {
+    isOpening: ([first]) => first === TLS_HANDSHAKE && listener !== undefined,
+    async accept(connection) {
+      open.add(connection)
+      connection.addEventListener('close', () => open.delete(connection), { once: true })
+      try {
+        if (open.size > connectionsMax) throw new Error(`${connectionsMax} connections are enough`)
+        const secureContext = await party.context()
+        const socket = connection.wrap(
+          raw => new TLSSocket(raw, { isServer: true, secureContext, ALPNCallback, ...TLS_SETTINGS })
+        )
+        // While the handshake waits for the other side, all is made ready for what comes after it.
+        server.emit('connection', socket)
+      } catch (error) {
+        connection.abort(error instanceof Error ? error : new Error(String(error)))
+      }
+    },
+    serve(answering) {
+      listener = answering
+      return {
+        [Symbol.dispose]() {
+          listener = undefined
+          hangUp()
+        }
+      }
+    },
+    hangUp
+  }
+}
