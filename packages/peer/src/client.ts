@@ -45,7 +45,7 @@ import { nodePieceCiphers } from './ciphers.ts'
 import { openClientState } from './client/client-state.ts'
 import type { CallOptions, Client, ClientOptions, StoreWishes } from './client/client-types.ts'
 import { type FollowedLedger, followLazily } from './client/followed-ledger.ts'
-import { createHttpSource } from './client/http-source.ts'
+import { createReadersHttpSource } from './client/http-source.ts'
 import { isSameSecret, toListed } from './client/listed-objects.ts'
 import { putObject } from './client/put-object.ts'
 import { createGet, resolveName } from './client/read-objects.ts'
@@ -87,10 +87,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const node = starting.use(await createNode({ privateKey, listen: [], transports, network: () => network }))
   await node.start()
   const http = starting.use(
-    createHttpSource({
-      named: () => [...network.addresses.host, ...network.addresses.bootstrap],
-      party: transports?.includes('tcp') === false ? undefined : node.party
-    })
+    createReadersHttpSource(network, transports?.includes('tcp') === false ? undefined : node.party)
   )
   const hashing = starting.use(createHashingThreads({ count: HASHING_THREADS_MAX }))
   starting.defer(() => state.save())

@@ -9,6 +9,7 @@ import type { NodeHasher } from '@holdfast/proofs'
 import type { Libp2p } from '@libp2p/interface'
 import { createBlockFetcher } from '../client/fetch-blocks.ts'
 import { fetchBoundBlocks } from '../client/fetch-bound-blocks.ts'
+import type { HttpSource } from '../client/fetch-over-http.ts'
 import type { Measurements } from '../client/measurements.ts'
 import { isNotBound } from '../client/read-piece-range.ts'
 import type { Patience } from '../client/transfer-terms.ts'
@@ -26,6 +27,8 @@ import { type FetchBlock, fractionOf, walkToFile, walkToLeaf } from './walk.ts'
 export interface LookComponents {
   /** Of a key that nobody knows: one look is all that it is for. */
   readonly node: Pick<Libp2p, 'dialProtocol'>
+  /** As readers have it; without one a look reads as those do who speak no TCP. */
+  readonly http: HttpSource | undefined
   readonly networkId: Uint8Array
   readonly nodeHasher: NodeHasher
   readonly now: () => number
@@ -51,12 +54,13 @@ export async function lookByReading(
   object: ObservedObject,
   { lengthBytes, draw, signal }: { readonly lengthBytes: number; readonly draw: Draw; readonly signal: AbortSignal }
 ): Promise<Seen<'read'>> {
-  const { node, networkId, now, patience = {} } = components
+  const { node, http, networkId, now, patience = {} } = components
   const meter = createMeter()
   let reason: string | undefined
   const fetchBlocks = remembering(
     createBlockFetcher({
       node,
+      http,
       networkId,
       providers: [object],
       measurements: meter.measurements,

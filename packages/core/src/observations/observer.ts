@@ -43,6 +43,7 @@ export interface ObserverRates {
 /** A connection that nobody has seen before. */
 export interface LookSession extends AsyncDisposable {
   readonly node: LookComponents['node']
+  readonly http: LookComponents['http']
 }
 
 export interface ObserverOptions extends Pick<LookComponents, 'nodeHasher' | 'patience'> {
@@ -121,10 +122,10 @@ export function createObserver(options: ObserverOptions): Observer {
     if (object === undefined) return 0
     const { nodeHasher, patience } = options
     await using session = await options.openSession()
-    const { node } = session
+    const { node, http } = session
     const { networkId } = state
     const now = () => clock.now()
-    const components = { node, networkId, nodeHasher, now, ...(patience !== undefined && { patience }) }
+    const components = { node, http, networkId, nodeHasher, now, ...(patience !== undefined && { patience }) }
     const deadline = new AbortController()
     const cut = () => deadline.abort(ending.signal.reason)
     ending.signal.addEventListener('abort', cut, { once: true })

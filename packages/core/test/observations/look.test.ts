@@ -1,6 +1,7 @@
 import { portableNodeHasher } from '@holdfast/proofs'
 import type { Libp2p } from 'libp2p'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { HttpSource } from '../../src/client/fetch-over-http.ts'
 import { machineClock } from '../../src/clock.ts'
 import { lookByReading, lookForBinding } from '../../src/observations/look.ts'
 import { createDraw } from '../../src/rounds/draw.ts'
@@ -26,7 +27,13 @@ afterAll(() => node.stop())
 
 const { signal } = new AbortController()
 const drawOf = (seed: number) => createDraw(new Uint8Array(32).fill(seed), 'test')
-const components = () => ({ node, networkId: NETWORK_ID, nodeHasher: portableNodeHasher, now: machineClock.now })
+const components = () => ({
+  node,
+  http: undefined,
+  networkId: NETWORK_ID,
+  nodeHasher: portableNodeHasher,
+  now: machineClock.now
+})
 
 describe('a read of a measurement', () => {
   it('reads ranges of files in any directory, and says how soon and how fast they came', async () => {
@@ -50,6 +57,22 @@ describe('a read of a measurement', () => {
     const asked = served.asked.flat()
     expect(asked[0]).toBe(served.object.root.toString())
     expect(new Set(asked).size).toBe(asked.length)
+  })
+
+  it('asks over HTTP first, as a reader does', async () => {
+    await using served = await serveObject(OBJECT)
+    const peers = new Set<string | undefined>()
+    const http: HttpSource = {
+      mayDial: () => true,
+      async request({ peer }) {
+        peers.add(peer)
+        return { ok: false, reason: 'not here', isSilent: false }
+      }
+    }
+    const looking = { lengthBytes: 300_000, draw: drawOf(1), signal }
+    expect(await lookByReading({ ...components(), http }, served.object, looking)).toMatchObject({ outcome: 'read' })
+    expect([...peers]).toEqual([/\w+$/.exec(served.object.addresses[0]!)![0]])
+    expect(served.asked.flat()[0]).toBe(served.object.root.toString())
   })
 
   it.each<[string, Behaviour, RegExp]>([

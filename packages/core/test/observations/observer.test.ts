@@ -34,6 +34,7 @@ async function openObserver(
       sessions.open += 1
       return {
         node: { dialProtocol },
+        http: undefined,
         async [Symbol.asyncDispose]() {
           sessions.open -= 1
         }

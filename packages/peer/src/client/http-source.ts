@@ -4,7 +4,14 @@ import { type AgentOptions, type ClientRequestArgs, get, Agent as HttpAgent, typ
 import { get as getSecurely, Agent as HttpsAgent } from 'node:https'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { connect as connectSecurely, createSecureContext, type TLSSocket } from 'node:tls'
-import { type HttpAnswer, type HttpRequest, type HttpSource, isDialled, peerOriginOf } from '@holdfast/core'
+import {
+  type HttpAnswer,
+  type HttpRequest,
+  type HttpSource,
+  isDialled,
+  type NetworkDescription,
+  peerOriginOf
+} from '@holdfast/core'
 import { HTTP_IN_ALPN } from '../transport/peer-web.ts'
 import type { TlsParty } from '../transport/tls-party.ts'
 
@@ -21,6 +28,14 @@ export interface HttpSourceOptions {
   readonly named: () => readonly string[]
   /** Says who is at the other end. Left out, no peers are asked at their own ports: by who speaks no TCP. */
   readonly party?: Pick<TlsParty, 'peerOf'> | undefined
+}
+
+/** As every reader of a network has it. */
+export function createReadersHttpSource(
+  { addresses }: Pick<NetworkDescription, 'addresses'>,
+  party: HttpSourceOptions['party']
+): ReturnType<typeof createHttpSource> {
+  return createHttpSource({ named: () => [...addresses.host, ...addresses.bootstrap], party })
 }
 
 /** `hangUp` ends its connections, and the next request opens one. */

@@ -7,6 +7,7 @@ import {
   type ObservationBook,
   type VerifierEvent
 } from '@holdfast/core'
+import { createReadersHttpSource } from '../client/http-source.ts'
 import { OBSERVER_RATES_DEFAULT } from '../config.ts'
 import { createNode } from '../node.ts'
 import { type PeerComponents, random } from '../roles/components.ts'
@@ -64,5 +65,13 @@ async function openSession(network: NetworkDescription) {
     await node.stop()
     throw error
   }
-  return { node: node.libp2p, [Symbol.asyncDispose]: () => node.stop() }
+  const http = createReadersHttpSource(network, node.party)
+  return {
+    node: node.libp2p,
+    http,
+    async [Symbol.asyncDispose]() {
+      http.hangUp()
+      await node.stop()
+    }
+  }
 }
