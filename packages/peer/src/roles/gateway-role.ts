@@ -1,4 +1,7 @@
-/** The role of a gateway: gives the public blocks that this peer keeps to everybody who speaks HTTP. */
+/**
+ * Gives the public blocks that this peer keeps to everybody who speaks HTTP: every provider on the port of libp2p, under TLS, and
+ * whoever has the role of a gateway without it, on a port of its own.
+ */
 import type { RequestListener } from 'node:http'
 import { type Clock, createConnectionGate, createTrafficLimiter, TRAFFIC_TERMS } from '@holdfast/core'
 import type { PeerConfig } from '../config.ts'

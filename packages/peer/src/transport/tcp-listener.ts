@@ -6,8 +6,8 @@ import { SocketConnection } from './socket-connection.ts'
 import type { TcpOptions } from './tcp.ts'
 
 /**
- * One listening address. Hands every socket to the upgrader, which bounds how long a handshake may take; what turns out to be
- * TLS at once is taken out of its hands.
+ * One listening address. Lets a socket in, waits for its first word, and hands it to whom that is meant for: HTTPS where it begins
+ * with TLS, libp2p's upgrader otherwise. Both bound how long what follows may take.
  */
 export class TcpListener extends TypedEventEmitter<ListenerEvents> implements Listener {
   readonly #options: TcpOptions
