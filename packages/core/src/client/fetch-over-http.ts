@@ -33,8 +33,8 @@ export interface HttpRequest {
 }
 
 export type HttpAnswer =
-  /** The digest is of all the bytes, taken as they came. */
-  | { readonly ok: true; readonly bytes: Uint8Array; readonly sha256: Uint8Array }
+  /** With the digest of a whole block, taken as its bytes came. */
+  | { readonly ok: true; readonly bytes: Uint8Array; readonly sha256: Uint8Array | undefined }
   /** Silent is who can be reached, or not even that, and says nothing. */
   | { readonly ok: false; readonly reason: string; readonly isSilent: boolean }
 
@@ -105,10 +105,11 @@ export async function fetchOverHttp(
   return { ok: false, isFailure: true, reason: `sent bytes that are not ${cid} (${fault})` }
 }
 
-async function faultOf(cid: CID, bytes: Uint8Array, digest: Uint8Array): Promise<string | undefined> {
+async function faultOf(cid: CID, bytes: Uint8Array, digest: Uint8Array | undefined): Promise<string | undefined> {
   const { code, digest: expected } = cid.multihash
   // What was hashed as it came is not hashed again; everything else about a block is `checkBlock`'s.
-  if (cid.code === raw.code && code === sha256.code && equalBytes(digest, expected)) return undefined
+  const isHashed = digest !== undefined && cid.code === raw.code && code === sha256.code
+  if (isHashed && equalBytes(digest, expected)) return undefined
   const verdict = await checkBlock(cid, bytes)
   return verdict.ok ? undefined : verdict.reason
 }

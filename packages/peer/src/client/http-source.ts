@@ -1,9 +1,4 @@
 /** core's HTTP source on Node: kept connections, bounded answers, digests taken while bytes come. */
-import { createHash } from 'node:crypto'
-import { type AgentOptions, type ClientRequestArgs, get, Agent as HttpAgent, type IncomingMessage } from 'node:http'
-import { get as getSecurely, Agent as HttpsAgent } from 'node:https'
-import { connect, type NetConnectOpts, type Socket } from 'node:net'
-import { connect as connectSecurely, createSecureContext, type TLSSocket } from 'node:tls'
 import {
   type HttpAnswer,
   type HttpRequest,
@@ -12,12 +7,13 @@ import {
   type NetworkDescription,
   peerOriginOf
 } from '@holdfast/core'
-import { HTTP_IN_ALPN } from '../transport/peer-web.ts'
 import type { TlsParty } from '../transport/tls-party.ts'
+import { WebConnection } from './web-connection.ts'
+import { namedDial, peerDial, plainDial, type WebAddress, type WebDial } from './web-dial.ts'
 
 /** Of one server; a reader of ranges has one request under way, and some readers. */
-const SOCKETS_PER_HOST_MAX = 8
-const SOCKETS_MAX = 64
+const CONNECTIONS_PER_SERVER_MAX = 8
+const CONNECTIONS_MAX = 64
 /** Servers of other makes end what is idle after five. */
 const IDLE_MS_MAX = 4_000
 /** Ours after fifteen. */
@@ -40,197 +36,118 @@ export function createReadersHttpSource(
 
 /** `hangUp` ends its connections, and the next request opens one. */
 export function createHttpSource({ named, party }: HttpSourceOptions): HttpSource & Disposable & { hangUp(): void } {
-  const terms = {
-    keepAlive: true,
-    noDelay: true,
-    maxSockets: SOCKETS_PER_HOST_MAX,
-    maxTotalSockets: SOCKETS_MAX,
-    timeout: IDLE_MS_MAX
-  }
-  const agents = {
-    http: new WideAgent(terms),
-    https: new HttpsAgent(terms),
-    peer: new PeerAgent({ ...terms, timeout: PEER_IDLE_MS_MAX }, party ?? NOBODY)
-  }
-  const hangUp = () => {
-    for (const agent of Object.values(agents)) agent.destroy()
-  }
+  const connections = new Connections(party ?? NOBODY)
   return {
     mayDial: address => isDialled(address, named()) && (party !== undefined || peerOriginOf(address) === undefined),
-    request: wanted => requestOnce(wanted, agents),
-    hangUp,
-    [Symbol.dispose]: hangUp
+    request: wanted => requestOnce(wanted, connections),
+    hangUp: () => connections.closeAll(),
+    [Symbol.dispose]: () => connections.closeAll()
   }
 }
 
 const NOBODY: Pick<TlsParty, 'peerOf'> = { peerOf: () => Promise.reject(new Error('no peers are asked')) }
 
-/** A quarter of the largest block that leaves have by default. */
-const READ_SIZE_BYTES = 256 * 1024
+/** Who is asked: what must be equal for two requests to go over the same connection. */
+type Server = Pick<HttpRequest, 'origin' | 'peer'>
 
-/** Of connections that ended: memory that is made anew for each brings the collector of garbage every few connections. */
-const SPARE_BUFFERS_MAX = 8
-const spare: Buffer[] = []
-
-/**
- * Reads more at once than the 64 KiB that Node makes an array for each time: a leaf takes 0.5 ms less.
- *
- * The memory is used again for the next read. Between two reads Node does all that was put off, so whoever listens has copied
- * what he wants, as long as he never pauses; `receive`, which is all that listens, does not.
- */
-class WideAgent extends HttpAgent {
-  override createConnection(options: NetConnectOpts): Socket {
-    const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(READ_SIZE_BYTES)
-    const socket: Socket = connect({
-      ...options,
-      onread: {
-        buffer,
-        callback(sizeBytes, bytes) {
-          socket.push(bytes.subarray(0, sizeBytes))
-          return true
-        }
-      }
-    })
-    // Nothing is read into it any more.
-    socket.once('close', () => {
-      if (spare.length < SPARE_BUFFERS_MAX) spare.push(buffer)
-    })
-    return socket
-  }
-}
-
-interface PeerRequestArgs extends ClientRequestArgs {
-  /** Text of the id whose key must have made the certificate. */
-  readonly peer?: string
-}
-
-/** Speaks to peers: TLS in which the other side shows libp2p's certificate, and nothing is said before it was looked at. */
-class PeerAgent extends HttpAgent {
+class Connections {
   readonly #party: Pick<TlsParty, 'peerOf'>
-  // Half a millisecond less than OpenSSL's own choice, on a connection of five. Of what it protects nothing is secret in thirty
-  // years: which public blocks somebody has read.
-  readonly #secureContext = createSecureContext({
-    minVersion: 'TLSv1.3',
-    ciphers: 'TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384',
-    ecdhCurve: 'X25519'
-  })
+  /** By server; those used last at the end of each. */
+  readonly #open = new Map<string, WebConnection[]>()
+  /** Who looks again when something has changed. */
+  #waiting: (() => void)[] = []
 
-  constructor(terms: AgentOptions, party: Pick<TlsParty, 'peerOf'>) {
-    super(terms)
+  constructor(party: Pick<TlsParty, 'peerOf'>) {
     this.#party = party
   }
 
-  override getName(options?: PeerRequestArgs): string {
-    return `${super.getName(options)}:${options?.peer}`
+  /** @returns one that is free, also a new one; undefined while there is room for none */
+  take(server: Server): WebConnection | undefined {
+    const key = `${server.origin} ${server.peer ?? ''}`
+    const known = this.#open.get(key)?.filter(({ isOpen }) => isOpen) ?? []
+    const free = known.findLast(({ isFree }) => isFree)
+    if (free !== undefined) return free
+    if (known.length >= CONNECTIONS_PER_SERVER_MAX || !this.#hasRoom()) return undefined
+    const { dial, address, idleMsMax } = this.#wayTo(server)
+    const onChange = () => this.#changed(key)
+    const connection = new WebConnection(address, dial, { idleMsMax, onChange })
+    this.#open.set(key, [...known, connection])
+    return connection
   }
 
-  /** What is written waits until it is known who hears it. */
-  override createConnection({ host, port, peer }: PeerRequestArgs): TLSSocket {
-    const socket = connectSecurely({
-      host: host ?? '',
-      port: Number(port),
-      secureContext: this.#secureContext,
-      ALPNProtocols: [HTTP_IN_ALPN],
-      rejectUnauthorized: false
+  /** Resolves when {@link take} may find one. */
+  change(): Promise<void> {
+    return new Promise(resolve => {
+      this.#waiting.push(resolve)
     })
-    socket.setNoDelay(true)
-    socket.cork()
-    socket.once('secure', () => {
-      this.#party.peerOf(socket).then(
-        id => {
-          if (id.toString() === peer) socket.uncork()
-          else socket.destroy(new Error(`${id} answered in place of ${peer}`))
-        },
-        error => socket.destroy(error)
-      )
-    })
-    return socket
+  }
+
+  closeAll(): void {
+    for (const connection of this.#all()) connection.close()
+  }
+
+  #all(): WebConnection[] {
+    return [...this.#open.values()].flat()
+  }
+
+  /** Of connections to other servers one that nobody uses gives way. */
+  #hasRoom(): boolean {
+    const all = this.#all().filter(({ isOpen }) => isOpen)
+    if (all.length < CONNECTIONS_MAX) return true
+    const unused = all.find(({ isFree }) => isFree)
+    unused?.close()
+    return unused !== undefined
+  }
+
+  #wayTo({ origin, peer }: Server): { dial: WebDial; address: WebAddress; idleMsMax: number } {
+    const { protocol, hostname, port } = new URL(origin)
+    const isPlain = protocol === 'http:'
+    const address = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (isPlain ? 80 : 443) : Number(port) }
+    if (peer !== undefined) return { dial: peerDial(this.#party, peer), address, idleMsMax: PEER_IDLE_MS_MAX }
+    return { dial: isPlain ? plainDial : namedDial, address, idleMsMax: IDLE_MS_MAX }
+  }
+
+  #changed(key: string): void {
+    const left = this.#open.get(key)?.filter(({ isOpen }) => isOpen) ?? []
+    if (left.length === 0) this.#open.delete(key)
+    else this.#open.set(key, left)
+    for (const look of this.#waiting.splice(0)) look()
   }
 }
 
-async function requestOnce(
-  wanted: HttpRequest,
-  agents: { readonly http: HttpAgent; readonly https: HttpsAgent; readonly peer: HttpAgent }
-): Promise<HttpAnswer> {
-  const { origin, peer, target, range, timeoutMs, wholeTimeoutMs, signal } = wanted
+async function requestOnce(wanted: HttpRequest, connections: Connections): Promise<HttpAnswer> {
+  const { timeoutMs, wholeTimeoutMs, signal } = wanted
   signal?.throwIfAborted()
-  const { protocol, hostname, port } = new URL(origin)
-  const isSecure = protocol === 'https:' && peer === undefined
-  const { promise, resolve } = Promise.withResolvers<HttpAnswer>()
-  const asked: PeerRequestArgs = {
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: port === '' ? (protocol === 'https:' ? 443 : 80) : port,
-    path: target,
-    agent: isSecure ? agents.https : peer === undefined ? agents.http : agents.peer,
-    headers: {
-      accept: 'application/vnd.ipld.raw',
-      ...(range !== undefined && { range: `bytes=${range.offset}-${range.offset + range.length - 1}` })
-    },
-    ...(peer !== undefined && { peer })
-  }
-  const asking = (isSecure ? getSecurely : get)(asked)
+  let connection: WebConnection | undefined
+  const over = Promise.withResolvers<HttpAnswer>()
+  let isOver = false
   const fail = (reason: string, isSilent = false) => {
-    asking.destroy()
-    resolve({ ok: false, reason, isSilent })
+    isOver = true
+    over.resolve({ ok: false, reason, isSilent })
+    connection?.close()
   }
   const endAfter = (ms: number) => setTimeout(() => fail(`gave no answer within ${ms} ms`, true), ms)
   let late = endAfter(timeoutMs)
   const aborted = () => fail('the reader left')
   signal?.addEventListener('abort', aborted, { once: true })
-  asking.once('error', ({ message }) => fail(message))
-  asking.once('response', response => {
+  function onAnswer(): void {
     clearTimeout(late)
     late = endAfter(wholeTimeoutMs)
-    receive(response, wanted, resolve, fail)
-  })
+    wanted.onAnswer()
+  }
   try {
-    const answer = await promise
+    for (;;) {
+      connection = connections.take(wanted)
+      if (connection !== undefined) break
+      await Promise.race([connections.change(), over.promise])
+      if (isOver) break
+    }
+    const answer = connection === undefined ? over.promise : connection.ask({ ...wanted, onAnswer })
+    const first = await Promise.race([over.promise, answer])
     signal?.throwIfAborted()
-    return answer
+    return first
   } finally {
     clearTimeout(late)
     signal?.removeEventListener('abort', aborted)
   }
-}
-
-function receive(
-  response: IncomingMessage,
-  wanted: HttpRequest,
-  resolve: (answer: HttpAnswer) => void,
-  fail: (reason: string) => void
-): void {
-  const sizeBytes = Number(response.headers['content-length'] ?? Number.NaN)
-  const fault = faultOf(response.statusCode, sizeBytes, wanted)
-  if (fault !== undefined) {
-    fail(fault)
-    return
-  }
-  const { range, allocate, onAnswer } = wanted
-  onAnswer()
-  const bytes = allocate(sizeBytes)
-  const hash = createHash('sha256')
-  let filled = 0
-  response.on('data', (chunk: Buffer) => {
-    // Node's parser reads no further than the length that the server said.
-    bytes.set(chunk, filled)
-    filled += chunk.length
-    if (range === undefined) hash.update(chunk)
-    if (filled === sizeBytes) resolve({ ok: true, bytes, sha256: hash.digest() })
-  })
-  if (sizeBytes === 0) response.once('end', () => resolve({ ok: true, bytes, sha256: hash.digest() }))
-  response.once('close', () => {
-    if (!response.complete) fail('ended in the middle of a block')
-  })
-  response.once('error', ({ message }) => fail(message))
-}
-
-/** Why an answer is not read, by its headers. */
-function faultOf(
-  status: number | undefined,
-  sizeBytes: number,
-  { range, sizeBytesMax }: Pick<HttpRequest, 'range' | 'sizeBytesMax'>
-): string | undefined {
-  if (status !== (range === undefined ? 200 : 206)) return `answered with status ${status}`
-  if (!(sizeBytes <= sizeBytesMax)) return 'does not say that it sends a block'
-  return range !== undefined && sizeBytes !== range.length ? 'sends another part' : undefined
 }

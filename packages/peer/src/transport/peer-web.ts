@@ -14,6 +14,7 @@ import { TLS_SETTINGS, type TlsParty } from './tls-party.ts'
 /** ContentType of a TLS record that belongs to a handshake (RFC 8446 §5.1). libp2p begins with the length of a line: 19. */
 const TLS_HANDSHAKE = 22
 export const HTTP_IN_ALPN = 'http/1.1'
+const ALPNProtocols = [HTTP_IN_ALPN]
 
 /** A CID, and what others send along. */
 const HEADERS_SIZE_BYTES_MAX = 8 * 1024
@@ -70,9 +71,6 @@ export function createPeerWeb(
     listener?.(request, response)
   })
 
-  const ALPNCallback = ({ protocols }: { protocols: string[] }) =>
-    listener === undefined ? undefined : protocols.find(protocol => protocol === HTTP_IN_ALPN)
-
   return {
     isOpening: ([first]) => first === TLS_HANDSHAKE && listener !== undefined,
     async accept(connection) {
@@ -82,7 +80,7 @@ export function createPeerWeb(
         if (open.size > connectionsMax) throw new Error(`${connectionsMax} connections are enough`)
         const secureContext = await party.context()
         const socket = connection.wrap(
-          raw => new TLSSocket(raw, { isServer: true, secureContext, ALPNCallback, ...TLS_SETTINGS })
+          raw => new TLSSocket(raw, { isServer: true, secureContext, ALPNProtocols, ...TLS_SETTINGS })
         )
         // While the handshake waits for the other side, all is made ready for what comes after it.
         server.emit('connection', socket)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer as createSocketServer, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { HttpRequest } from '@holdfast/core'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -78,22 +79,64 @@ describe('an answer', () => {
     for (let turn = 0; turn < 3; turn++) {
       const answer = await ask(origin, {}, source)
       expect(answer.ok && Buffer.compare(answer.bytes, BLOCK)).toBe(0)
-      expect(answer.ok && Buffer.from(answer.sha256).toString('hex')).toBe(
-        createHash('sha256').update(BLOCK).digest('hex')
-      )
+      expect(answer).toMatchObject({ sha256: createHash('sha256').update(BLOCK).digest() })
     }
     expect(ports.size).toBe(1)
   })
 
   it('is right for each of many who ask at once', async () => {
     const blocks = Array.from({ length: 12 }, (_, index) => randomBytes(index, 300_000 + index))
-    const origin = await serve(({ url }, response) => {
+    const ports = new Set<number | undefined>()
+    const origin = await serve(({ socket, url }, response) => {
+      ports.add(socket.remotePort)
       response.end(blocks[Number(url?.slice(1))])
     })
     const source = openSource()
     const answers = await Promise.all(blocks.map((_, index) => ask(origin, { target: `/${index}` }, source)))
     for (const [index, answer] of answers.entries())
       expect(answer.ok && Buffer.compare(answer.bytes, blocks[index]!)).toBe(0)
+    expect(ports.size).toBe(8)
+  })
+
+  it('is right however often a connection is used, and however its bytes are cut', async () => {
+    let connections = 0
+    const origin = await listen(
+      createSocketServer({ noDelay: true }, socket => {
+        connections += 1
+        socket.on('error', () => undefined)
+        let turn = 0
+        socket.on('data', async () => {
+          const body = 'x'.repeat(turn)
+          const answer = `HTTP/1.1 200 OK\r\nX-Filler: ${'y'.repeat(500)}\r\ncontent-LENGTH:${turn}\r\n\r\n${body}`
+          const cut = turn * 7
+          turn += 1
+          socket.write(answer.slice(0, cut))
+          await pause(turn % 10 === 0 ? 5 : 0)
+          socket.write(answer.slice(cut))
+        })
+      })
+    )
+    const source = openSource()
+    for (let turn = 0; turn < 90; turn++) {
+      const answer = await ask(origin, {}, source)
+      expect(answer).toMatchObject({ ok: true, bytes: new TextEncoder().encode('x'.repeat(turn)) })
+    }
+    expect(connections).toBe(1)
+  })
+
+  it('comes over another connection after a server that would not keep the one, or ended it', async () => {
+    const ports: (number | undefined)[] = []
+    const origin = await serve(({ socket }, response) => {
+      ports.push(socket.remotePort)
+      if (ports.length === 2) setImmediate(() => socket.end())
+      response.writeHead(200, { 'Content-Length': 1, ...(ports.length === 1 && { Connection: 'close' }) }).end('x')
+    })
+    const source = openSource()
+    for (let turn = 0; turn < 3; turn++) {
+      expect(await ask(origin, {}, source)).toMatchObject({ ok: true })
+      await pause(50)
+    }
+    expect(new Set(ports).size).toBe(3)
   })
 
   it('is a part where one is asked for, and nothing else', async () => {
@@ -119,13 +162,18 @@ describe('an answer', () => {
 
 describe('a server that does as it likes', () => {
   const LATE = /within 300 ms/
+  const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n'
   const HEAD = 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n'
 
   it.each([
     ['says another status', 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n', /status 404/],
     ['sends us on', 'HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n', /status 302/],
-    ['says no length', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', /does not say/],
+    ['says no length', `${CHUNKED}\r\n`, /does not say/],
     ['says too great a length', 'HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n', /does not say/],
+    ['says two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc', /does not say/],
+    ['says a length that is no number', 'HTTP/1.1 200 OK\r\nContent-Length: 0x10\r\n\r\n', /does not say/],
+    ['says both how', `${CHUNKED}Content-Length: 3\r\n\r\nabc`, /does not say/],
+    ['makes us wait for more', 'HTTP/1.1 100 Continue\r\n\r\n', /status 100/],
     ['says a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n', /./],
     ['speaks no HTTP', 'SSH-2.0-x\r\n', /./],
     ['never ends its headers', `HTTP/1.1 200 OK\r\n${'X-A: b\r\n'.repeat(20_000)}`, /./],
@@ -143,6 +191,48 @@ describe('a server that does as it likes', () => {
   it('hangs up in the middle, or sends more than it said', async () => {
     expect(await ask(await say(`${HEAD}abc`, true))).toMatchObject({ ok: false })
     expect(await ask(await say('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef'))).toMatchObject({ ok: false })
+  })
+
+  it('says more once it has answered: nobody asks it again', async () => {
+    let connections = 0
+    const origin = await listen(
+      createSocketServer(socket => {
+        connections += 1
+        socket.on('error', () => undefined)
+        socket.once('data', async () => {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc')
+          await pause(20)
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nxyz')
+        })
+      })
+    )
+    const source = openSource()
+    for (let turn = 0; turn < 2; turn++) {
+      const answer = await ask(origin, {}, source)
+      expect(answer).toMatchObject({ ok: true, bytes: new TextEncoder().encode('abc') })
+      await pause(60)
+    }
+    expect(connections).toBe(2)
+  })
+
+  it('leaves no room for the next who asks: he is told in time, and comes in when one has gone', async () => {
+    const held: (() => void)[] = []
+    const origin = await serve((_, response) => {
+      held.push(() => response.writeHead(200, { 'Content-Length': 1 }).end('x'))
+    })
+    const source = openSource()
+    const first = Array.from({ length: 8 }, () => ask(origin, {}, source))
+    await expect.poll(() => held.length).toBe(8)
+    expect(await ask(origin, { timeoutMs: 100 }, source)).toMatchObject({ ok: false, isSilent: true })
+    const leaving = new AbortController()
+    const left = ask(origin, { signal: leaving.signal }, source)
+    leaving.abort(new Error('gone'))
+    await expect(left).rejects.toThrow('gone')
+    const next = ask(origin, {}, source)
+    held.shift()!()
+    await expect.poll(() => held.length).toBe(8)
+    for (const answer of held.splice(0)) answer()
+    for (const answer of await Promise.all([...first, next])) expect(answer).toMatchObject({ ok: true })
   })
 
   it('is not there', async () => {
