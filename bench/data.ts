@@ -287,7 +287,7 @@ async function* getting(bench: Bench, { client, root, usages }: BenchNetwork): A
  * - Cold-stranger: the same by a client that did not store it, and can only check the leaf whole: all of it is sent, and hashed
  *   once more.
  *
- * `http-checked-leaf` sends the whole leaf, hashed at both ends, which is what checking against the CID of a file takes;
+ * `https-range` is the same web server under TLS. `http-checked-leaf` sends the whole leaf, hashed at both ends, which is what checking against the CID of a file takes;
  * `https-checked-leaf` does it under TLS. Both work one step after the other. `tls-leaf` is what nobody can be faster than who has
  * to check a whole leaf and speaks TLS in Node: a MiB from memory, with no protocol at all, hashed while it comes.
  */
@@ -302,7 +302,8 @@ async function* ranges(
     identity
   })
   await using askers = new AsyncDisposableStack()
-  const [byHttp, byCheckedHttp, byTls] = [
+  const [byHttp, bySecureHttp, byCheckedHttp, byTls] = [
+    askers.use(await startProcess('http-client')),
     askers.use(await startProcess('http-client')),
     askers.use(await startProcess('http-client')),
     askers.use(await startProcess('http-client'))
@@ -356,6 +357,7 @@ async function* ranges(
     }
     const unencrypted = [http('http-checked-leaf', byCheckedHttp, '/leaf')]
     const encrypted = [
+      http('https-range', bySecureHttp, '/', true),
       http('https-checked-leaf', byCheckedHttp, '/leaf', true),
       asking('tls-leaf', [server.usage], () => byTls.call<number>('leaf', { port: ports.tlsPort, identity, isOnNew }))
     ]
