@@ -154,7 +154,7 @@ export async function createNode({
         backlog: BACKLOG,
         inactivityTimeoutMs: SOCKET_INACTIVITY_TIMEOUT_MS,
         greeting: { msMax: HANDSHAKE_TIMEOUT_MS, silentMax: PENDING_CONNECTIONS_MAX },
-        admits: gater.admits,
+        gate: gater,
         web
       }),
     websockets: () =>

@@ -3,11 +3,12 @@
  * request. TLS is not offered: who has a certificate for a name has a web server that can stand in front.
  */
 import { createServer, type RequestListener } from 'node:http'
-import { type AddressInfo, isIPv6 } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { ConnectionGate } from '@holdfast/core'
 import { getNetConfig, getThinWaistAddresses } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import { PeerError, systemCodeOf } from '../error.ts'
+import { addressOfSocket } from '../transport/socket-address.ts'
 
 const SOCKETS_MAX = 128
 /** The kernel's queue before `accept`. */
@@ -49,8 +50,7 @@ export async function listenPublicly(
   )
   server.maxConnections = SOCKETS_MAX
   server.on('connection', socket => {
-    const { remoteAddress = '', remotePort = 0 } = socket
-    const leave = gate.admit(`/${isIPv6(remoteAddress) ? 'ip6' : 'ip4'}/${remoteAddress}/tcp/${remotePort}`)
+    const leave = gate.admit(addressOfSocket(socket))
     if (leave === undefined) socket.destroy()
     else socket.once('close', leave)
   })

@@ -1,11 +1,18 @@
 /** libp2p's gater over core's bounds: who may connect, and what is dialled. */
+import type { Socket } from 'node:net'
 import { type ConnectionGate, createConnectionGate, ipOfAddress, isDialled } from '@holdfast/core'
 import type { ConnectionGater, MultiaddrConnection } from '@libp2p/interface'
+import { addressOfSocket } from './socket-address.ts'
 
-export interface HoldfastGater extends ConnectionGater, Pick<ConnectionGate, 'ban'> {
-  /** Whether a connection that came in may stay, which nobody has looked at yet; libp2p is not asked about it again. */
-  admits(connection: MultiaddrConnection): boolean
+/** Asked about sockets before they are connections. */
+export interface SocketGate {
+  /** Whether a socket that came in may stay, before it has said anything. */
+  admits(socket: Socket): boolean
+  /** Makes a connection known whose socket was admitted: it is not counted twice. */
+  introduce(connection: MultiaddrConnection): void
 }
+
+export interface HoldfastGater extends ConnectionGater, SocketGate, Pick<ConnectionGate, 'ban'> {}
 
 /**
  * @param named - addresses that the network's description names now; undefined for a node of no network, which dials
@@ -22,17 +29,19 @@ export function createConnectionGater(named?: () => readonly string[]): Holdfast
     return false
   }
 
-  const admitted = new WeakSet<MultiaddrConnection>()
-  const admits = (connection: MultiaddrConnection) => !denies(connection, gate.admit(connection.remoteAddr.toString()))
+  const introduced = new WeakSet<MultiaddrConnection>()
   return {
     ban: gate.ban,
-    admits(connection) {
-      admitted.add(connection)
-      return admits(connection)
+    admits(socket) {
+      const leave = gate.admit(addressOfSocket(socket))
+      if (leave !== undefined) socket.once('close', leave)
+      return leave !== undefined
     },
+    introduce: connection => introduced.add(connection),
     denyInboundEncryptedConnection: peer => gate.isBanned(peer.toString()),
     denyDialMultiaddr: address => named !== undefined && !isDialled(address.toString(), named()),
-    denyInboundConnection: connection => !admitted.has(connection) && !admits(connection),
+    denyInboundConnection: connection =>
+      !introduced.has(connection) && denies(connection, gate.admit(connection.remoteAddr.toString())),
     denyInboundUpgradedConnection: (peer, connection) => denies(connection, gate.welcome(peer.toString()))
   }
 }

@@ -8,7 +8,6 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { SocketConnection } from './socket-connection.ts'
 import { TLS_SETTINGS, type TlsParty } from './tls-party.ts'
 
 /** ContentType of a TLS record that belongs to a handshake (RFC 8446 §5.1). libp2p begins with the length of a line: 19. */
@@ -31,8 +30,8 @@ export interface PeerWebTerms {
 export interface PeerWeb {
   /** Whether a connection that begins so is for us. */
   isOpening(first: Uint8Array): boolean
-  /** Takes a connection that came in. */
-  accept(connection: SocketConnection): Promise<void>
+  /** Takes a socket that came in, with what it said first still to be read. */
+  accept(socket: Socket): Promise<void>
   /** Answers requests until it is disposed; before and after, nobody speaks HTTP here. */
   serve(listener: RequestListener): Disposable
   /** Ends all connections. */
@@ -43,10 +42,10 @@ export function createPeerWeb(
   party: Pick<TlsParty, 'context'>,
   { connectionsMax, handshakeTimeoutMs }: PeerWebTerms
 ): PeerWeb {
-  const open = new Set<SocketConnection>()
+  const open = new Set<Socket>()
   let listener: RequestListener | undefined
   const hangUp = () => {
-    for (const connection of open) connection.abort(new Error('ended from here'))
+    for (const socket of open) socket.destroy()
   }
   // It never listens itself, so Node does not look after how long its requests take.
   const server = createServer({ maxHeaderSize: HEADERS_SIZE_BYTES_MAX, keepAliveTimeout: 0 })
@@ -73,20 +72,17 @@ export function createPeerWeb(
 
   return {
     isOpening: ([first]) => first === TLS_HANDSHAKE && listener !== undefined,
-    async accept(connection) {
-      open.add(connection)
-      connection.addEventListener('close', () => open.delete(connection), { once: true })
-      try {
-        if (open.size > connectionsMax) throw new Error(`${connectionsMax} connections are enough`)
-        const secureContext = await party.context()
-        const socket = connection.wrap(
-          raw => new TLSSocket(raw, { isServer: true, secureContext, ALPNProtocols, ...TLS_SETTINGS })
-        )
-        // While the handshake waits for the other side, all is made ready for what comes after it.
-        server.emit('connection', socket)
-      } catch (error) {
-        connection.abort(error instanceof Error ? error : new Error(String(error)))
+    async accept(socket) {
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+      const secureContext = open.size > connectionsMax ? undefined : await party.context().catch(() => undefined)
+      if (secureContext === undefined || socket.destroyed) {
+        socket.resetAndDestroy()
+        return
       }
+      const secured = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols, ...TLS_SETTINGS })
+      // While the handshake waits for the other side, all is made ready for what comes after it.
+      server.emit('connection', secured)
     },
     serve(answering) {
       listener = answering

@@ -17,8 +17,6 @@ export interface SocketConnectionOptions {
   readonly remoteAddr?: Multiaddr
   /** without a byte in either direction */
   readonly inactivityTimeoutMs: number
-  /** told once of what comes first, before anybody else; somebody may {@link SocketConnection.wrap} the connection then */
-  readonly opens?: (first: Uint8Array) => void
   readonly log: Logger
 }
 
@@ -36,11 +34,10 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   readonly #receive = (bytes: Uint8Array) => this.onData(bytes)
 
   /** @throws {Error} when the socket is gone already, so that nobody knows who it was */
-  constructor({ socket, direction, remoteAddr, inactivityTimeoutMs, opens, log }: SocketConnectionOptions) {
+  constructor({ socket, direction, remoteAddr, inactivityTimeoutMs, log }: SocketConnectionOptions) {
     super({ direction, log, remoteAddr: remoteAddr ?? remoteOf(socket) })
     this.#socket = socket
     this.#writer = writeSlabs(socket)
-    if (opens !== undefined) socket.once('data', opens)
     socket.on('data', this.#receive)
     socket.on('drain', () => {
       if (this.#outer === undefined) this.safeDispatchEvent('drain')

@@ -67,36 +67,47 @@ export class TcpListener extends TypedEventEmitter<ListenerEvents> implements Li
   /** What somebody says first tells what he speaks. Until then he is no more than a socket that may be here. */
   #accept(socket: Socket): void {
     this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
-    const { inactivityTimeoutMs, greeting, admits } = this.#options
+    const { greeting, gate } = this.#options
     const silent = setTimeout(() => socket.destroy(), greeting.msMax)
     this.#silent.add(socket)
     const heard = () => {
       clearTimeout(silent)
       this.#silent.delete(socket)
     }
-    socket.once('close', heard)
-    const opens = (first: Uint8Array) => {
+    socket.once('close', () => {
       heard()
-      this.#handOver(connection, first)
+      this.#sockets.delete(socket)
+    })
+    // Stays: one that goes is gone, whoever has it by then.
+    socket.on('error', () => socket.destroy())
+    if (this.#silent.size > greeting.silentMax || gate?.admits(socket) === false) {
+      socket.resetAndDestroy()
+      return
+    }
+    socket.once('data', first => {
+      heard()
+      socket.pause()
+      socket.unshift(first)
+      this.#handOver(socket, first)
+    })
+  }
+
+  #handOver(socket: Socket, first: Uint8Array): void {
+    const { web, inactivityTimeoutMs, gate } = this.#options
+    if (web?.isOpening(first) === true) {
+      socket.setTimeout(inactivityTimeoutMs, () => socket.destroy())
+      void web.accept(socket)
+      return
     }
     let connection: SocketConnection
     try {
-      connection = new SocketConnection({ socket, direction: 'inbound', inactivityTimeoutMs, opens, log: this.#log })
+      connection = new SocketConnection({ socket, direction: 'inbound', inactivityTimeoutMs, log: this.#log })
     } catch {
       socket.destroy()
       return
     }
-    if (this.#silent.size > greeting.silentMax || admits?.(connection) === false)
-      connection.abort(new Error('no place for one more'))
-  }
-
-  #handOver(connection: SocketConnection, first: Uint8Array): void {
-    const { web } = this.#options
-    if (web?.isOpening(first) === true) {
-      void web.accept(connection)
-      return
-    }
+    gate?.introduce(connection)
+    socket.resume()
     this.#upgrader.upgradeInbound(connection, { signal: this.#closing.signal }).catch((error: Error) => {
       this.#log.error('a socket did not become a connection - %e', error)
       connection.abort(error)

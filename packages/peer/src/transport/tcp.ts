@@ -19,6 +19,7 @@ import {
 import { getNetConfig } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { TCP } from '@multiformats/multiaddr-matcher'
+import type { SocketGate } from './connection-gater.ts'
 import type { PeerWeb } from './peer-web.ts'
 import { SocketConnection } from './socket-connection.ts'
 import { TcpListener } from './tcp-listener.ts'
@@ -36,8 +37,8 @@ export interface TcpOptions {
     /** Of those that have not, at once. */
     readonly silentMax: number
   }
-  /** Whether a connection that came in may stay, before it has said anything; all when left out. */
-  readonly admits?: (connection: SocketConnection) => boolean
+  /** Of what comes in; everybody may when left out. */
+  readonly gate?: SocketGate
   /** For what comes in and is none of libp2p's. */
   readonly web?: Pick<PeerWeb, 'isOpening' | 'accept'>
 }

@@ -1,8 +1,9 @@
 /** Ranges of a public object, read from a provider in this process: which way they come. */
 import { randomBytes } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { ClientRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { buffer } from 'node:stream/consumers'
+import { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import type { ClientOptions } from '../../src/client/client-types.ts'
 import { createClient } from '../../src/client.ts'
@@ -23,11 +24,12 @@ beforeAll(async () => {
   const writer = await openClient({ key: net.key }, life)
   root = `${(await writer.put(FILE, { replicas: 1, encrypt: false, list: false })).root}`
   const note = (message: unknown) => {
-    const { request } = message as { request: ClientRequest }
-    asked.push(`${request.host} ${request.path} ${request.getHeader('range') ?? 'whole'}`)
+    const { request } = message as { request: IncomingMessage }
+    const how = request.socket instanceof TLSSocket ? 'under TLS' : 'in the open'
+    asked.push(`${how} ${request.url} ${request.headers.range ?? 'whole'}`)
   }
-  subscribe('http.client.request.start', note)
-  life.defer(() => void unsubscribe('http.client.request.start', note))
+  subscribe('http.server.request.start', note)
+  life.defer(() => void unsubscribe('http.server.request.start', note))
 }, 60_000)
 afterAll(() => life.disposeAsync())
 
@@ -46,7 +48,7 @@ it('come by HTTPS from the provider itself, block by block', async () => {
   const client = await openClient()
   expect(await read(client)).toBe(true)
   expect(asked.length).toBeGreaterThanOrEqual(2)
-  for (const one of asked) expect(one).toMatch(/^127\.0\.0\.1 \/ipfs\/baf\w+\?format=raw whole$/)
+  for (const one of asked) expect(one).toMatch(/^under TLS \/ipfs\/baf\w+\?format=raw whole$/)
 })
 
 it('are parts of leaves for who has stored them', async () => {
