@@ -445,7 +445,7 @@ async function* memory(bench: Bench, { devnet }: BenchNetwork): AsyncIterable<Ro
     ])
     await rm(first.path)
     const second = await writeBenchFile(bench.folder, `memory-${sizeBytes - MIB}`, sizeBytes - MIB)
-    await using library = await startProcess('holdfast-client', ['--max-semi-space-size=1'])
+    await using library = await startProcess('holdfast-client', ['--max-semi-space-size=1', '--heap-growing-percent=40'])
     await library.call('open', { network, key })
     await library.call('put', { path: second.path, replicas: 1 })
     await rm(second.path)

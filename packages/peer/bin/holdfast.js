@@ -12,6 +12,9 @@ process.env.NODE_COMPILE_CACHE ??= join(process.env.XDG_CACHE_HOME ?? join(homed
 // V8 lets its young generation grow to 32 MiB twice while modules are loaded, and never gives it back. What a transfer
 // leaves behind lives short: a MiB collects it as well, sooner, and out of the processor's cache. Takes 60 MiB off the peak.
 setFlagsFromString('--semi-space-growth-factor=1')
+// And it lets the old one grow to four times what is in use before it looks: what little of each chunk gets there adds up over
+// hours. 40 % more is enough, and takes no longer.
+setFlagsFromString('--heap-growing-percent=40')
 
 enableCompileCache(process.env.NODE_COMPILE_CACHE)
 await import('../dist/cli/main.js')
