@@ -114,22 +114,23 @@ async function measuredOnIdleDisk(
  * the kernel: least where the machine holds the memory for it already.
  */
 async function* importing(bench: Bench): AsyncIterable<Row> {
-  const importer = (name: string, file = bench.large): Runner => ({
+  const importer = (task: string, name = task, file = bench.large): Runner => ({
     name,
     work: file.sizeBytes / MB,
     async run() {
-      await using child = await startProcess(name)
+      await using child = await startProcess(task)
       await child.call('run', { path: bench.small.path })
       return await measuredOnIdleDisk([child.usage], () => child.call('run', { path: file.path }))
     }
   })
   const { turns } = bench
   const figures = { unit: 'MB/s', figure: 'rate', turns } as const
-  const peers = [importer('import-helia'), ...(hasBenchPeers() ? [importer('import-ipfs-car')] : [])]
+  const helia = importer('import-helia', 'helia-blockstore-fs')
+  const peers = [helia, ...(hasBenchPeers() ? [importer('import-ipfs-car', 'ipfs-car')] : [])]
   if (bench.wants('import')) yield* await compareRuns({ row: 'import', ...figures, ours: importer('import'), peers })
   if (bench.wants('import') && hasBenchPeers()) {
     // Half a minute for a GiB: one turn of a quarter says enough.
-    const slow = [importer('import-ipfs-car-commitment', bench.middle)]
+    const slow = [importer('import-ipfs-car-commitment', 'ipfs-car+fr32-wasm', bench.middle)]
     yield* await compareRuns({ row: 'import', ...figures, turns: 1, ours: importer('import'), peers: slow })
   }
   for (const row of ['import-private', 'import-private-3'])
@@ -445,7 +446,10 @@ async function* memory(bench: Bench, { devnet }: BenchNetwork): AsyncIterable<Ro
     ])
     await rm(first.path)
     const second = await writeBenchFile(bench.folder, `memory-${sizeBytes - MIB}`, sizeBytes - MIB)
-    await using library = await startProcess('holdfast-client', ['--max-semi-space-size=1', '--heap-growing-percent=40'])
+    await using library = await startProcess('holdfast-client', [
+      '--max-semi-space-size=1',
+      '--heap-growing-percent=40'
+    ])
     await library.call('open', { network, key })
     await library.call('put', { path: second.path, replicas: 1 })
     await rm(second.path)

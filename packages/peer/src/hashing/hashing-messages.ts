@@ -5,12 +5,12 @@ export interface HashingRequest {
   readonly piece: number
   readonly wanted:
     | { readonly kind: 'discard' }
-    /** With the bytes behind the last whole quad, where the piece came in its fr32 form. */
+    /** With the bytes behind the last whole quad. */
     | { readonly kind: 'digest'; readonly rest: Uint8Array }
-    /** With a key the piece is what the bytes become under its keystream; without one they come in their fr32 form. */
+    /** With a key the piece is what the bytes become under its keystream. */
     | { readonly kind: 'open'; readonly replicaKey: Uint8Array | undefined }
     /** They lie at the front of the slab of that number, which is the thread's until it answers. */
-    | { readonly kind: 'update'; readonly slab: number; readonly sizeBytes: number }
+    | { readonly kind: 'update'; readonly slab: number; readonly sizeBytes: number; readonly isExpanded: boolean }
 }
 
 /** What a thread is started with: sharing the slabs anew with every message would cost as much as hashing them. */

@@ -26,11 +26,9 @@ function run({ call, piece, wanted }: HashingRequest): HashingAnswer {
       return { call, ok: true }
     case 'update': {
       const bytes = slabs[wanted.slab]!.subarray(0, wanted.sizeBytes)
-      if (open?.keystream === undefined) open?.hasher.updateExpanded(bytes)
-      else {
-        open.keystream.xor(bytes)
-        open.hasher.update(bytes)
-      }
+      open?.keystream?.xor(bytes)
+      if (wanted.isExpanded) open?.hasher.updateExpanded(bytes)
+      else open?.hasher.update(bytes)
       return { call, ok: true }
     }
     case 'digest':

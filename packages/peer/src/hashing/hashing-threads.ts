@@ -11,12 +11,14 @@ import { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import { startThread } from '../worker-thread.ts'
 import type { HashingAnswer, HashingRequest, HashingThreadData } from './hashing-messages.ts'
-import { createExpandingFiller, plainFiller } from './slab-filler.ts'
+import { createQuadFiller, plainFiller } from './slab-filler.ts'
 
 /** One write of the packer. */
 const SLAB_SIZE_BYTES = 1024 * 1024
 /** Of one thread: one that it hashes, and enough that it never waits for the main thread's other work. */
 const SLABS_PER_THREAD = 4
+/** A thread with as many to fill has time to expand bytes itself: which of the two is behind, machines and files decide. */
+const SPARE_SLABS_MIN = 2
 
 export interface HashingThreads extends AsyncDisposable {
   /** For one piece, or for what it becomes in a replica; must come to `digest` or `discard`. */
@@ -93,7 +95,7 @@ class HashingThread {
       isOver = true
     }
     this.#call(piece, { kind: 'open', replicaKey }).catch(note)
-    const filler = replicaKey === undefined ? createExpandingFiller() : plainFiller
+    const filler = replicaKey === undefined ? createQuadFiller() : plainFiller
     return {
       update: async bytes => {
         for (let at = 0; at < bytes.length; ) {
@@ -102,11 +104,12 @@ class HashingThread {
             this.#giveSlab(slab)
             throw failure ?? this.#failure
           }
-          const { takenBytes, filledBytes } = filler.fill(bytes.subarray(at), this.#slabs[slab]!)
+          const isExpanded = replicaKey === undefined && this.#free.length < SPARE_SLABS_MIN
+          const { takenBytes, filledBytes } = filler.fill(bytes.subarray(at), this.#slabs[slab]!, isExpanded)
           at += takenBytes
           if (filledBytes === 0) this.#giveSlab(slab)
           else
-            this.#call(piece, { kind: 'update', slab, sizeBytes: filledBytes })
+            this.#call(piece, { kind: 'update', slab, sizeBytes: filledBytes, isExpanded })
               .catch(note)
               .finally(() => this.#giveSlab(slab))
         }

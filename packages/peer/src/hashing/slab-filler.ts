@@ -5,9 +5,14 @@ export interface SlabFiller {
   /**
    * Copies what there is room for.
    *
+   * @param isExpanded - whether in its fr32 form
    * @returns how many of the bytes were taken, and how many of the slab are filled, which may be none
    */
-  fill(bytes: Uint8Array, slab: Uint8Array): { readonly takenBytes: number; readonly filledBytes: number }
+  fill(
+    bytes: Uint8Array,
+    slab: Uint8Array,
+    isExpanded: boolean
+  ): { readonly takenBytes: number; readonly filledBytes: number }
   /** Bytes that were taken and are in no slab. */
   rest(): Uint8Array
 }
@@ -23,10 +28,9 @@ export const plainFiller: SlabFiller = {
 }
 
 /**
- * Their fr32 form, in whole quads: a sixth of what a commitment takes, done by the thread that copies the bytes in any case and
- * has less to do than the one that hashes.
+ * Whole quads, as they are or in their fr32 form: that is a sixth of what a commitment takes, and either side of a slab can do it.
  */
-export function createExpandingFiller(): SlabFiller {
+export function createQuadFiller(): SlabFiller {
   const started = new Uint8Array(QUAD_RAW_SIZE_BYTES)
   let startedBytes = 0
 
@@ -40,23 +44,26 @@ export function createExpandingFiller(): SlabFiller {
   }
 
   return {
-    fill(bytes, slab) {
+    fill(bytes, slab, isExpanded) {
+      const quadSizeBytes = isExpanded ? QUAD_PADDED_SIZE_BYTES : QUAD_RAW_SIZE_BYTES
+      const lay = (quads: Uint8Array, target: Uint8Array) =>
+        isExpanded ? expandFr32(quads, target) : target.set(quads)
       let takenBytes = complete(bytes)
       let filledBytes = 0
       if (startedBytes === started.length) {
-        filledBytes = QUAD_PADDED_SIZE_BYTES
-        expandFr32(started, slab.subarray(0, filledBytes))
+        filledBytes = quadSizeBytes
+        lay(started, slab.subarray(0, filledBytes))
         startedBytes = 0
       }
       if (takenBytes === bytes.length) return { takenBytes, filledBytes }
       const quads = Math.min(
-        Math.floor((slab.length - filledBytes) / QUAD_PADDED_SIZE_BYTES),
+        Math.floor((slab.length - filledBytes) / quadSizeBytes),
         Math.floor((bytes.length - takenBytes) / QUAD_RAW_SIZE_BYTES)
       )
       const raw = bytes.subarray(takenBytes, takenBytes + quads * QUAD_RAW_SIZE_BYTES)
-      expandFr32(raw, slab.subarray(filledBytes, filledBytes + quads * QUAD_PADDED_SIZE_BYTES))
+      lay(raw, slab.subarray(filledBytes, filledBytes + quads * quadSizeBytes))
       takenBytes += raw.length
-      filledBytes += quads * QUAD_PADDED_SIZE_BYTES
+      filledBytes += quads * quadSizeBytes
       if (bytes.length - takenBytes < started.length) takenBytes += begin(bytes.subarray(takenBytes))
       return { takenBytes, filledBytes }
     },
