@@ -102,6 +102,11 @@ export class WebConnection {
 
   /** @returns that more may come */
   #receive(sizeBytes: number): boolean {
+    // What was asked is still held back: nobody knows yet who this is, so nothing that he says is held against the one we mean.
+    if (this.#socket.writableCorked > 0) {
+      this.#fail('answers before it was asked')
+      return true
+    }
     let bytes = this.#buffer.subarray(0, sizeBytes)
     const awaited = this.#awaited
     if (awaited !== undefined && awaited.body === undefined) {

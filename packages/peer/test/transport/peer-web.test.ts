@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
-import { connect as connectPlainly, type Socket } from 'node:net'
+import { type AddressInfo, connect as connectPlainly, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { HttpRequest } from '@holdfast/core'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, expect, it } from 'vitest'
 import { createHttpSource } from '../../src/client/http-source.ts'
 import { createNode, type PeerNode } from '../../src/node.ts'
+import { createIdentity } from '../../src/transport/certificate.ts'
 import { startNode } from '../open-nodes.ts'
 
 /** As long as node.ts gives a handshake, and a little. */
@@ -97,6 +99,24 @@ it('is not believed to be another peer, and hears nothing then', async () => {
     reason: expect.stringContaining(`answered in place of ${askers.peerId}`)
   })
   expect(heard).toEqual([])
+})
+
+it('is not taken at its word by who has not asked yet: that may be anybody', async () => {
+  const identity = await createIdentity(await generateKeyPair('secp256k1'))
+  const server = createTlsServer({ ...identity, ALPNProtocols: ['http/1.1'] }, socket => {
+    socket.on('error', () => undefined)
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlies')
+  })
+  life.defer(() => void server.close())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const peerOf = (socket: TLSSocket) => pause(100).then(() => askers.party.peerOf(socket))
+  const source = life.use(createHttpSource({ named: () => [], party: { peerOf } }))
+  expect(await ask(port, `${askers.peerId}`, {}, source)).toEqual({
+    ok: false,
+    reason: 'answers before it was asked',
+    isSilent: false
+  })
 })
 
 it('is not there before somebody answers, and not after', async () => {
