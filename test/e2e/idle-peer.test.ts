@@ -6,7 +6,7 @@ import { afterAll, expect, it } from 'vitest'
 import { temporaryDirectory } from '../../packages/peer/test/temporary-directory.ts'
 import { runHoldfast } from './holdfast-run.ts'
 
-/** Keeping connections, following the ledger and showing signs of life take some four. */
+/** Keeping connections, following the ledger and showing signs of life take one to three. */
 const WAKES_PER_SECOND_MAX = 25
 const LOOK_S = 4
 const LISTEN = '/ip4/127.0.0.1/tcp/0'
