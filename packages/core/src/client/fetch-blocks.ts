@@ -73,32 +73,40 @@ export function createBlockFetcher({
   /** Who gave no answer over HTTP. */
   const withoutWeb = new Set<Address>()
 
-  /** @returns undefined where libp2p is the way to ask */
-  async function fetchOne(
+  /** @returns whether the provider gave it; where not, libp2p is the way to ask */
+  async function* fetchByWeb(
     { provider, addresses }: BlockProvider,
     cid: CID,
     { signal, part }: FetchBlocksOptions
-  ): Promise<Uint8Array | undefined> {
-    if (http === undefined || withoutWeb.has(provider)) return undefined
+  ): AsyncGenerator<Uint8Array, boolean> {
+    if (http === undefined || withoutWeb.has(provider)) return false
     const server = webServerAmong(addresses, http, allowsPlainHttp)
-    if (server === undefined) return undefined
+    if (server === undefined) return false
     const askedMs = now()
     let answeredMs = askedMs
-    const onAnswer = () => {
-      answeredMs = now()
-    }
+    let lastMs = askedMs
     const { timeoutMs, idleTimeoutMs: wholeTimeoutMs } = protocol
-    const answer = await fetchOverHttp(http, server, cid, { part, timeoutMs, wholeTimeoutMs, signal, onAnswer })
+    const answer = yield* fetchOverHttp(http, server, cid, {
+      part,
+      timeoutMs,
+      wholeTimeoutMs,
+      signal,
+      onAnswer() {
+        answeredMs = now()
+      },
+      onBytes() {
+        lastMs = now()
+      }
+    })
     if (answer.ok) {
-      const { bytes } = answer
+      const { sizeBytes } = answer
       measurements.record(provider, { kind: 'latency', ms: answeredMs - askedMs })
-      if (bytes.length > 0)
-        measurements.record(provider, { kind: 'download', bytes: bytes.length, ms: now() - answeredMs })
-      return bytes
+      if (sizeBytes > 0) measurements.record(provider, { kind: 'download', bytes: sizeBytes, ms: lastMs - answeredMs })
+      return true
     }
     if (answer.isFailure) throw failed(answer.reason)
     withoutWeb.add(provider)
-    return undefined
+    return false
   }
 
   async function* fetchFrom(
@@ -108,8 +116,7 @@ export function createBlockFetcher({
   ): AsyncGenerator<Uint8Array> {
     const { provider, addresses } = asked
     const { signal, range, part } = options
-    const single = cids.length === 1 ? await fetchOne(asked, cids[0]!, options) : undefined
-    if (single !== undefined) return yield single
+    if (cids.length === 1 && (yield* fetchByWeb(asked, cids[0]!, options))) return
     const isRange = range !== undefined && cids.length === 1
     const peer = parsePeerAddresses(addresses)
     const askedMs = now()
@@ -195,7 +202,8 @@ export interface FailoverOptions<Provider extends BlockProvider> {
 /**
  * Asks one provider after the other, each for what is still missing.
  *
- * @param fetchFrom - checked blocks of one provider, in the order asked; throws a `CoreError` when it fails
+ * @param fetchFrom - checked blocks of one provider, in the order asked, or a part's beginning and then its rest; throws a
+ * `CoreError` when it fails
  */
 export function createFailover<Provider extends BlockProvider>(
   { providers, measurements, onFailure, ahead = new Map() }: FailoverOptions<Provider>,
@@ -204,7 +212,8 @@ export function createFailover<Provider extends BlockProvider>(
   const line = rankForReading(providers, measurements)
 
   async function* fetchBlocks(cids: readonly CID[], options: FetchBlocksOptions) {
-    const { signal, part } = options
+    const { signal } = options
+    let { part } = options
     let remaining = cids
     /** Those that failed since the last block came; of this call alone, because others fail beside it. */
     const failedNow = new Set<Provider>()
@@ -220,10 +229,12 @@ export function createFailover<Provider extends BlockProvider>(
       const provider = line.find(one => !failedNow.has(one))
       if (provider === undefined) break
       try {
-        for await (const block of fetchFrom(provider, remaining.slice(0, BLOCKS_PER_REQUEST_MAX), options)) {
-          remaining = remaining.slice(1)
+        const asked = remaining.slice(0, BLOCKS_PER_REQUEST_MAX)
+        for await (const bytes of fetchFrom(provider, asked, { ...options, part })) {
+          part = part?.after(bytes.length)
+          if (part === undefined) remaining = remaining.slice(1)
           failedNow.clear()
-          yield block
+          yield bytes
         }
       } catch (error) {
         signal?.throwIfAborted()

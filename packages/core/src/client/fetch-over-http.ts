@@ -30,6 +30,8 @@ export interface HttpRequest {
   readonly allocate: (sizeBytes: number) => Uint8Array
   /** Told when the answer begins. */
   readonly onAnswer: () => void
+  /** Told whenever more has come: the memory, and how much of it is filled. */
+  readonly onBytes: (memory: Uint8Array, filled: number) => void
 }
 
 export type HttpAnswer =
@@ -46,10 +48,10 @@ export interface HttpSource {
 }
 
 export type BlockOverHttp =
-  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: true; readonly sizeBytes: number }
   /**
-   * Bytes that are not what they should be are a `failure`, and so is silence where the peer itself listens; otherwise there was no answer
-   * to be had this way.
+   * Bytes that are not what they should be are a `failure`, and so are silence where the peer itself listens and an end after what was
+   * handed on; otherwise there was no answer to be had this way.
    */
   | { readonly ok: false; readonly isFailure: boolean; readonly reason: string }
 
@@ -59,6 +61,8 @@ export interface OverHttpOptions {
   readonly wholeTimeoutMs: number
   readonly signal?: AbortSignal | undefined
   readonly onAnswer: () => void
+  /** Told whenever more has come. */
+  readonly onBytes: () => void
 }
 
 /** @returns the first address where there is one that may be dialled: a gateway's first, where it need not be encrypted */
@@ -82,26 +86,56 @@ function webServerOf(origin: string | undefined): WebServer | undefined {
   return origin === undefined ? undefined : { origin }
 }
 
-/** @returns bytes that are right, or why there are none; memory of whole chunks can be given back (`spare-chunks.ts`) */
-export async function fetchOverHttp(
+/**
+ * Yields bytes that are right: a block as a whole, of a part its beginning as soon as it is there, and then the rest. Returns whether
+ * that was all, or why not.
+ *
+ * Memory of whole chunks can be given back (`spare-chunks.ts`).
+ */
+export async function* fetchOverHttp(
   source: Pick<HttpSource, 'request'>,
   server: WebServer,
   cid: CID,
-  { part, ...options }: OverHttpOptions
-): Promise<BlockOverHttp> {
-  const answer = await source.request({
+  { part, onBytes, ...options }: OverHttpOptions
+): AsyncGenerator<Uint8Array, BlockOverHttp> {
+  const beginning = part?.beginning
+  const begun = Promise.withResolvers<Uint8Array | undefined>()
+  const asked = source.request({
     ...options,
     ...server,
     target: `/ipfs/${cid}?format=raw`,
     ...(part !== undefined && { range: { offset: part.offset, length: part.length } }),
     sizeBytesMax: part?.length ?? BLOCK_SIZE_BYTES_MAX,
-    allocate: borrowMemory
+    allocate: borrowMemory,
+    onBytes(memory, filled) {
+      onBytes()
+      if (beginning !== undefined && filled >= beginning.length) begun.resolve(memory.subarray(0, beginning.length))
+    }
   })
-  if (!answer.ok) return { ok: false, reason: answer.reason, isFailure: answer.isSilent && server.peer !== undefined }
+  let left = part
+  if (beginning !== undefined && beginning !== part) {
+    const isOver = () => begun.resolve(undefined)
+    asked.then(isOver, isOver)
+    const bytes = await begun.promise
+    if (bytes !== undefined && (await beginning.isRight(bytes))) {
+      left = part?.after(bytes.length)
+      yield bytes
+    }
+  }
+  const answer = await asked
+  if (!answer.ok) {
+    const isFailure = left !== part || (answer.isSilent && server.peer !== undefined)
+    return { ok: false, reason: answer.reason, isFailure }
+  }
   const { bytes } = answer
-  const fault = part === undefined ? await faultOf(cid, bytes, answer.sha256) : await faultOfPart(part, bytes)
-  if (fault === undefined) return { ok: true, bytes }
-  giveBack(bytes)
+  const bytesLeft = left === undefined ? bytes : bytes.subarray(bytes.length - left.length)
+  const fault = left === undefined ? await faultOf(cid, bytes, answer.sha256) : await faultOfPart(left, bytesLeft)
+  if (fault === undefined) {
+    yield bytesLeft
+    return { ok: true, sizeBytes: bytes.length }
+  }
+  // What was handed on is the reader's.
+  if (left === part) giveBack(bytes)
   return { ok: false, isFailure: true, reason: `sent bytes that are not ${cid} (${fault})` }
 }
 

@@ -12,7 +12,7 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined
   /** What will be read of the file whose root is asked for: a source may bring along what is needed next. */
   readonly range?: FileRange | undefined
-  /** All that is wanted of the one block that is asked for, of a source that gives parts: bytes that are right. */
+  /** All that is wanted of the one block that is asked for, of a source that gives parts: bytes that are right, in one piece or several. */
   readonly part?: BlockPart | undefined
 }
 
@@ -80,26 +80,30 @@ export class BlockReader {
   }
 
   /**
-   * Bytes of a leaf that was read before, fetched without the rest of it.
+   * Bytes of a leaf that was read before, fetched without the rest of it; the first of them before the others have come.
+   *
+   * Yields less, or nothing, where only the whole leaf can be checked, where nobody gives the part, and where the leaf is worth
+   * being remembered.
    *
    * @param to - exclusive
-   * @returns undefined where only the whole leaf can be checked, where nobody gives the part, and where the leaf is worth
-   * being remembered
    */
-  async fetchWithin(cid: CID, sizeBytes: number, from: number, to: number): Promise<Uint8Array | undefined> {
+  async *fetchWithin(cid: CID, sizeBytes: number, from: number, to: number): AsyncGenerator<Uint8Array> {
     const part = this.#fetchBlocks.leafParts?.around(cid, sizeBytes, from, to)
-    if (part === undefined || this.#fetchBlocks.recentBlocks?.touch(cid) === true) return undefined
+    if (part === undefined || this.#fetchBlocks.recentBlocks?.touch(cid) === true) return
     this.meter.spend('blocks', 1)
     this.meter.spend('bytes', part.length)
     const options = { signal: this.#signal, part }
+    let at = part.offset
     try {
-      for await (const bytes of iterateAbortably(this.#fetchBlocks([cid], options), this.#signal))
-        return bytes.subarray(from - part.offset, to - part.offset)
+      for await (const bytes of iterateAbortably(this.#fetchBlocks([cid], options), this.#signal)) {
+        const start = at
+        at += bytes.length
+        yield bytes.subarray(Math.max(0, from - start), to - start)
+      }
     } catch (error) {
       this.#signal?.throwIfAborted()
       if (!(error instanceof CoreError)) throw error
     }
-    return undefined
   }
 
   /**

@@ -20,6 +20,10 @@ export interface BlockPart {
   /** In the block. */
   readonly offset: number
   readonly length: number
+  /** The least of it that is known by itself; all of it where that is no less. */
+  readonly beginning: BlockPart
+  /** What is left where so many bytes of it are there, whole beginnings; undefined where that is nothing. */
+  after(sizeBytes: number): BlockPart | undefined
   isRight(bytes: Uint8Array): Promise<boolean>
 }
 
@@ -77,6 +81,23 @@ export function createLeafParts({
     return digests
   }
 
+  /** @param end - exclusive; both by number */
+  function partOf(leaf: KnownLeaf, first: number, end: number): BlockPart {
+    const offset = first * LEAF_PART_SIZE_BYTES
+    const length = Math.min(end * LEAF_PART_SIZE_BYTES, leaf.sizeBytes) - offset
+    const expected = leaf.digests.subarray(first * DIGEST_SIZE_BYTES, end * DIGEST_SIZE_BYTES)
+    return {
+      offset,
+      length,
+      get beginning() {
+        return end === first + 1 ? this : partOf(leaf, first, first + 1)
+      },
+      after: sizeBytes =>
+        sizeBytes < length ? partOf(leaf, first + Math.floor(sizeBytes / LEAF_PART_SIZE_BYTES), end) : undefined,
+      isRight: async bytes => bytes.length === length && equalBytes(await digestParts(bytes), expected)
+    }
+  }
+
   const leaves = new LastUsed<KnownLeaf>({ weightMax: sizeBytesMax, weightOf: ({ digests }) => digests.length })
   let learned = 0
   for (const leaf of before === undefined ? [] : decodeLeaves(before)) leaves.set(leaf.cid.toString(), leaf)
@@ -88,15 +109,7 @@ export function createLeafParts({
     around(cid, sizeBytes, from, to) {
       const leaf = leaves.get(cid.toString())
       if (leaf === undefined || leaf.sizeBytes !== sizeBytes || from >= to || to > sizeBytes) return undefined
-      const first = Math.floor(from / LEAF_PART_SIZE_BYTES)
-      const offset = first * LEAF_PART_SIZE_BYTES
-      const length = Math.min(Math.ceil(to / LEAF_PART_SIZE_BYTES) * LEAF_PART_SIZE_BYTES, sizeBytes) - offset
-      const expected = leaf.digests.subarray(first * DIGEST_SIZE_BYTES, (first + partsOf(length)) * DIGEST_SIZE_BYTES)
-      return {
-        offset,
-        length,
-        isRight: async bytes => bytes.length === length && equalBytes(await digestParts(bytes), expected)
-      }
+      return partOf(leaf, Math.floor(from / LEAF_PART_SIZE_BYTES), partsOf(to))
     },
     async learn(cid, leaf) {
       const key = cid.toString()

@@ -21,6 +21,9 @@ interface PendingPart extends FilePart {
   bytes?: Uint8Array
 }
 
+/** A leaf of which all that is wanted was handed on. */
+const NOTHING_LEFT = rawNode(new Uint8Array())
+
 /**
  * Yields the content of a file in order, asking for many leaves at once. Every node must hold exactly the bytes that
  * its parent claims for it, so what is yielded sums to `file.sizeBytes`, or to the range, or the iteration throws.
@@ -69,15 +72,22 @@ export async function* readFile(
       ;({ level, start } = part)
       const isPartly = isCut(part, from, to)
       const recalled = isPartly ? ahead.recall(part) : undefined
-      const known = isPartly && recalled === undefined ? await ahead.takeWithin(part, from, to) : undefined
-      if (known !== undefined) {
-        node = rawNode(known)
-        data = known
-        continue
+      let givenBytes = 0
+      if (isPartly && recalled === undefined) {
+        const wanted = wantedOf(part, from, to)
+        for await (const bytes of ahead.takeWithin(part, wanted)) {
+          givenBytes += bytes.length
+          yield bytes
+        }
+        if (givenBytes === wanted.end - wanted.first) {
+          node = NOTHING_LEFT
+          data = node.data
+          continue
+        }
       }
       const block = recalled ?? (await ahead.take(part, pending))
       node = decodePart(part, block)
-      data = cut(node.data, start, from, to)
+      data = cut(node.data, start, from, to).subarray(givenBytes)
       if (!isPartly) continue
       data = data.slice()
       // What was recalled is not this reader's to put away: it may have been forgotten since.
@@ -137,6 +147,17 @@ function firstEndingAt(parts: readonly FilePart[], position: bigint): number {
 function cut(data: Uint8Array, start: bigint, from: bigint, to: bigint): Uint8Array {
   const sizeBytes = BigInt(data.length)
   return data.subarray(within(from, start, sizeBytes), within(to, start, sizeBytes))
+}
+
+/** Bytes of a part. */
+interface WantedBytes {
+  readonly first: number
+  /** Exclusive. */
+  readonly end: number
+}
+
+function wantedOf({ start, sizeBytes }: FilePart, from: bigint, to: bigint): WantedBytes {
+  return { first: within(from, start, sizeBytes), end: within(to, start, sizeBytes) }
 }
 
 /** Where a position of the file is in a part of it, or the end of the part that it is nearer to. */
@@ -206,12 +227,13 @@ class ReadAhead {
     return this.#awaited.length > 0 || part.bytes !== undefined ? undefined : this.#reader.recall(part.cid)
   }
 
-  /** What the range has of a leaf that was read before. */
-  async takeWithin(part: PendingPart, from: bigint, to: bigint): Promise<Uint8Array | undefined> {
-    if (this.#awaited.length > 0 || part.bytes !== undefined || part.cid.code !== raw.code) return undefined
-    const { cid, start, sizeBytes } = part
-    const [first, end] = [within(from, start, sizeBytes), within(to, start, sizeBytes)]
-    return await this.#reader.fetchWithin(cid, Number(sizeBytes), first, end)
+  /** What is wanted of a leaf that was read before, or as much of it as is given without the rest. */
+  takeWithin(
+    { cid, sizeBytes, bytes }: PendingPart,
+    { first, end }: WantedBytes
+  ): Iterable<never> | AsyncIterable<Uint8Array> {
+    if (this.#awaited.length > 0 || bytes !== undefined || cid.code !== raw.code) return []
+    return this.#reader.fetchWithin(cid, Number(sizeBytes), first, end)
   }
 
   async take(part: PendingPart, following: readonly PendingPart[]): Promise<Uint8Array> {

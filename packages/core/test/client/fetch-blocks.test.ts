@@ -382,7 +382,7 @@ describe('over HTTP', () => {
   const [cid, block] = [CIDS[0]!, ALL[0]!]
   const GATEWAY = '/ip4/127.0.0.1/tcp/1/http'
 
-  function openSource(answer: (request: HttpRequest) => HttpAnswer, mayDial = true) {
+  function openSource(answer: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>, mayDial = true) {
     const asked: Pick<HttpRequest, 'origin' | 'peer' | 'target' | 'range'>[] = []
     const source: HttpSource = {
       mayDial: () => mayDial,
@@ -437,6 +437,79 @@ describe('over HTTP', () => {
     for await (const bytes of fetcherOver(http, await openGateway())([cid], { part })) parts.push(bytes)
     expect(parts).toEqual([block.subarray(part.offset, part.offset + part.length)])
     expect(http.asked[0]).toMatchObject({ range: { offset: LEAF_PART_SIZE_BYTES, length: LEAF_PART_SIZE_BYTES } })
+  })
+
+  describe('has the beginning of a part before the rest has come', () => {
+    const [cid, block] = [CIDS[4]!, ALL[4]!]
+    /** Of three pieces. */
+    async function partOf() {
+      const known = createLeafParts()
+      await known.learn(cid, block)
+      return known.around(cid, block.length, 0, 70_000)!
+    }
+    /** Sends the first piece and some of the next, and the rest when it is told how. */
+    async function openHalting() {
+      const part = await partOf()
+      const goOn = Promise.withResolvers<'right' | 'wrong' | 'gone'>()
+      const http = openSource(async ({ allocate, onBytes }) => {
+        const bytes = allocate(part.length)
+        bytes.set(block.subarray(0, 40_000))
+        for (const filled of [1, 30_000, LEAF_PART_SIZE_BYTES, 40_000]) onBytes(bytes, filled)
+        const how = await goOn.promise
+        if (how === 'gone') return { ok: false, reason: 'hung up', isSilent: false }
+        bytes.set(block.subarray(40_000, part.length), 40_000)
+        if (how === 'wrong') bytes[part.length - 1]! ^= 1
+        onBytes(bytes, part.length)
+        return { ok: true, bytes, sha256: undefined }
+      })
+      return { part, http, goOn: goOn.resolve }
+    }
+
+    it('and then the rest', async () => {
+      const { part, http, goOn } = await openHalting()
+      const provider = await openGateway()
+      const pieces = fetcherOver(http, provider)([cid], { part })[Symbol.asyncIterator]()
+      expect((await pieces.next()).value).toEqual(block.subarray(0, LEAF_PART_SIZE_BYTES))
+      goOn('right')
+      expect((await pieces.next()).value).toEqual(block.subarray(LEAF_PART_SIZE_BYTES, part.length))
+      expect((await pieces.next()).done).toBe(true)
+      expect([http.asked.length, provider.asked, failures]).toEqual([1, [], []])
+    })
+
+    it.each([
+      ['is wrong', 'wrong', /another part/],
+      ['does not come', 'gone', /hung up/]
+    ] as const)('and what is left from the next provider where the rest %s', async (_, how, reason) => {
+      const { part, http, goOn } = await openHalting()
+      const parts: (Range | undefined)[] = []
+      const other = await openProvider(1, (_cids, wanted) => {
+        parts.push(wanted)
+        return send([block.subarray(wanted!.offset, wanted!.offset + wanted!.length)])
+      })
+      const nameless = { ...other, addresses: other.addresses.map(address => address.replace(/\/p2p\/.*/, '')) }
+      const fetchBlocks = fetcherOver(http, await openGateway(0), nameless)
+      const pieces: Uint8Array[] = []
+      for await (const piece of fetchBlocks([cid], { part })) {
+        pieces.push(piece)
+        goOn(how)
+      }
+      expect(pieces).toEqual([
+        block.subarray(0, LEAF_PART_SIZE_BYTES),
+        block.subarray(LEAF_PART_SIZE_BYTES, part.length)
+      ])
+      expect(parts).toEqual([{ offset: LEAF_PART_SIZE_BYTES, length: part.length - LEAF_PART_SIZE_BYTES }])
+      expect(failures).toMatchObject([{ reason: expect.stringMatching(reason) }])
+    })
+
+    it('and no rest where its reader leaves', async () => {
+      const { part, http, goOn } = await openHalting()
+      for await (const piece of fetcherOver(http, await openGateway())([cid], { part })) {
+        expect(piece.length).toBe(LEAF_PART_SIZE_BYTES)
+        break
+      }
+      goOn('gone')
+      expect(failures).toEqual([])
+    })
   })
 
   it('asks over libp2p where the gateway gives no answer, and then not the gateway again', async () => {

@@ -34,6 +34,30 @@ property.prop([fc.uniqueArray(fc.integer({ min: 1, max: 5 * LEAF_PART_SIZE_BYTES
   }
 )
 
+property.prop([fc.integer({ min: 1, max: 5 * LEAF_PART_SIZE_BYTES }), fc.nat(), fc.nat()])(
+  'a part is its beginnings, each known by itself, and what is left after each',
+  async (sizeBytes, one, other) => {
+    const leaf = leafOf(3, sizeBytes)
+    const cid = await cidOf(leaf)
+    const parts = createLeafParts()
+    await parts.learn(cid, leaf)
+    const from = Math.min(one, other) % sizeBytes
+    const part = parts.around(cid, sizeBytes, from, Math.min(sizeBytes, Math.max(from + 1, one, other)))!
+    const bytesOf = ({ offset, length }: typeof part) => leaf.slice(offset, offset + length)
+    const seen: Uint8Array[] = []
+    for (let left: typeof part | undefined = part; left !== undefined; left = left.after(left.beginning.length)) {
+      const bytes = bytesOf(left.beginning)
+      expect([await left.beginning.isRight(bytes), await left.isRight(bytesOf(left))]).toEqual([true, true])
+      seen.push(bytes)
+      bytes[bytes.length - 1]! ^= 1
+      expect(await left.beginning.isRight(bytes)).toBe(false)
+      bytes[bytes.length - 1]! ^= 1
+      expect(bytes.length === left.length || bytes.length === LEAF_PART_SIZE_BYTES).toBe(true)
+    }
+    expect(Buffer.compare(Buffer.concat(seen), bytesOf(part))).toBe(0)
+  }
+)
+
 it('forgets first what was not used for longest, also after a snapshot', async () => {
   const room = 3 * 32
   const [a, b, c, d] = (await Promise.all([1, 2, 3, 4].map(async seed => cidOf(leafOf(seed, 100))))) as [

@@ -4,6 +4,7 @@ import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { describe, expect, it } from 'vitest'
 import {
+  type BlockPart,
   createLeafParts,
   createRecentBlocks,
   type FetchBlocks,
@@ -85,19 +86,31 @@ describe('a range of a file', () => {
     expect(fetched()).toBe(5)
   })
 
+  interface PartsOptions {
+    readonly recentSizeBytesMax?: number
+    /** How parts come; at once when left out. */
+    readonly comes?: 'piece by piece' | 'and breaks off'
+  }
+
   /** A source that gives parts, and writes over the memory of what it gets back. */
-  async function openWithParts(bytes: Uint8Array, options: { readonly recentSizeBytesMax?: number } = {}) {
+  async function openWithParts(bytes: Uint8Array, options: PartsOptions = {}) {
     const opened = await open([file('', bytes)])
     const asked: number[] = []
     const released: number[] = []
     const fetchBlocks = Object.assign(
       async function* (...[cids, wishes]: Parameters<FetchBlocks>) {
         for await (const block of opened.fetchBlocks(cids, wishes)) {
-          const { offset, length } = wishes.part ?? { offset: 0, length: block.length }
-          const sent = block.slice(offset, offset + length)
-          asked.push(sent.length)
-          if (wishes.part !== undefined && !(await wishes.part.isRight(sent))) throw new CoreError('NO', 'not the part')
-          yield sent
+          let { part } = wishes
+          asked.push(part?.length ?? block.length)
+          if (part === undefined) yield block.slice()
+          while (part !== undefined) {
+            const piece: BlockPart = options.comes === undefined ? part : part.beginning
+            const sent = block.slice(piece.offset, piece.offset + piece.length)
+            if (!(await piece.isRight(sent))) throw new CoreError('NO', 'not the part')
+            yield sent
+            if (options.comes === 'and breaks off') throw new CoreError('GONE', 'hung up')
+            part = part.after(sent.length)
+          }
         }
       },
       {
@@ -133,8 +146,10 @@ describe('a range of a file', () => {
 
   it.each([
     ['where nothing else is remembered', {}],
-    ['where two leaves are remembered', { recentSizeBytesMax: 2 * MIB }]
-  ])('in parts is what slice gives, %s, whoever reads beside', async (_, options) => {
+    ['where two leaves are remembered', { recentSizeBytesMax: 2 * MIB }],
+    ['where they come piece by piece', { comes: 'piece by piece' }],
+    ['where they break off after the first piece', { comes: 'and breaks off' }]
+  ] as const)('in parts is what slice gives, %s, whoever reads beside', async (_, options) => {
     const { read } = await openWithParts(BYTES, options)
     const range = fc.tuple(fc.nat(BYTES.length), fc.nat(MIB + 100_000))
     await fc.assert(
@@ -145,6 +160,17 @@ describe('a range of a file', () => {
       }),
       { numRuns: 40 }
     )
+  })
+
+  it('of a leaf whose part breaks off is what came of it, and then the rest of the whole leaf', async () => {
+    const bytes = Uint8Array.from({ length: 2 * MIB }, (_, at) => (at * 29 + (at >> 16)) & 255)
+    const { root, read, fetchBlocks, asked } = await openWithParts(bytes, { comes: 'and breaks off' })
+    await read(100, 50)
+    asked.splice(0)
+    const came = await gather(readBytes({ root, fetchBlocks, offset: 1000, length: 70_000 }))
+    expect(came.map(({ length }) => length)).toEqual([LEAF_PART_SIZE_BYTES - 1000, 71_000 - LEAF_PART_SIZE_BYTES])
+    expect(Buffer.compare(Buffer.concat(came), bytes.subarray(1000, 71_000))).toBe(0)
+    expect(asked.slice(-2)).toEqual([3 * LEAF_PART_SIZE_BYTES, MIB])
   })
 
   it('is read whole by who comes back to it soon, and then asks nobody', async () => {

@@ -140,7 +140,7 @@ export class WebConnection {
       if (bytes.length > 0) this.#fail('says what nobody asked for')
       return
     }
-    const { body, settle } = awaited
+    const { wanted, body, settle } = awaited
     if (bytes.length > body.bytes.length - body.filled) {
       this.#fail('sends more than it said')
       return
@@ -148,6 +148,7 @@ export class WebConnection {
     body.bytes.set(bytes, body.filled)
     body.hash?.update(bytes)
     body.filled += bytes.length
+    wanted.onBytes(body.bytes, body.filled)
     if (body.filled < body.bytes.length) return
     this.#awaited = undefined
     settle({ ok: true, bytes: body.bytes, sha256: body.hash?.digest() })

@@ -58,6 +58,7 @@ function ask(origin: string, wishes: Partial<HttpRequest> = {}, source = openSou
       return new Uint8Array(sizeBytes)
     },
     onAnswer: () => undefined,
+    onBytes: () => undefined,
     ...wishes
   })
 }
@@ -77,7 +78,14 @@ describe('an answer', () => {
     })
     const source = openSource()
     for (let turn = 0; turn < 3; turn++) {
-      const answer = await ask(origin, {}, source)
+      let seen = 0
+      const onBytes = (bytes: Uint8Array, filled: number) => {
+        expect(filled).toBeGreaterThan(seen)
+        expect(Buffer.compare(bytes.subarray(seen, filled), BLOCK.subarray(seen, filled))).toBe(0)
+        seen = filled
+      }
+      const answer = await ask(origin, { onBytes }, source)
+      expect(seen).toBe(BLOCK.length)
       expect(answer.ok && Buffer.compare(answer.bytes, BLOCK)).toBe(0)
       expect(answer).toMatchObject({ sha256: createHash('sha256').update(BLOCK).digest() })
     }

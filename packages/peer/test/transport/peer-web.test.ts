@@ -42,6 +42,7 @@ function ask(port: number, peer: string, wishes: Partial<HttpRequest> = {}, sour
     wholeTimeoutMs: 2_000,
     allocate: sizeBytes => new Uint8Array(sizeBytes),
     onAnswer: () => undefined,
+    onBytes: () => undefined,
     ...wishes
   })
 }
