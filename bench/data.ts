@@ -282,10 +282,11 @@ async function* getting(bench: Bench, { client, root, usages }: BenchNetwork): A
  *   what reading on in a leaf costs and nothing about the network.
  * - Elsewhere: each time in another leaf that was never read, on an open connection, by the client that stored it: it has the
  *   nodes above, and what `put` left in its state, the digests of parts. Our provider reads the part and compares checksums.
- * - Reconnected: as warm, each time on a new connection, for both, to a peer that was met before: its certificate is known, its
- *   address as well, and the ledger is not asked. Web servers get a new TCP connection without TLS.
+ * - Reconnected: as warm, each time on a new connection, for both, to a peer that was met in the last five minutes: its address is
+ *   known, the ledger is not asked, and over HTTPS its session is resumed. Web servers get a new TCP connection without TLS.
  * - Cold: a new connection each time, as in reconnected, and on it a leaf that was never read, as elsewhere.
- * - Cold-stranger: the same by a client that did not store it, and can only check the leaf whole: all of it is sent, and hashed
+ * - Cold-first: the same to a peer of which our client has no session, and is shown a certificate.
+ * - Cold-stranger: the same as cold by a client that did not store it, and can only check the leaf whole: all of it is sent, and hashed
  *   once more.
  *
  * `https-range` is the same web server under TLS. `http-checked-leaf` sends the whole leaf, hashed at both ends, which is what checking against the CID of a file takes;
@@ -350,7 +351,7 @@ async function* ranges(
       'read',
       usages,
       range => client.call<number>('read', { root, ...range, remembers, way }),
-      () => client.call('hangUp')
+      () => client.call('hangUp', { forgetsSessions: row.includes('first') })
     )
     const http = (name: string, asker: MeasuredProcess, path: string, isSecure = false) => {
       const to = { path, isSecure, isOnNew, port: isSecure ? ports.securePort : ports.port }
@@ -371,7 +372,8 @@ async function* ranges(
 
 const RANGE_ROWS = [
   ...['remembered', 'warm', 'elsewhere', 'reconnected', 'cold', 'cold-stranger'],
-  ...['warm-encrypted', 'cold-encrypted', 'cold-stranger-encrypted', 'warm-libp2p', 'cold-libp2p']
+  ...['warm-encrypted', 'cold-encrypted', 'cold-first-encrypted', 'cold-stranger-encrypted'],
+  ...['warm-libp2p', 'cold-libp2p']
 ]
 
 /** How blocks come to our client: as `get` has them with `plainHttp`, as by default, or as from a provider without a port. */

@@ -31,7 +31,7 @@ import { openClientState } from '../../packages/peer/src/client/client-state.ts'
 import type { Task } from './measured-process.ts'
 
 interface Opened {
-  readonly http: ReturnType<typeof createHttpSource>
+  http: ReturnType<typeof createHttpSource>
   readonly client: Client
   readonly ledger: Ledger
   /** Path of the file. */
@@ -93,7 +93,7 @@ export const holdfastClient: Task = async () => {
       await node.start()
       const ledger = await client.ledger()
       await untilAsked(ledger)
-      opened = { client, ledger, key, node, http: createHttpSource({ named: () => [], party: node.party }) }
+      opened = { client, ledger, key, node, http: openSource(node) }
     },
 
     /** Stores a file publicly; the whole of `put`. */
@@ -190,10 +190,11 @@ export const holdfastClient: Task = async () => {
         : createLeafParts()
     },
 
-    /** The next request is the first of a connection. */
-    async hangUp() {
+    /** The next request is the first of a connection, or the first of all. */
+    async hangUp({ forgetsSessions }: { forgetsSessions: boolean }) {
       const { node, http } = state()
       http.hangUp()
+      if (forgetsSessions) state().http = openSource(node)
       await Promise.all(node.libp2p.getConnections().map(connection => connection.close()))
     },
 
@@ -202,6 +203,10 @@ export const holdfastClient: Task = async () => {
       await opened?.node.stop()
     }
   }
+}
+
+function openSource({ party }: PeerNode): ReturnType<typeof createHttpSource> {
+  return createHttpSource({ named: [], party })
 }
 
 /** A new provider's ask counts from the next round on. */

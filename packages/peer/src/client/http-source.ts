@@ -4,12 +4,14 @@ import {
   type HttpRequest,
   type HttpSource,
   isDialled,
+  LastUsed,
+  machineClock,
   type NetworkDescription,
   peerOriginOf
 } from '@holdfast/core'
 import type { TlsParty } from '../transport/tls-party.ts'
 import { WebConnection } from './web-connection.ts'
-import { namedDial, peerDial, plainDial, type WebAddress, type WebDial } from './web-dial.ts'
+import { createPeerDials, namedDial, plainDial, type WebAddress, type WebDial } from './web-dial.ts'
 
 /** Of one server; a reader of ranges has one request under way, and some readers. */
 const CONNECTIONS_PER_SERVER_MAX = 8
@@ -21,9 +23,11 @@ const PEER_IDLE_MS_MAX = 12_000
 
 export interface HttpSourceOptions {
   /** Addresses that the network's description names: what is dialled depends on them. */
-  readonly named: () => readonly string[]
+  readonly named: readonly string[]
   /** Says who is at the other end. Left out, no peers are asked at their own ports: by who speaks no TCP. */
   readonly party?: Pick<TlsParty, 'peerOf'> | undefined
+  /** Default the machine's. */
+  readonly now?: () => number
 }
 
 /** As every reader of a network has it. */
@@ -31,14 +35,21 @@ export function createReadersHttpSource(
   { addresses }: Pick<NetworkDescription, 'addresses'>,
   party: HttpSourceOptions['party']
 ): ReturnType<typeof createHttpSource> {
-  return createHttpSource({ named: () => [...addresses.host, ...addresses.bootstrap], party })
+  return createHttpSource({ named: [...addresses.host, ...addresses.bootstrap], party })
 }
 
 /** `hangUp` ends its connections, and the next request opens one. */
-export function createHttpSource({ named, party }: HttpSourceOptions): HttpSource & Disposable & { hangUp(): void } {
-  const connections = new Connections(party ?? NOBODY)
+export function createHttpSource({
+  named,
+  party,
+  now = machineClock.now
+}: HttpSourceOptions): HttpSource & Disposable & { hangUp(): void } {
+  const connections = new Connections(createPeerDials(party ?? NOBODY, now))
+  const dialled = remembered(
+    address => isDialled(address, named) && (party !== undefined || peerOriginOf(address) === undefined)
+  )
   return {
-    mayDial: address => isDialled(address, named()) && (party !== undefined || peerOriginOf(address) === undefined),
+    mayDial: dialled,
     request: wanted => requestOnce(wanted, connections),
     hangUp: () => connections.closeAll(),
     [Symbol.dispose]: () => connections.closeAll()
@@ -47,18 +58,34 @@ export function createHttpSource({ named, party }: HttpSourceOptions): HttpSourc
 
 const NOBODY: Pick<TlsParty, 'peerOf'> = { peerOf: () => Promise.reject(new Error('no peers are asked')) }
 
+/** What is found out about addresses, which takes longer than to look it up. */
+const ADDRESSES_REMEMBERED_MAX = 256
+
+function remembered<Value extends {}>(find: (address: string) => Value): (address: string) => Value {
+  const known = new LastUsed<Value>({ weightMax: ADDRESSES_REMEMBERED_MAX, weightOf: () => 1 })
+  return address => {
+    let value = known.get(address)
+    if (value === undefined) {
+      value = find(address)
+      known.set(address, value)
+    }
+    return value
+  }
+}
+
 /** Who is asked: what must be equal for two requests to go over the same connection. */
 type Server = Pick<HttpRequest, 'origin' | 'peer'>
 
 class Connections {
-  readonly #party: Pick<TlsParty, 'peerOf'>
+  readonly #dialPeer: (peer: string) => WebDial
+  readonly #addressOf = remembered(addressOf)
   /** By server; those used last at the end of each. */
   readonly #open = new Map<string, WebConnection[]>()
   /** Who looks again when something has changed. */
   #waiting: (() => void)[] = []
 
-  constructor(party: Pick<TlsParty, 'peerOf'>) {
-    this.#party = party
+  constructor(dialPeer: (peer: string) => WebDial) {
+    this.#dialPeer = dialPeer
   }
 
   /** @returns one that is free, also a new one; undefined while there is room for none */
@@ -100,10 +127,8 @@ class Connections {
   }
 
   #wayTo({ origin, peer }: Server): { dial: WebDial; address: WebAddress; idleMsMax: number } {
-    const { protocol, hostname, port } = new URL(origin)
-    const isPlain = protocol === 'http:'
-    const address = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (isPlain ? 80 : 443) : Number(port) }
-    if (peer !== undefined) return { dial: peerDial(this.#party, peer), address, idleMsMax: PEER_IDLE_MS_MAX }
+    const { isPlain, ...address } = this.#addressOf(origin)
+    if (peer !== undefined) return { dial: this.#dialPeer(peer), address, idleMsMax: PEER_IDLE_MS_MAX }
     return { dial: isPlain ? plainDial : namedDial, address, idleMsMax: IDLE_MS_MAX }
   }
 
@@ -113,6 +138,13 @@ class Connections {
     else this.#open.set(key, left)
     for (const look of this.#waiting.splice(0)) look()
   }
+}
+
+function addressOf(origin: string): WebAddress & { readonly isPlain: boolean } {
+  const { protocol, hostname, port } = new URL(origin)
+  const isPlain = protocol === 'http:'
+  const portByScheme = isPlain ? 80 : 443
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? portByScheme : Number(port), isPlain }
 }
 
 async function requestOnce(wanted: HttpRequest, connections: Connections): Promise<HttpAnswer> {

@@ -1,8 +1,9 @@
 /** Opens the sockets over which web servers are asked. What is written to one waits until it is known who hears it. */
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
-import { connect as connectSecurely, createSecureContext } from 'node:tls'
+import { connect as connectSecurely, createSecureContext, type TLSSocket } from 'node:tls'
+import { LastUsed } from '@holdfast/core'
 import { HTTP_IN_ALPN } from '../transport/peer-web.ts'
-import type { TlsParty } from '../transport/tls-party.ts'
+import { SESSION_SECONDS_MAX, type TlsParty } from '../transport/tls-party.ts'
 
 /** What TLS gives at once (RFC 8446 §5.1). */
 const TLS_RECORD_SIZE_BYTES = 16 * 1024
@@ -44,14 +45,43 @@ const peerContext = createSecureContext({
   ecdhCurve: 'X25519'
 })
 
-/** To the peer of an id, who shows libp2p's certificate. */
-export function peerDial(party: Pick<TlsParty, 'peerOf'>, peer: string): WebDial {
-  return {
+/** Sessions that are kept, each of 1 KiB or so; of a peer one. */
+const SESSIONS_MAX = 256
+
+interface Session {
+  readonly ticket: Buffer
+  readonly sinceMs: number
+}
+
+/**
+ * Opens sockets to the peer of an id, who shows libp2p's certificate, or that he has the secret of a session with who has shown it not
+ * long ago: a third of a millisecond less. A session is not prolonged by its use, so nobody can follow by it for longer who comes back.
+ */
+export function createPeerDials(party: Pick<TlsParty, 'peerOf'>, now: () => number): (peer: string) => WebDial {
+  const sessions = new LastUsed<Session>({ weightMax: SESSIONS_MAX, weightOf: () => 1 })
+  const sessionWith = (peer: string) => {
+    const { ticket, sinceMs } = sessions.get(peer) ?? {}
+    return sinceMs !== undefined && now() - sinceMs < 1000 * SESSION_SECONDS_MAX ? ticket : undefined
+  }
+
+  async function verify(socket: TLSSocket, peer: string): Promise<void> {
+    if (!socket.isSessionReused()) {
+      const id = (await party.peerOf(socket)).toString()
+      if (id !== peer) throw new Error(`${id} answered in place of ${peer}`)
+      // Said after the handshake, by who is known now.
+      socket.on('session', ticket => sessions.set(peer, { ticket, sinceMs: now() }))
+    }
+    socket.uncork()
+  }
+
+  return peer => ({
     readSizeBytes: TLS_RECORD_SIZE_BYTES,
     open(address, onread) {
+      const session = sessionWith(peer)
       const options = {
         ...address,
         onread,
+        ...(session !== undefined && { session }),
         secureContext: peerContext,
         ALPNProtocols: [HTTP_IN_ALPN],
         rejectUnauthorized: false
@@ -59,15 +89,9 @@ export function peerDial(party: Pick<TlsParty, 'peerOf'>, peer: string): WebDial
       const socket = connectSecurely(options).setNoDelay(true)
       socket.cork()
       socket.once('secure', () => {
-        party.peerOf(socket).then(
-          id => {
-            if (id.toString() === peer) socket.uncork()
-            else socket.destroy(new Error(`${id} answered in place of ${peer}`))
-          },
-          error => socket.destroy(error)
-        )
+        verify(socket, peer).catch(error => socket.destroy(error))
       })
       return socket
     }
-  }
+  })
 }

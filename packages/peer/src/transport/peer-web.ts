@@ -39,7 +39,7 @@ export interface PeerWeb {
 }
 
 export function createPeerWeb(
-  party: Pick<TlsParty, 'context'>,
+  party: Pick<TlsParty, 'webContext'>,
   { connectionsMax, handshakeTimeoutMs }: PeerWebTerms
 ): PeerWeb {
   const open = new Set<Socket>()
@@ -75,7 +75,7 @@ export function createPeerWeb(
     async accept(socket) {
       open.add(socket)
       socket.once('close', () => open.delete(socket))
-      const secureContext = open.size > connectionsMax ? undefined : await party.context().catch(() => undefined)
+      const secureContext = open.size > connectionsMax ? undefined : await party.webContext().catch(() => undefined)
       if (secureContext === undefined || socket.destroyed) {
         socket.resetAndDestroy()
         return

@@ -4,9 +4,9 @@
  * Used by libp2p's encrypter, and by streams that have a connection of their own.
  */
 import { constants, hash } from 'node:crypto'
-import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
+import { createSecureContext, type SecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import { InvalidCryptoExchangeError, type PeerId, type PrivateKey } from '@libp2p/interface'
-import { createIdentity, verifyCertificate } from './certificate.ts'
+import { createIdentity, type Identity, verifyCertificate } from './certificate.ts'
 
 /** What the socket takes before it asks to wait: a few frames of yamux, so that OpenSSL is never without work. */
 const WRITE_BUFFER_SIZE_BYTES = 512 * 1024
@@ -14,20 +14,35 @@ const WRITE_BUFFER_SIZE_BYTES = 512 * 1024
 /** Certificates whose peer is known: some 500 bytes each. */
 const CERTIFICATES_KNOWN_MAX = 512
 
+/** How long a session can be resumed, seconds. */
+export const SESSION_SECONDS_MAX = 300
+
 export interface TlsParty {
-  /** With our certificate, which is made once. Sessions are never resumed: each handshake proves the peer's key anew. */
+  /** With our certificate, which is made once. Sessions are never resumed: each handshake proves both peers' keys anew. */
   context(): Promise<SecureContext>
+  /** With the same certificate, for those who only want to know who we are, and who resume what they had with us not long ago. */
+  webContext(): Promise<SecureContext>
   /** Says who is at the other end of a handshake that is done. @throws `InvalidCryptoExchangeError` */
   peerOf(socket: TLSSocket): Promise<PeerId>
 }
 
 export function createTlsParty(privateKey: PrivateKey): TlsParty {
   const peers = new KnownPeers()
+  let identity: Promise<Identity> | undefined
   let context: Promise<SecureContext> | undefined
+  let webContext: Promise<SecureContext> | undefined
+  async function create(options: SecureContextOptions): Promise<SecureContext> {
+    identity ??= createIdentity(privateKey)
+    return createSecureContext({ ...(await identity), minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ...options })
+  }
   return {
     context() {
-      context ??= createContext(privateKey)
+      context ??= create({ secureOptions: constants.SSL_OP_NO_TICKET })
       return context
+    },
+    webContext() {
+      webContext ??= create({ sessionTimeout: SESSION_SECONDS_MAX })
+      return webContext
     },
     peerOf: socket => peers.of(socket)
   }
@@ -35,15 +50,6 @@ export function createTlsParty(privateKey: PrivateKey): TlsParty {
 
 /** Certificates are self-signed; {@link TlsParty.peerOf} judges them, and nothing is sent before. */
 export const TLS_SETTINGS = { rejectUnauthorized: false, highWaterMark: WRITE_BUFFER_SIZE_BYTES }
-
-async function createContext(privateKey: PrivateKey): Promise<SecureContext> {
-  return createSecureContext({
-    ...(await createIdentity(privateKey)),
-    minVersion: 'TLSv1.3',
-    maxVersion: 'TLSv1.3',
-    secureOptions: constants.SSL_OP_NO_TICKET
-  })
-}
 
 /** @throws the signal's reason, OpenSSL's error, or `InvalidCryptoExchangeError` when the other side hangs up */
 export function handshake(socket: TLSSocket, signal: AbortSignal | undefined): Promise<void> {

@@ -42,7 +42,7 @@ const say = (answer: string, ends = false) =>
     })
   )
 
-const openSource = () => life.use(createHttpSource({ named: () => [], party }))
+const openSource = () => life.use(createHttpSource({ named: [], party }))
 
 function ask(origin: string, wishes: Partial<HttpRequest> = {}, source = openSource()) {
   let allocated = 0
@@ -267,7 +267,7 @@ it.each([
   ['127.0.0.1', [true, false, false]],
   ['203.0.113.7', [false, false, true]]
 ])('dials what the network lets it dial, whose description names %s', (ip, expected) => {
-  const source = life.use(createHttpSource({ named: () => [`/ip4/${ip}/tcp/80`], party }))
+  const source = life.use(createHttpSource({ named: [`/ip4/${ip}/tcp/80`], party }))
   const gateways = ['127.0.0.1', '192.168.1.9', '203.0.113.7'].map(host => `/ip4/${host}/tcp/80/http`)
   expect(gateways.map(address => source.mayDial(address))).toEqual(expected)
 })

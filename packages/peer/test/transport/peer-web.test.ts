@@ -48,7 +48,7 @@ function ask(port: number, peer: string, wishes: Partial<HttpRequest> = {}, sour
 }
 
 const askers = await createNode({ privateKey: randomBytes(32), listen: [] })
-const openSource = () => life.use(createHttpSource({ named: () => [], party: askers.party }))
+const openSource = () => life.use(createHttpSource({ named: [], party: askers.party }))
 
 const answered = { ok: true, bytes: new TextEncoder().encode('here') }
 
@@ -102,6 +102,48 @@ it('is not believed to be another peer, and hears nothing then', async () => {
   expect(heard).toEqual([])
 })
 
+it('goes on with a session of who came not long ago, and proves itself anew to who comes later', async () => {
+  const resumed: boolean[] = []
+  const { node, port } = await openServer(({ socket }, response) => {
+    resumed.push((socket as TLSSocket).isSessionReused())
+    response.setHeader('Connection', 'close').end('here')
+  })
+  let nowMs = 1_000_000
+  let proofs = 0
+  const peerOf = (socket: TLSSocket) => {
+    proofs += 1
+    return askers.party.peerOf(socket)
+  }
+  const source = life.use(createHttpSource({ named: [], party: { peerOf }, now: () => nowMs }))
+  const askAfter = async (ms: number) => {
+    nowMs += ms
+    expect(await ask(port, `${node.peerId}`, {}, source)).toMatchObject(answered)
+  }
+  for (const ms of [0, 60_000, 239_000, 2_000, 1_000]) await askAfter(ms)
+  expect(resumed).toEqual([false, true, true, false, true])
+  expect(proofs).toBe(2)
+})
+
+it('is not taken for who had its place before, with whom there was a session', async () => {
+  const closing: RequestListener = (_, response) => void response.setHeader('Connection', 'close').end('here')
+  const before = await openServer(closing)
+  const source = openSource()
+  const peer = `${before.node.peerId}`
+  expect(await ask(before.port, peer, {}, source)).toMatchObject(answered)
+  await before.node.stop()
+  const listen = [`/ip4/127.0.0.1/tcp/${before.port}`]
+  const other = await createNode({ privateKey: randomBytes(32), listen })
+  life.defer(() => other.stop())
+  await other.start()
+  other.web.serve(closing)
+  for (let turn = 0; turn < 2; turn++)
+    expect(await ask(before.port, peer, {}, source)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining(`in place of ${peer}`)
+    })
+  expect(await ask(before.port, `${other.peerId}`, {}, source)).toMatchObject(answered)
+})
+
 it('is not taken at its word by who has not asked yet: that may be anybody', async () => {
   const identity = await createIdentity(await generateKeyPair('secp256k1'))
   const server = createTlsServer({ ...identity, ALPNProtocols: ['http/1.1'] }, socket => {
@@ -112,7 +154,7 @@ it('is not taken at its word by who has not asked yet: that may be anybody', asy
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const peerOf = (socket: TLSSocket) => pause(100).then(() => askers.party.peerOf(socket))
-  const source = life.use(createHttpSource({ named: () => [], party: { peerOf } }))
+  const source = life.use(createHttpSource({ named: [], party: { peerOf } }))
   expect(await ask(port, `${askers.peerId}`, {}, source)).toEqual({
     ok: false,
     reason: 'answers before it was asked',
