@@ -49,3 +49,18 @@ export class LastUsed<Value> {
     this.#options.forgotten?.(value)
   }
 }
+
+/** What a text means, found out once for each of the texts that were used last. Nothing is remembered of one that throws. */
+export function remembered<Value extends {}>(
+  meaningOf: (text: string) => Value,
+  textsMax: number
+): (text: string) => Value {
+  const known = new LastUsed<Value>({ weightMax: textsMax, weightOf: () => 1 })
+  return text => {
+    const before = known.get(text)
+    if (before !== undefined) return before
+    const value = meaningOf(text)
+    known.set(text, value)
+    return value
+  }
+}

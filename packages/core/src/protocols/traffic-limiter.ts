@@ -66,7 +66,7 @@ export interface StreamAllowance {
    * @returns the refusal that is due, `BUSY`, when it would wait too long
    * @throws the signal's reason
    */
-  pay(cost: number, sizeBytes: number, signal: AbortSignal): Promise<Refusal | undefined>
+  pay(cost: number, sizeBytes: number, signal?: AbortSignal): Promise<Refusal | undefined>
   /** Counts an answer that goes out; who asks again waits the longer for it. */
   charge(sizeBytes: number): void
   /** Takes memory; false when there is none left for this peer. */
@@ -150,7 +150,7 @@ export function createTrafficLimiter(
     return streams.take(peer, 1)
   }
 
-  async function pay(key: string, cost: number, sizeBytes: number, signal: AbortSignal): Promise<Refusal | undefined> {
+  async function pay(key: string, cost: number, sizeBytes: number, signal?: AbortSignal): Promise<Refusal | undefined> {
     const owedMs = Math.max(requests.waitMs(key), bytes.waitMs(key))
     // Who is refused pays nothing more, or a peer that retries would never be let in again.
     if (owedMs > terms.paceMsMax) {

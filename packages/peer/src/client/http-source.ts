@@ -4,10 +4,10 @@ import {
   type HttpRequest,
   type HttpSource,
   isDialled,
-  LastUsed,
   machineClock,
   type NetworkDescription,
-  peerOriginOf
+  peerOriginOf,
+  remembered
 } from '@holdfast/core'
 import type { TlsParty } from '../transport/tls-party.ts'
 import { WebConnection } from './web-connection.ts'
@@ -16,6 +16,8 @@ import { createPeerDials, namedDial, plainDial, type WebAddress, type WebDial } 
 /** Of one server; a reader of ranges has one request under way, and some readers. */
 const CONNECTIONS_PER_SERVER_MAX = 8
 const CONNECTIONS_MAX = 64
+/** Whose meaning is remembered. */
+const ADDRESSES_MAX = 256
 /** Servers of other makes end what is idle after five. */
 const IDLE_MS_MAX = 4_000
 /** Ours after fifteen. */
@@ -45,11 +47,10 @@ export function createHttpSource({
   now = machineClock.now
 }: HttpSourceOptions): HttpSource & Disposable & { hangUp(): void } {
   const connections = new Connections(createPeerDials(party ?? NOBODY, now))
-  const dialled = remembered(
-    address => isDialled(address, named) && (party !== undefined || peerOriginOf(address) === undefined)
-  )
+  const mayDial = (address: string) =>
+    isDialled(address, named) && (party !== undefined || peerOriginOf(address) === undefined)
   return {
-    mayDial: dialled,
+    mayDial: remembered(mayDial, ADDRESSES_MAX),
     request: wanted => requestOnce(wanted, connections),
     hangUp: () => connections.closeAll(),
     [Symbol.dispose]: () => connections.closeAll()
@@ -58,27 +59,12 @@ export function createHttpSource({
 
 const NOBODY: Pick<TlsParty, 'peerOf'> = { peerOf: () => Promise.reject(new Error('no peers are asked')) }
 
-/** What is found out about addresses, which takes longer than to look it up. */
-const ADDRESSES_REMEMBERED_MAX = 256
-
-function remembered<Value extends {}>(find: (address: string) => Value): (address: string) => Value {
-  const known = new LastUsed<Value>({ weightMax: ADDRESSES_REMEMBERED_MAX, weightOf: () => 1 })
-  return address => {
-    let value = known.get(address)
-    if (value === undefined) {
-      value = find(address)
-      known.set(address, value)
-    }
-    return value
-  }
-}
-
 /** Who is asked: what must be equal for two requests to go over the same connection. */
 type Server = Pick<HttpRequest, 'origin' | 'peer'>
 
 class Connections {
   readonly #dialPeer: (peer: string) => WebDial
-  readonly #addressOf = remembered(addressOf)
+  readonly #addressOf = remembered(addressOf, ADDRESSES_MAX)
   /** By server; those used last at the end of each. */
   readonly #open = new Map<string, WebConnection[]>()
   /** Who looks again when something has changed. */

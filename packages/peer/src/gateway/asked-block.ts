@@ -34,7 +34,7 @@ export function readAsked(method: string, target: string, { accept, range }: Ask
   const [, name = '', rest = '', query = ''] = /^\/ipfs\/([^/?]*)\/?([^?]*)\??(.*)$/.exec(target) ?? []
   if (name === '') return no(404, 'There is nothing here but blocks: /ipfs/CID?format=raw.')
   if (rest !== '') return no(400, 'A path is for who walks: ask for each block on the way by its own CID.')
-  if (!wantsRaw(new URLSearchParams(query).get('format'), accept))
+  if (query !== 'format=raw' && !wantsRaw(new URLSearchParams(query).get('format'), accept))
     return no(
       406,
       `This gateway gives blocks to be checked and nothing else: ask for ?format=raw or ${RAW_BLOCK_TYPE}.`

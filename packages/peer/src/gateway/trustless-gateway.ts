@@ -73,12 +73,8 @@ async function answer(
   const allowance = limiter.open(who, readBlocks, () => response.destroy())
   if (allowance === undefined) return busy(response)
   ends.push(allowance.close)
-  const gone = new AbortController()
-  const leave = () => gone.abort()
-  response.once('close', leave)
-  if ((await allowance.pay(readBlocks.cost, 0, gone.signal).catch(() => undefined)) !== undefined) return busy(response)
-  // An abort that nobody hears of costs as much as the CID.
-  response.off('close', leave)
+  // Who leaves meanwhile has given everything back; a signal to wake him costs everybody as much as the CID.
+  if ((await allowance.pay(readBlocks.cost, 0)) !== undefined) return busy(response)
   if (response.destroyed) return
 
   const placed = await placeBlock({ store, blocks }, cid)

@@ -18,7 +18,7 @@ import { PieceDirectory } from './piece-directory.ts'
 import { holdersAt, isPublic, keepersOf, leaseEndOf, withKeeper, withRelease, withRoot } from './piece-holders.ts'
 import { createPieceIndex, type PieceRecord } from './piece-index.ts'
 import { reconcilePieces } from './piece-reconcile.ts'
-import { commitmentOf, PieceRecords } from './piece-records.ts'
+import { cidOf, commitmentOf, PieceRecords } from './piece-records.ts'
 import {
   type BlockPosition,
   type FileUsage,
@@ -218,7 +218,7 @@ class DiskPieceStore implements PieceStore {
   async *findBlocks(cid: CID): AsyncIterable<BlockPosition> {
     const multihash = Buffer.from(cid.multihash.bytes).toString('hex')
     for await (const { piece, offset, length, record } of this.#records.index.locate(multihash)) {
-      if (!this.#isDenied(piece, record)) yield { pieceCid: CID.parse(piece), offset, length }
+      if (!this.#isDenied(piece, record)) yield { pieceCid: cidOf(piece), offset, length }
     }
   }
 

@@ -3,8 +3,9 @@
  *
  * Knows where the files of a piece stand, and removes them with its record; does not read them.
  */
+import { remembered } from '@holdfast/core'
 import { type PieceCommitment, parsePieceCid } from '@holdfast/proofs'
-import type { CID } from 'multiformats/cid'
+import { CID } from 'multiformats/cid'
 import { PeerError } from '../error.ts'
 import { type FileSystem, syncDirectory } from './file-system.ts'
 import { KeptFiles } from './kept-files.ts'
@@ -13,6 +14,9 @@ import type { PieceDirectory } from './piece-directory.ts'
 import { layerFile, pieceFile } from './piece-files.ts'
 import { holdersAt, isPublic } from './piece-holders.ts'
 import type { PieceHolder, PieceIndex, PieceRecord } from './piece-index.ts'
+
+/** Whose names were read last: each block that is served needs one. */
+const PIECES_REMEMBERED_MAX = 1024
 
 export interface PieceRecordsOptions {
   readonly files: FileSystem
@@ -136,8 +140,11 @@ export class PieceRecords {
 }
 
 /** What the name of a piece says. @throws {TypeError} for what is no PieceCIDv2 */
-export function commitmentOf(piece: string): PieceCommitment {
+export const commitmentOf = remembered((piece: string): PieceCommitment => {
   const verdict = parsePieceCid(piece)
   if (!verdict.ok) throw new TypeError(`expected a PieceCIDv2, got ${piece} (${verdict.reason})`)
   return verdict.commitment
-}
+}, PIECES_REMEMBERED_MAX)
+
+/** The name itself. @throws what `CID.parse` throws */
+export const cidOf = remembered((piece: string): CID => CID.parse(piece), PIECES_REMEMBERED_MAX)
