@@ -45,8 +45,8 @@ const peerContext = createSecureContext({
   ecdhCurve: 'X25519'
 })
 
-/** Sessions that are kept, each of 1 KiB or so; of a peer one. */
-const SESSIONS_MAX = 256
+/** Of sessions, one of each peer: some 300 as our peers give them; who gives larger ones has others forgotten. */
+const SESSIONS_SIZE_BYTES_MAX = 256 * 1024
 
 interface Session {
   readonly ticket: Buffer
@@ -58,7 +58,10 @@ interface Session {
  * long ago: a third of a millisecond less. A session is not prolonged by its use, so nobody can follow by it for longer who comes back.
  */
 export function createPeerDials(party: Pick<TlsParty, 'peerOf'>, now: () => number): (peer: string) => WebDial {
-  const sessions = new LastUsed<Session>({ weightMax: SESSIONS_MAX, weightOf: () => 1 })
+  const sessions = new LastUsed<Session>({
+    weightMax: SESSIONS_SIZE_BYTES_MAX,
+    weightOf: ({ ticket }) => ticket.length
+  })
   const sessionWith = (peer: string) => {
     const { ticket, sinceMs } = sessions.get(peer) ?? {}
     return sinceMs !== undefined && now() - sinceMs < 1000 * SESSION_SECONDS_MAX ? ticket : undefined
