@@ -85,26 +85,31 @@ export function createBlockFetcher({
     const askedMs = now()
     let answeredMs = askedMs
     let lastMs = askedMs
+    let rightBytes: number | undefined
     const { timeoutMs, idleTimeoutMs: wholeTimeoutMs } = protocol
-    const answer = yield* fetchOverHttp(http, server, cid, {
-      part,
-      timeoutMs,
-      wholeTimeoutMs,
-      signal,
-      onAnswer() {
-        answeredMs = now()
-      },
-      onBytes() {
-        lastMs = now()
-      }
-    })
-    if (answer.ok) {
-      const { sizeBytes } = answer
-      measurements.record(provider, { kind: 'latency', ms: answeredMs - askedMs })
-      if (sizeBytes > 0) measurements.record(provider, { kind: 'download', bytes: sizeBytes, ms: lastMs - answeredMs })
-      return true
+    try {
+      const answer = yield* fetchOverHttp(http, server, cid, {
+        part,
+        timeoutMs,
+        wholeTimeoutMs,
+        signal,
+        onAnswer() {
+          answeredMs = now()
+        },
+        onBytes() {
+          lastMs = now()
+        },
+        onRight(sizeBytes) {
+          rightBytes = sizeBytes
+        }
+      })
+      if (answer.ok) return true
+      if (answer.isFailure) throw failed(answer.reason)
+    } finally {
+      // Also of who takes its block and asks for nothing else.
+      if (rightBytes !== undefined) measurements.record(provider, { kind: 'latency', ms: answeredMs - askedMs })
+      if (rightBytes) measurements.record(provider, { kind: 'download', bytes: rightBytes, ms: lastMs - answeredMs })
     }
-    if (answer.isFailure) throw failed(answer.reason)
     withoutWeb.add(provider)
     return false
   }

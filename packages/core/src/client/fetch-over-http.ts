@@ -48,7 +48,7 @@ export interface HttpSource {
 }
 
 export type BlockOverHttp =
-  | { readonly ok: true; readonly sizeBytes: number }
+  | { readonly ok: true }
   /**
    * Bytes that are not what they should be are a `failure`, and so are silence where the peer itself listens and an end after what was
    * handed on; otherwise there was no answer to be had this way.
@@ -63,6 +63,8 @@ export interface OverHttpOptions {
   readonly onAnswer: () => void
   /** Told whenever more has come. */
   readonly onBytes: () => void
+  /** Told before bytes are handed on: how many are right with them. */
+  readonly onRight: (sizeBytes: number) => void
 }
 
 /** @returns the first address where there is one that may be dialled: a gateway's first, where it need not be encrypted */
@@ -96,7 +98,7 @@ export async function* fetchOverHttp(
   source: Pick<HttpSource, 'request'>,
   server: WebServer,
   cid: CID,
-  { part, onBytes, ...options }: OverHttpOptions
+  { part, onBytes, onRight, ...options }: OverHttpOptions
 ): AsyncGenerator<Uint8Array, BlockOverHttp> {
   const beginning = part?.beginning
   const begun = Promise.withResolvers<Uint8Array | undefined>()
@@ -119,6 +121,7 @@ export async function* fetchOverHttp(
     const bytes = await begun.promise
     if (bytes !== undefined && (await beginning.isRight(bytes))) {
       left = part?.after(bytes.length)
+      onRight(bytes.length)
       yield bytes
     }
   }
@@ -131,8 +134,9 @@ export async function* fetchOverHttp(
   const bytesLeft = left === undefined ? bytes : bytes.subarray(bytes.length - left.length)
   const fault = left === undefined ? await faultOf(cid, bytes, answer.sha256) : await faultOfPart(left, bytesLeft)
   if (fault === undefined) {
+    onRight(bytes.length)
     yield bytesLeft
-    return { ok: true, sizeBytes: bytes.length }
+    return { ok: true }
   }
   // What was handed on is the reader's.
   if (left === part) giveBack(bytes)

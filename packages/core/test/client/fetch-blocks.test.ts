@@ -396,6 +396,12 @@ describe('over HTTP', () => {
     return { ...source, asked }
   }
 
+  /** A clock that goes on by the same time whenever it is looked at. */
+  function steadily(stepMs: number) {
+    let nowMs = 0
+    return () => (nowMs += stepMs)
+  }
+
   async function giving(bytes: Uint8Array) {
     const { digest } = await sha256.digest(bytes)
     return ({ allocate, range: { offset, length } = { offset: 0, length: bytes.length } }: HttpRequest) => {
@@ -437,6 +443,27 @@ describe('over HTTP', () => {
     for await (const bytes of fetcherOver(http, await openGateway())([cid], { part })) parts.push(bytes)
     expect(parts).toEqual([block.subarray(part.offset, part.offset + part.length)])
     expect(http.asked[0]).toMatchObject({ range: { offset: LEAF_PART_SIZE_BYTES, length: LEAF_PART_SIZE_BYTES } })
+  })
+
+  it('measures the provider also where the reader takes its one block and leaves', async () => {
+    const measurements = createMeasurements()
+    const providers = [await openGateway()]
+    const http = openSource(await giving(block))
+    const now = steadily(10)
+    const fetchBlocks = createBlockFetcher({
+      node: client,
+      networkId: NETWORK_ID,
+      providers,
+      http,
+      allowsPlainHttp: true,
+      measurements,
+      now
+    })
+    for await (const bytes of fetchBlocks([cid], {})) {
+      expect(bytes).toEqual(block)
+      break
+    }
+    expect(measurements.of(providers[0]!.provider)).toMatchObject({ latencyMs: 10 })
   })
 
   describe('has the beginning of a part before the rest has come', () => {

@@ -4,7 +4,7 @@ import { CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_MAX } from '@holdfast/core'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type PlacedBlock, type StreamOptions, streamBlocks } from '../../src/provider/stream-blocks.ts'
 import type { PieceStore } from '../../src/storage/index.ts'
 import { collect } from '../collect.ts'
@@ -172,7 +172,7 @@ describe('a block of a piece on the disk', () => {
     await expect(readAll(stored.store, placed)).rejects.toThrow(/DAMAGED/)
     const wrong = { type: 'block-wrong', piece: stored.cid.toString(), cid: placed[0]!.cid.toString(), offset: at }
     expect(stored.events).toEqual([wrong, wrong])
-    expect(await stored.store.get(stored.cid)).toMatchObject({ isDamaged: true })
+    await vi.waitFor(async () => expect(await stored.store.get(stored.cid)).toMatchObject({ isDamaged: true }))
   })
 
   it('comes from another piece when the first was damaged', async () => {

@@ -2,7 +2,7 @@ import { readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:f
 import { join } from 'node:path'
 import { createPieceHasher } from '@holdfast/proofs'
 import { CID } from 'multiformats/cid'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { failingFileSystem, systemError } from '../failing-file-system.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import {
@@ -432,7 +432,7 @@ describe('the cached layer', () => {
     await rm(join(opened.directory, `${cid}.layer`))
     await writeFile(join(opened.directory, cid.toString()), randomBytes(2, 9000))
     await expect(opened.store.layer(cid)).rejects.toMatchObject({ code: 'PIECE_DAMAGED' })
-    expect(await opened.store.get(cid)).toMatchObject({ isDamaged: true })
+    await vi.waitFor(async () => expect(await opened.store.get(cid)).toMatchObject({ isDamaged: true }))
     await rm(join(opened.directory, cid.toString()))
     await expect(opened.store.read(cid, 0, 1)).rejects.toMatchObject({ code: 'PIECE_MISSING' })
     expect(await opened.store.check(cid)).toEqual({ ok: false, reason: 'missing' })
