@@ -272,7 +272,8 @@ async function* getting(bench: Bench, { client, root, usages }: BenchNetwork): A
  *
  * All of the file is in the page cache, at both. Ours comes as the web server gives it, without encryption (`plainHttp`);
  * `-encrypted` is as `get` has it unless it may do that, by HTTPS from a provider that proves who it is, and `-libp2p` from one that
- * can only be reached so, where the client proves who he is too. Everybody asks from a process of his own that was idle before, and
+ * can only be reached so, where the client proves who he is too. `-private` is a private object, as `put` makes it by default and
+ * `get` reads it: by HTTPS with a permission, frames that are opened here. Everybody asks from a process of his own that was idle before, and
  * for a new connection the old one was closed long ago.
  *
  * - Warm: the same part of a leaf again, over an open connection, for both. The web server's kernel has its pages, our provider
@@ -310,11 +311,18 @@ async function* ranges(
     askers.use(await startProcess('http-client')),
     askers.use(await startProcess('http-client'))
   ]
+  const isAsked = (row: string) => wantsPart(`range-first-byte-${row}`)
+  const reference = RANGE_ROWS.some(row => isPrivate(row) && isAsked(row))
+    ? await client.call<string>('putPrivate', { path: large.path })
+    : undefined
   const warmUps = quick ? QUICK_WARM_UPS : RANGE_WARM_UPS
   // What a provider has written past its page cache is in nobody's memory, other than the web server's file.
-  await client.call('read', { root, offset: 0, length: large.sizeBytes, remembers: false, way: 'default' })
+  for (const name of [root, reference])
+    if (name !== undefined)
+      await client.call('read', { name, offset: 0, length: large.sizeBytes, remembers: false, way: 'default' })
   for (const row of RANGE_ROWS) {
-    if (!wantsPart(`range-first-byte-${row}`)) continue
+    if (!isAsked(row)) continue
+    const name = isPrivate(row) ? reference : root
     await client.call('forget', { hasStored: !row.includes('stranger') })
     const way = wayOf(row)
     const isOnNew = row.startsWith('reconnected') || row.startsWith('cold')
@@ -350,7 +358,7 @@ async function* ranges(
     const ours = asking(
       'read',
       usages,
-      range => client.call<number>('read', { root, ...range, remembers, way }),
+      range => client.call<number>('read', { name, ...range, remembers, way }),
       () => client.call('hangUp', { forgetsSessions: row.includes('first') })
     )
     const http = (name: string, asker: MeasuredProcess, path: string, isSecure = false) => {
@@ -373,13 +381,18 @@ async function* ranges(
 const RANGE_ROWS = [
   ...['remembered', 'warm', 'elsewhere', 'reconnected', 'cold', 'cold-stranger'],
   ...['warm-encrypted', 'cold-encrypted', 'cold-first-encrypted', 'cold-stranger-encrypted'],
+  ...['warm-private', 'elsewhere-private', 'cold-private', 'cold-first-private', 'cold-stranger-private'],
   ...['warm-libp2p', 'cold-libp2p']
 ]
 
 /** How blocks come to our client: as `get` has them with `plainHttp`, as by default, or as from a provider without a port. */
 function wayOf(row: string): 'plain' | 'default' | 'libp2p' {
-  if (row.endsWith('-encrypted')) return 'default'
+  if (row.endsWith('-encrypted') || isPrivate(row)) return 'default'
   return row.endsWith('-libp2p') ? 'libp2p' : 'plain'
+}
+
+function isPrivate(row: string): boolean {
+  return row.endsWith('-private')
 }
 
 interface Range {

@@ -4,13 +4,23 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   asksInForce,
-  createBlockFetcher,
   createLeafParts,
+  createMeasurements,
+  createOpenedObjects,
   createRecentBlocks,
+  createSigner,
+  createStatementDigest,
+  formatReference,
   type Ledger,
+  machineClock,
   newestAskOf,
+  type OpenComponents,
+  openObject,
+  parseObjectName,
   parsePeerAddresses,
   readBytes,
+  replicasOf,
+  type Signer,
   storePiece,
   upload
 } from '@holdfast/core'
@@ -26,7 +36,6 @@ import {
   stageObject
 } from '@holdfast/peer'
 import { loadNativeNodeHasher } from '@holdfast/proofs/native'
-import { CID } from 'multiformats/cid'
 import { openClientState } from '../../packages/peer/src/client/client-state.ts'
 import type { Task } from './measured-process.ts'
 
@@ -36,12 +45,14 @@ interface Opened {
   readonly ledger: Ledger
   /** Path of the file. */
   readonly key: string
+  readonly signer: Signer
   /** A node beside the client's: what the rows time is one protocol, not the client's choices. */
   readonly node: PeerNode
 }
 
 interface RangeRead {
-  readonly root: string
+  /** A CID, or a reference. */
+  readonly name: string
   readonly offset: number
   readonly length: number
   readonly remembers: boolean
@@ -71,6 +82,11 @@ export const holdfastClient: Task = async () => {
   }
   let recentBlocks = createRecentBlocks()
   let leafParts = createLeafParts()
+  /** Of the private file: what storing it has left. */
+  const storedLeafParts = createLeafParts()
+  let privateLeafParts = storedLeafParts
+  const openedObjects = createOpenedObjects(machineClock.now)
+  const measurements = createMeasurements()
   let opened: Opened | undefined
 
   const state = () => {
@@ -83,17 +99,42 @@ export const holdfastClient: Task = async () => {
     const deal = [...ledger.state.deals.values()].find(one => one.client === client.address)
     const ask = deal === undefined ? undefined : newestAskOf(ledger.state, deal.provider)
     if (deal === undefined || ask === undefined) throw new Error('no deal to store under')
-    return { dealId: deal.id, provider: deal.provider, addresses: ask.addresses }
+    return { dealId: deal.id, addresses: ask.addresses }
+  }
+
+  function openComponents(
+    { ledger, node, http, signer }: Opened,
+    { remembers, way }: Pick<RangeRead, 'remembers' | 'way'>
+  ): OpenComponents {
+    const { networkId, parameters } = ledger.state
+    return {
+      node: node.libp2p,
+      networkId,
+      networkName: parameters.name,
+      find: async label => replicasOf(ledger.state, label),
+      digestOf: createStatementDigest(networkId),
+      reader: signer.address,
+      validUntilRound: () => ledger.state.round + Math.floor(parameters.statementRoundsMax / 2),
+      ciphers: nodePieceCiphers,
+      measurements,
+      leafParts,
+      privateLeafParts,
+      openedObjects,
+      allowsPlainHttp: way === 'plain',
+      ...(way !== 'libp2p' && { http }),
+      ...(remembers && { recentBlocks })
+    }
   }
 
   return {
     async open({ network, key }: { network: string; key: string }) {
       const client = await createClient({ network, key })
-      const node = await createNode({ privateKey: (await loadKey(key)).raw, listen: [] })
+      const { raw } = await loadKey(key)
+      const node = await createNode({ privateKey: raw, listen: [] })
       await node.start()
       const ledger = await client.ledger()
       await untilAsked(ledger)
-      opened = { client, ledger, key, node, http: openSource(node) }
+      opened = { client, ledger, key, signer: createSigner(raw), node, http: openSource(node) }
     },
 
     /** Stores a file publicly; the whole of `put`. */
@@ -123,6 +164,20 @@ export const holdfastClient: Task = async () => {
         ordering: all - last
       }
       return { root: `${root}`, seconds: all, stages }
+    },
+
+    /** Stores a file as one private replica, and remembers of it what a client's `put` remembers. */
+    async putPrivate({ path }: { path: string }) {
+      const stagingDirectory = await mkdtemp(join(dirname(path), 'staged-'))
+      try {
+        const packing = { ...components, privateLeafParts: storedLeafParts }
+        await using object = await stageObject(path, packing, { replicaCount: 1, stagingDirectory })
+        await state().client.store(object, { replicas: 1 })
+        if (object.reference === undefined) throw new Error('a private object has a reference')
+        return formatReference(object.reference)
+      } finally {
+        await rm(stagingDirectory, { recursive: true })
+      }
     },
 
     /** Uploads one packed piece to a provider that syncs it and computes its commitment; packing is not timed. */
@@ -160,24 +215,15 @@ export const holdfastClient: Task = async () => {
     },
 
     /**
-     * Reads a range from a provider that is known, every byte checked. Remembers of its leaves what a client's `get` remembers of
-     * those that it has forgotten; or the leaves as well.
+     * Reads a range as `get` does, every byte checked, by a client that follows the ledger. Remembers what a client's `get` remembers:
+     * of leaves what their parts must be, of private objects where they lie; or the leaves as well.
      */
-    async read({ root, offset, length, remembers, way }: RangeRead) {
-      const { ledger, node, http } = state()
-      const { provider, addresses } = firstDeal(state())
-      const fetcher = createBlockFetcher({
-        leafParts,
-        ...(way !== 'libp2p' && { http }),
-        allowsPlainHttp: way === 'plain',
-        node: node.libp2p,
-        networkId: ledger.state.networkId,
-        providers: [{ provider, addresses }]
-      })
-      const fetchBlocks = remembers ? Object.assign(fetcher, { recentBlocks }) : fetcher
+    async read({ name, offset, length, remembers, way }: RangeRead) {
       const before = performance.now()
+      const { name: object, path } = parseObjectName(name)
+      const { root, fetchBlocks } = await openObject(openComponents(state(), { remembers, way }), object)
       let firstByteSeconds: number | undefined
-      for await (const _ of readBytes({ root: CID.parse(root), fetchBlocks, offset, length }))
+      for await (const _ of readBytes({ root, fetchBlocks, path, offset, length }))
         firstByteSeconds ??= (performance.now() - before) / 1000
       return firstByteSeconds ?? 0
     },
@@ -188,6 +234,7 @@ export const holdfastClient: Task = async () => {
       leafParts = hasStored
         ? (await openClientState(join(`${state().key}.state`, 'state.json'))).leafParts
         : createLeafParts()
+      privateLeafParts = hasStored ? storedLeafParts : createLeafParts()
     },
 
     /** The next request is the first of a connection, or the first of all. */

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  createPermits,
   createSigner,
   createStatementDigest,
   deriveObjectKeys,
@@ -237,7 +238,7 @@ describe('a private object', { timeout: 120_000 }, () => {
     const { piecesDirectory } = dataDirectoryPaths(peer.directory)
     const before = await readFile(join(piecesDirectory, lost!.cid.toString()))
     await rm(join(piecesDirectory, lost!.cid.toString()))
-    const source = toReplica(stranger, repairKey, from!)
+    const source = toReplica(stranger, createPermits(stranger, repairKey), from!)
     const chunks: Uint8Array[] = []
     for await (const chunk of repairReplica({
       ...layer,

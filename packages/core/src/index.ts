@@ -12,6 +12,7 @@ export * from './client/find-replicas.ts'
 export { peerOriginOf } from './client/http-origin.ts'
 export type { ListComponents } from './client/list-pieces.ts'
 export {
+  createPermits,
   createPieceLocator,
   type FindReplicas,
   findPiece,
@@ -25,12 +26,14 @@ export { findObjectDeals, type ObjectDeal, toRepairReference } from './client/ob
 export * from './client/object-name.ts'
 export * from './client/object-status.ts'
 export * from './client/open-object.ts'
+export { createOpenedObjects, type OpenedObjects } from './client/opened-objects.ts'
 export * from './client/pack-object.ts'
 export type { PlaceComponents, StoreNeeds } from './client/place-store.ts'
 export * from './client/private-object.ts'
 export * from './client/proof-history.ts'
 export * from './client/public-object.ts'
 export { quoteStore, type StoreQuote } from './client/quote-store.ts'
+export { RANGE_OVER_HTTP_SIZE_BYTES_MAX } from './client/range-over-http.ts'
 export { type RangeComponents, type RangeRequest, readPieceRange } from './client/read-piece-range.ts'
 export * from './client/remove-object.ts'
 export * from './client/repair-object.ts'

@@ -99,8 +99,9 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const { signal, onUnreachable, patience } = options
   const tools = { signatures: wasmSignatureVerifier, nodeHasher }
   const follow = followLazily(life, { parameters, connection, tools, signal, onUnreachable })
-  const { leafParts } = state
-  const packing = { nodeHasher, createHasher: hashing.createHasher, ciphers: nodePieceCiphers, random, leafParts }
+  const { leafParts, privateLeafParts } = state
+  const remembering = { leafParts, privateLeafParts }
+  const packing = { nodeHasher, createHasher: hashing.createHasher, ciphers: nodePieceCiphers, random, ...remembering }
   let isFollowing = false
   let stopping: Promise<void> | undefined
 
@@ -136,7 +137,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
     node: node.libp2p,
     networkId,
     measurements: state.measurements,
-    leafParts,
+    ...remembering,
     patience,
     find: async (label, abort) =>
       isFollowing ? replicasOf((await follow()).ledger.state, label) : findReplicas(connection, label, abort),

@@ -114,8 +114,10 @@ export async function startPeer({
   await node.start()
   const { transferBytes } = config.provider
   const budget = createTransferBudget(transferBytes === undefined ? {} : { bytesMax: transferBytes })
-  const answering = store && createGateway({ store: store.store, budget, clock, onError })
-  if (answering !== undefined) starting.use(node.web.serve(answering))
+  // Its own: who offends over HTTP has no peer's id to be shut out by.
+  const webLimiter = createTrafficLimiter(TRAFFIC_TERMS, clock)
+  const answering = store && createGateway({ store: store.store, budget, limiter: webLimiter, onError })
+  if (answering !== undefined) starting.use(node.web.serve('/ipfs/', answering))
   const gateway =
     answering !== undefined && config.roles.includes('gateway')
       ? starting.use(await listenPlainly(config, answering))
@@ -139,6 +141,7 @@ export async function startPeer({
     node,
     announced: () => announcedAddresses(addresses()),
     budget,
+    webLimiter,
     serveOptions: {
       networkId: networkIdOf(network.parameters),
       heads,

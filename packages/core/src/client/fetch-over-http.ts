@@ -17,9 +17,12 @@ export interface HttpRequest {
   readonly peer?: string
   /** path and query */
   readonly target: string
+  readonly accept: string
+  /** What opens it to who asks, where that is needed; for a peer that has shown itself. */
+  readonly authorization?: string | undefined
   /** Bytes of it that are wanted; all when left out. */
   readonly range?: { readonly offset: number; readonly length: number }
-  /** An answer that says it is longer is not read. */
+  /** An answer that says it is longer is not read. A whole answer is hashed as it comes. */
   readonly sizeBytesMax: number
   /** For the answer to begin. */
   readonly timeoutMs: number
@@ -106,6 +109,7 @@ export async function* fetchOverHttp(
     ...options,
     ...server,
     target: `/ipfs/${cid}?format=raw`,
+    accept: 'application/vnd.ipld.raw',
     ...(part !== undefined && { range: { offset: part.offset, length: part.length } }),
     sizeBytesMax: part?.length ?? BLOCK_SIZE_BYTES_MAX,
     allocate: borrowMemory,

@@ -6,6 +6,7 @@
  */
 import { decodePieceCid, type NodeHasher } from '@holdfast/proofs'
 import type { CID } from 'multiformats/cid'
+import { LastUsed } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import type { StatementDigest } from '../ledger/statements.ts'
 import {
@@ -15,6 +16,7 @@ import {
   type LocatedPiece,
   type ObjectReference,
   type PieceReplica,
+  type ReadPermission,
   type RepairKey,
   type ReplicaLayout,
   type ReplicaPlace,
@@ -98,14 +100,16 @@ export function createPieceLocator(
   onUse: (piece: PieceAtProvider, source: string) => void = () => undefined
 ): (piece: number, signal?: AbortSignal) => Promise<readonly LocatedPiece[]> {
   const { repairKey } = deriveObjectKeys(reference.secret)
-  const { measurements = createMeasurements() } = components
+  const { measurements = createMeasurements(), withoutWeb = new Set() } = components
+  const reading = { ...components, withoutWeb }
+  const permit = createPermits(components, repairKey)
   return async (piece, signal) => {
     const found = await findPiece(components.find, { repairKey, layout: reference.layout }, piece, signal)
     if (found.length === 0)
       throw new CoreError('NOT_STORED', `nobody is paid to store piece ${piece} of this object any more`, { piece })
     return bySize(found).map(alike => ({
       sizeBytes: alike[0]!.sizeBytes,
-      replicas: () => rankForReading(alike, measurements).map(one => toReplica(components, repairKey, one, onUse))
+      replicas: () => rankForReading(alike, measurements).map(one => toReplica(reading, permit, one, onUse))
     }))
   }
 }
@@ -121,23 +125,45 @@ function countPlaces(pieces: readonly PieceAtProvider[]): number {
   return new Set(pieces.map(({ place }) => place.replica)).size
 }
 
-/** What was found, as something to read from: each read brings a permission of its own. */
+/** Permissions that are kept: a reader of ranges asks some providers for some pieces, over and over. */
+const PERMISSIONS_KEPT_MAX = 256
+
+/** Signs that this peer may read a replica at its provider. */
+export type Permit = (found: Pick<PieceAtProvider, 'place' | 'provider'>) => ReadPermission
+
+/** What was signed is given again for as long as it would be the same: a signature takes as long as the range does. */
+export function createPermits(
+  { reader, digestOf, validUntilRound }: Pick<LocateComponents, 'reader' | 'digestOf' | 'validUntilRound'>,
+  repairKey: RepairKey
+): Permit {
+  const permissions = new LastUsed<ReadPermission>({ weightMax: PERMISSIONS_KEPT_MAX, weightOf: () => 1 })
+  return ({ place, provider }) => {
+    const terms = { provider, reader, validUntilRound: validUntilRound() }
+    const key = `${place.replica}/${place.piece}/${provider}/${terms.validUntilRound}`
+    const known = permissions.get(key)
+    if (known !== undefined) return known
+    const permission = signReadPermission(deriveLabelKey(repairKey, place), terms, digestOf)
+    permissions.set(key, permission)
+    return permission
+  }
+}
+
+/** What was found, as something to read from. */
 export function toReplica(
-  components: LocateComponents,
-  repairKey: RepairKey,
+  components: RangeComponents & Pick<LocateComponents, 'reader' | 'nodeHasher'>,
+  permit: Permit,
   found: PieceAtProvider,
   onUse: (piece: PieceAtProvider, source: string) => void = () => undefined
 ): PieceReplica {
   const { provider, addresses, place, cid, dealId } = found
   const source = `${dealId}/${cid}`
-  const { reader, digestOf, nodeHasher } = components
+  const { reader, nodeHasher } = components
   return {
     replica: place.replica,
     source,
     read(offset, length, { signal }) {
       onUse(found, source)
-      const terms = { provider, reader, validUntilRound: components.validUntilRound() }
-      const permission = signReadPermission(deriveLabelKey(repairKey, place), terms, digestOf)
+      const permission = permit(found)
       return readPieceRange(components, {
         provider,
         addresses,
@@ -145,6 +171,7 @@ export function toReplica(
         offset,
         length,
         permission,
+        reader,
         nodeHasher,
         signal
       })

@@ -2,12 +2,18 @@
 import type { CID } from 'multiformats/cid'
 import type { FetchBlocks, LeafParts, RecentBlocks } from '../content/index.ts'
 import { CoreError } from '../error.ts'
-import { type ObjectReference, openPrivateObject, type PieceCiphers } from '../pieces/index.ts'
-import type { Address } from '../schema.ts'
+import {
+  type ObjectReference,
+  openPrivateObject,
+  type PieceCiphers,
+  type PrivateObject,
+  type SharedFrames
+} from '../pieces/index.ts'
 import { createBlockFetcher } from './fetch-blocks.ts'
 import { createBoundBlockFetcher } from './fetch-bound-blocks.ts'
 import type { HttpSource } from './fetch-over-http.ts'
 import { createPieceLocator, type LocateComponents, type PieceAtProvider } from './locate-pieces.ts'
+import type { OpenAnew, OpenedObjects, ProviderFailure } from './opened-objects.ts'
 
 export interface OpenComponents extends LocateComponents {
   readonly ciphers: PieceCiphers
@@ -17,6 +23,10 @@ export interface OpenComponents extends LocateComponents {
   readonly recentBlocks?: RecentBlocks | undefined
   /** What is known of leaves that were read and forgotten; nothing when left out. */
   readonly leafParts?: LeafParts | undefined
+  /** The same of private objects. */
+  readonly privateLeafParts?: LeafParts | undefined
+  /** Private objects that were opened before; each is opened for one reader when left out. */
+  readonly openedObjects?: OpenedObjects | undefined
   /** For single blocks of public objects; libp2p alone when left out. */
   readonly http?: HttpSource | undefined
   /** Whether they may come from gateways without encryption. */
@@ -26,7 +36,7 @@ export interface OpenComponents extends LocateComponents {
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined
   /** Told whenever a provider is left for the next one, and why. */
-  readonly onFailure?: ((failure: { readonly provider: Address; readonly reason: string }) => void) | undefined
+  readonly onFailure?: ((failure: ProviderFailure) => void) | undefined
 }
 
 export interface OpenedObject {
@@ -75,19 +85,33 @@ async function openPublic(
 }
 
 function openPrivate(components: OpenComponents, reference: ObjectReference, { onFailure }: OpenOptions): OpenedObject {
+  const { openedObjects, privateLeafParts: leafParts } = components
+  const openAnew: OpenAnew = (tell, sharedFrames) => openPieces(components, reference, tell, sharedFrames)
+  const fetchBlocks =
+    openedObjects?.fetching(reference, openAnew, onFailure) ??
+    openAnew(onFailure ?? (() => undefined), undefined).fetchBlocks
+  return { root: reference.root, fetchBlocks: Object.assign(fetchBlocks, { leafParts }) }
+}
+
+function openPieces(
+  components: OpenComponents,
+  reference: ObjectReference,
+  onFailure: (failure: ProviderFailure) => void,
+  sharedFrames: SharedFrames | undefined
+): PrivateObject {
   /** Who is behind each source that was asked. */
   const used = new Map<string, PieceAtProvider>()
   const locatePiece = createPieceLocator(components, reference, (found, source) => used.set(source, found))
-  const { fetchBlocks } = openPrivateObject({
+  return openPrivateObject({
     reference,
     ciphers: components.ciphers,
     locatePiece,
+    sharedFrames,
     onFailure({ source, reason }) {
       const provider = used.get(source)?.provider
       if (provider === undefined) return
       components.measurements?.record(provider, { kind: 'failure' })
-      onFailure?.({ provider, reason })
+      onFailure({ provider, reason })
     }
   })
-  return { root: reference.root, fetchBlocks }
 }

@@ -49,6 +49,8 @@ export interface PackComponents extends HashingOptions {
   readonly random: (sizeBytes: number) => Uint8Array
   /** Shown every leaf of a public object: whoever stored it reads ranges of it without whole leaves. */
   readonly leafParts?: Pick<LeafParts, 'learn'> | undefined
+  /** The same for private objects. */
+  readonly privateLeafParts?: Pick<LeafParts, 'learn'> | undefined
 }
 
 /** What a packed object is, without its bytes: enough to make it again from the same staged pieces. */
@@ -95,7 +97,14 @@ export async function packObject(
   }
   const secret = rest.secret ?? components.random(OBJECT_SECRET_SIZE_BYTES)
   const { ciphers } = components
-  const { pieces, ...facts } = await packPrivate({ ...given, secret, layout, ciphers, replicaCount })
+  const { pieces, ...facts } = await packPrivate({
+    ...given,
+    leafParts: components.privateLeafParts,
+    secret,
+    layout,
+    ciphers,
+    replicaCount
+  })
   const staged = pieces.map(({ sizeBytes, ...piece }) => ({ ...piece, rawSize: sizeBytes }))
   const reference = { root: facts.root, secret, layout, pieceCount: pieces.length }
   return withReplicas({ ...facts, reference, pieces: staged }, staging, components)

@@ -1,15 +1,15 @@
 /** Reads ranges of a piece at one provider: as they come, or each bound to the PieceCID before a byte of it is handed on. */
 import { decodePieceCid, enclosingQuads, type NodeHasher, type PieceCommitment, verifyRange } from '@holdfast/proofs'
 import type { Libp2p } from '@libp2p/interface'
-import type { CID } from 'multiformats/cid'
 import { machineClock } from '../clock.ts'
 import { CoreError } from '../error.ts'
-import type { ReadPermission } from '../pieces/index.ts'
 import { readRange } from '../protocols/definitions.ts'
 import { download } from '../protocols/download.ts'
 import { parsePeerAddresses } from '../protocols/peer-addresses.ts'
 import type { Address } from '../schema.ts'
+import type { HttpSource } from './fetch-over-http.ts'
 import { createMeasurements, type Measurements } from './measurements.ts'
+import { type PieceRange, rangeOverHttp } from './range-over-http.ts'
 import { openStopwatch } from './stopwatch.ts'
 import { impatient, type Patience } from './transfer-terms.ts'
 
@@ -23,16 +23,15 @@ export interface RangeComponents {
   readonly patience?: Patience | undefined
   /** Default the machine's. */
   readonly now?: (() => number) | undefined
+  /** For short ranges; libp2p alone when left out. */
+  readonly http?: HttpSource | undefined
+  /** Who gave no answer over HTTP, and is asked over libp2p from then on; asked both ways each time when left out. */
+  readonly withoutWeb?: Set<Address> | undefined
 }
 
-export interface RangeRequest {
+/** Of at least 1 byte. */
+export interface RangeRequest extends PieceRange {
   readonly provider: Address
-  readonly addresses: readonly string[]
-  readonly piece: CID
-  readonly offset: number
-  /** At least 1. */
-  readonly length: number
-  readonly permission: ReadPermission | undefined
   /** Checks with it that the bytes lie in this place of this piece; without one nothing is checked. */
   readonly nodeHasher?: NodeHasher | undefined
   readonly signal?: AbortSignal | undefined
@@ -59,6 +58,7 @@ export async function* readPieceRange(components: RangeComponents, request: Rang
 }
 
 async function* readPlain(components: RangeComponents, request: RangeRequest): AsyncGenerator<Uint8Array> {
+  if (yield* readByWeb(components, request)) return
   const { header, chunks } = await open(components, request, false)
   if (header.offset !== request.offset || header.length !== request.length) {
     await chunks.return(undefined)
@@ -71,6 +71,44 @@ async function* readPlain(components: RangeComponents, request: RangeRequest): A
     yield chunk
   }
   if (left > 0) throw failed(`ended ${left} bytes early`)
+}
+
+/** @returns whether the provider gave it; where not, libp2p is the way to ask */
+async function* readByWeb(
+  { http, withoutWeb, measurements = createMeasurements(), patience = {}, now = machineClock.now }: RangeComponents,
+  request: RangeRequest
+): AsyncGenerator<Uint8Array, boolean> {
+  const { provider, length, signal } = request
+  if (http === undefined || withoutWeb?.has(provider) === true) return false
+  const { timeoutMs, idleTimeoutMs, chunkSizeBytesMax } = impatient(readRange, patience)
+  const wholeTimeoutMs = Math.ceil(length / chunkSizeBytesMax) * idleTimeoutMs
+  const askedMs = now()
+  let answeredMs: number | undefined
+  let lastMs = askedMs
+  let bytes = 0
+  const source = rangeOverHttp(http, request, {
+    timeoutMs,
+    wholeTimeoutMs,
+    signal,
+    onAnswer() {
+      answeredMs = now()
+      measurements.record(provider, { kind: 'latency', ms: answeredMs - askedMs })
+    },
+    onBytes(filled) {
+      lastMs = now()
+      bytes = filled
+    }
+  })
+  try {
+    const answer = yield* source
+    if (answer?.ok === true) return true
+    if (answer?.isFailure === true) throw failed(answer.reason)
+    if (answer !== undefined) withoutWeb?.add(provider)
+    return false
+  } finally {
+    if (answeredMs !== undefined && bytes > 0)
+      measurements.record(provider, { kind: 'download', bytes, ms: lastMs - answeredMs })
+  }
 }
 
 async function readProved(

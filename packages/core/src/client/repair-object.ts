@@ -20,7 +20,7 @@ import {
 import { askRepairNotices } from '../provider/repair-notice.ts'
 import type { Address } from '../schema.ts'
 import type { StoreComponents } from './components.ts'
-import { toReplica } from './locate-pieces.ts'
+import { createPermits, toReplica } from './locate-pieces.ts'
 import { findHeldPieces, type HeldPiece } from './object-deals.ts'
 import { type PlannedRepair, planRepairs } from './plan-repairs.ts'
 import { permissionEnd, uploadPiece } from './transfer-piece.ts'
@@ -201,17 +201,14 @@ function toSource(
 ): PieceReplica {
   const { state } = components.ledger
   const { networkId } = state
-  const locating = {
-    ...components,
-    networkId,
-    find: async () => [],
-    digestOf: createStatementDigest(networkId),
-    reader: components.signer.address,
-    validUntilRound: () => permissionEnd(state)
-  }
+  const reader = components.signer.address
+  const permit = createPermits(
+    { reader, digestOf: createStatementDigest(networkId), validUntilRound: () => permissionEnd(state) },
+    repairKey
+  )
   const { provider, id: dealId } = deal
   const addresses = newestAskOf(state, provider)?.addresses ?? []
-  return toReplica(locating, repairKey, {
+  return toReplica({ ...components, networkId, reader }, permit, {
     place,
     cid: piece.cid,
     sizeBytes: piece.rawSize,

@@ -7,6 +7,7 @@
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { equalBytes } from '../equal-bytes.ts'
+import { CoreError } from '../error.ts'
 import { LastUsed } from './last-used.ts'
 
 /** The last part of a leaf may be shorter. */
@@ -118,6 +119,32 @@ export function createLeafParts({
       learned += 1
     }
   }
+}
+
+/**
+ * Yields a part as its bytes come: its beginning as soon as that is there and right, and then the rest.
+ *
+ * @throws {CoreError} `WRONG_BLOCK` for bytes that are not the part
+ */
+export async function* rightBytesOf(part: BlockPart, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const bytes = new Uint8Array(part.length)
+  let filled = 0
+  let given = 0
+  const next = async (wanted: BlockPart) => {
+    const right = bytes.subarray(given, given + wanted.length)
+    if (given + wanted.length > filled || !(await wanted.isRight(right)))
+      throw new CoreError('WRONG_BLOCK', 'got bytes that are not the part of the block')
+    given += wanted.length
+    return right
+  }
+  const { beginning } = part
+  for await (const chunk of chunks) {
+    bytes.set(chunk.subarray(0, part.length - filled), filled)
+    filled = Math.min(part.length, filled + chunk.length)
+    if (given === 0 && filled >= beginning.length) yield await next(beginning)
+  }
+  const rest = given === 0 ? part : part.after(given)
+  if (rest !== undefined) yield await next(rest)
 }
 
 function partsOf(sizeBytes: number): number {

@@ -1,5 +1,5 @@
 /** Private pieces: keys, labels, encryption, replicas, reading, references. The bytes stand in PIECES.md. */
-export { CACHED_FRAMES_MAX, FrameCache } from './frame-cache.ts'
+export { CACHED_FRAMES_MAX, createSharedFrames, FrameCache, type SharedFrames } from './frame-cache.ts'
 export { FrameReader, type FrameReaderOptions, type PieceReplica, type ReplicaFailure } from './frame-reader.ts'
 export { contentSizeOf, FRAME_CONTENT_SIZE_BYTES, FRAME_SIZE_BYTES, sealedSizeOf } from './frames.ts'
 export * from './label.ts'

@@ -1,11 +1,12 @@
 /**
  * Blocks of a private object by CID: finds the piece that holds each, reads blocks that lie side by side as one range,
- * and hands them on in the order asked. Does not check them against their CIDs: whoever walks the DAG does.
+ * and hands them on in the order asked. Does not check them against their CIDs: whoever walks the DAG does. Parts of leaves
+ * it checks itself.
  */
 import type { CID } from 'multiformats/cid'
-import type { FetchBlocks } from '../content/index.ts'
+import { type BlockPart, type FetchBlocks, rightBytesOf } from '../content/index.ts'
 import { CoreError } from '../error.ts'
-import { FrameCache } from './frame-cache.ts'
+import { FrameCache, type SharedFrames } from './frame-cache.ts'
 import type { PieceReplica, ReplicaFailure } from './frame-reader.ts'
 import { FRAME_SIZE_BYTES } from './frames.ts'
 import { isManifestOf, type Manifest } from './manifest.ts'
@@ -13,7 +14,7 @@ import { deriveObjectKeys, PIECES_PER_OBJECT_MAX } from './object-keys.ts'
 import type { PieceCiphers } from './piece-ciphers.ts'
 import type { BlockPlace } from './piece-footer.ts'
 import { type OpenedPiece, openPrivatePiece } from './private-piece.ts'
-import type { ObjectReference } from './reference.ts'
+import { formatReference, type ObjectReference } from './reference.ts'
 
 /** Pieces that are asked for a block at once while nobody knows where it is. */
 const PIECES_PROBED_AT_ONCE = 4
@@ -38,6 +39,8 @@ export interface PrivateObjectOptions {
    */
   readonly locatePiece: (piece: number, signal?: AbortSignal) => Promise<readonly LocatedPiece[]>
   readonly onFailure?: ((failure: ReplicaFailure) => void) | undefined
+  /** Where the frames that say what lies where are kept, beside those of other objects; default a place of its own. */
+  readonly sharedFrames?: SharedFrames | undefined
 }
 
 export interface PrivateObject {
@@ -54,8 +57,13 @@ export function openPrivateObject(options: PrivateObjectOptions): PrivateObject 
   const pieces = new ObjectPieces(options)
   const { root, pieceCount } = options.reference
   return {
-    async *fetchBlocks(cids, { signal }) {
+    async *fetchBlocks(cids, { signal, part }) {
       const blocks = await locateBlocks(pieces, cids, signal)
+      const [block] = blocks
+      if (part !== undefined && block !== undefined) {
+        yield* readPart(await pieces.open(block.piece, signal), block, part, signal)
+        return
+      }
       for (const run of runsOf(blocks)) yield* readRun(await pieces.open(run[0]!.piece, signal), run, signal)
     },
     async manifest(signal) {
@@ -86,11 +94,17 @@ async function locateBlocks(pieces: ObjectPieces, cids: readonly CID[], signal?:
   return blocks
 }
 
+interface OpeningPiece {
+  readonly opened: Promise<OpenedPiece>
+  /** Of who opens it. */
+  readonly signal: AbortSignal | undefined
+}
+
 class ObjectPieces {
   readonly #options: PrivateObjectOptions
   readonly #keys: ReturnType<typeof deriveObjectKeys>
-  readonly #cache = new FrameCache()
-  readonly #opened = new Map<number, Promise<OpenedPiece>>()
+  readonly #cache: FrameCache
+  readonly #opened = new Map<number, OpeningPiece>()
   /** Where the last block was found. The root stands in the last piece, and blocks that belong together lie together. */
   #latest: number
 
@@ -100,18 +114,27 @@ class ObjectPieces {
       throw new RangeError(`an object has 1 to ${PIECES_PER_OBJECT_MAX} pieces, got ${pieceCount}`)
     }
     this.#options = options
+    this.#cache = new FrameCache(options.sharedFrames, formatReference(options.reference))
     this.#keys = deriveObjectKeys(secret)
     this.#latest = pieceCount - 1
   }
 
-  /** A piece that could not be opened is tried anew by the next caller. */
-  open(piece: number, signal?: AbortSignal): Promise<OpenedPiece> {
-    const known = this.#opened.get(piece)
-    if (known !== undefined) return known
-    const opening = this.#open(piece, signal)
+  /** A piece that could not be opened is tried anew by the next caller, and by who has waited for one that left. */
+  async open(piece: number, signal?: AbortSignal): Promise<OpenedPiece> {
+    for (;;) {
+      const known = this.#opened.get(piece)
+      if (known === undefined) break
+      try {
+        return await known.opened
+      } catch (error) {
+        if (known.signal?.aborted !== true) throw error
+        signal?.throwIfAborted()
+      }
+    }
+    const opening = { opened: this.#open(piece, signal), signal }
     this.#opened.set(piece, opening)
-    opening.catch(() => this.#opened.delete(piece))
-    return opening
+    opening.opened.catch(() => this.#opened.delete(piece))
+    return await opening.opened
   }
 
   async #open(piece: number, signal?: AbortSignal): Promise<OpenedPiece> {
@@ -183,6 +206,18 @@ async function* readRun(
   const cutter = new RunCutter(run)
   for await (const chunk of piece.readContent(start, end.offset + end.length - start, signal)) yield* cutter.cut(chunk)
   yield* cutter.cut(new Uint8Array())
+}
+
+/** @throws {CoreError} `WRONG_BLOCK` for bytes that are not the part; what is right before them was handed on */
+async function* readPart(
+  piece: OpenedPiece,
+  { offset, length }: LocatedBlock,
+  part: BlockPart,
+  signal?: AbortSignal
+): AsyncGenerator<Uint8Array> {
+  const isInside = part.offset + part.length <= length
+  if (isInside) yield* rightBytesOf(part, piece.readContent(offset + part.offset, part.length, signal))
+  else throw new CoreError('WRONG_BLOCK', 'a block of the object is shorter than its parent says')
 }
 
 /** Cuts the blocks of a run out of the range that they lie in. */

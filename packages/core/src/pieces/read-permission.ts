@@ -5,11 +5,12 @@
  *
  * A permission lets a peer fetch ciphertext. It does not help to decrypt it.
  */
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { z } from 'zod'
 import { createSigner, type SignatureVerifier } from '../identity.ts'
 import { signatureSchema } from '../ledger/commands.ts'
 import type { StatementDigest } from '../ledger/statements.ts'
-import { type Address, naturalSchema } from '../schema.ts'
+import { type Address, addressSchema, naturalSchema } from '../schema.ts'
 import { addressOfLabel } from './label.ts'
 
 /** What goes over the wire; label, provider and reader are what the provider itself sees, and are not sent. */
@@ -23,6 +24,31 @@ export interface ReadPermissionTerms {
   readonly reader: Address
   /** Last round in which it counts. */
   readonly validUntilRound: number
+}
+
+/** What a request over HTTP brings, where nobody shows who he is: whoever has it may read, so it is shown to the provider alone. */
+export interface BearerPermission {
+  readonly permission: ReadPermission
+  /** The account that the permission is for, as it says itself. */
+  readonly reader: Address
+}
+
+const BEARER = /^Holdfast reader=(0x[0-9a-f]{40}), validUntilRound=(\d{1,15}), signature=((?:[0-9a-f]{2}){1,128})$/
+
+/** The value of an `Authorization` header. */
+export function formatBearer({ permission: { validUntilRound, signature }, reader }: BearerPermission): string {
+  return `Holdfast reader=${reader}, validUntilRound=${validUntilRound}, signature=${bytesToHex(signature)}`
+}
+
+/** @returns undefined for what is none */
+export function parseBearer(text: string): BearerPermission | undefined {
+  const [, reader, round, signature] = BEARER.exec(text) ?? []
+  if (signature === undefined) return undefined
+  const permission = readPermissionSchema.safeParse({
+    validUntilRound: Number(round),
+    signature: hexToBytes(signature)
+  })
+  return permission.success ? { permission: permission.data, reader: addressSchema.parse(reader) } : undefined
 }
 
 /** @param labelKey - 32 bytes, the private key behind the label; see `deriveLabelKey` */
@@ -43,7 +69,7 @@ export interface ReadPermissionClaim {
   readonly label: Uint8Array
   /** The account that checks. */
   readonly provider: Address
-  /** The account of the peer at the other end of the connection. */
+  /** The account of the peer at the other end of the connection; over HTTP the one that the permission names. */
   readonly reader: Address
   /** The ledger's round. */
   readonly round: number

@@ -2,7 +2,7 @@
 
 import type { SignatureVerifier } from '../identity.ts'
 import type { StatementDigest } from '../ledger/statements.ts'
-import { checkReadPermission, type ReadPermission } from '../pieces/read-permission.ts'
+import { type BearerPermission, checkReadPermission, type ReadPermission } from '../pieces/read-permission.ts'
 import type { Address } from '../schema.ts'
 
 /** One deal under which the provider holds the piece. */
@@ -17,9 +17,10 @@ export interface ReadRequest {
   readonly isPublic: boolean
   readonly holdings: readonly Holding[]
   readonly provider: Address
-  /** The account of the peer that asks; undefined for one whose key can have none. */
+  /** The account of the peer that asks; undefined for one whose key can have none, and for who does not show himself. */
   readonly reader: Address | undefined
-  readonly permission: ReadPermission | null
+  /** Without a reader it opens the piece to whoever brings it: see {@link BearerPermission}. */
+  readonly permission: ReadPermission | BearerPermission | null
   /** The ledger's round. */
   readonly round: number
   readonly statementRoundsMax: number
@@ -31,12 +32,20 @@ export function mayRead(
   tools: { readonly digestOf: StatementDigest; readonly verifier: SignatureVerifier }
 ): boolean {
   if (isPublic) return true
-  if (reader === undefined) return false
-  if (holdings.some(({ client }) => client === reader)) return true
-  if (permission === null) return false
+  if (reader !== undefined && holdings.some(({ client }) => client === reader)) return true
+  const brought = broughtBy(reader, permission)
+  if (brought === undefined) return false
   return holdings.some(
     ({ label }) =>
-      label !== undefined &&
-      checkReadPermission({ permission, label, provider, reader, round, statementRoundsMax }, tools).ok
+      label !== undefined && checkReadPermission({ ...brought, label, provider, round, statementRoundsMax }, tools).ok
   )
+}
+
+function broughtBy(
+  reader: Address | undefined,
+  permission: ReadPermission | BearerPermission | null
+): BearerPermission | undefined {
+  if (permission === null) return undefined
+  if ('reader' in permission) return permission
+  return reader === undefined ? undefined : { permission, reader }
 }

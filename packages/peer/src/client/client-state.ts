@@ -47,6 +47,8 @@ const stateSchema = z.strictObject({
 export interface ClientState {
   readonly measurements: Measurements
   readonly leafParts: LeafParts
+  /** Of private objects. Not written down: what stands there tells who reads it what somebody has. */
+  readonly privateLeafParts: LeafParts
   /** Sequence of the newest object list that was seen. */
   listSequence: number
   /** Writes it down. Never rejects: a client works without. */
@@ -68,6 +70,7 @@ export async function openClientState(path: string | undefined): Promise<ClientS
   const state: ClientState = {
     measurements: createMeasurements(known?.measurements),
     leafParts,
+    privateLeafParts: createLeafParts({ digestInto }),
     listSequence: known?.listSequence ?? -1,
     save() {
       saving = saving.then(write)

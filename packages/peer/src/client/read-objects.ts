@@ -1,8 +1,10 @@
 /** Reads objects by what they are called: as a tree on the disk, or as the bytes of one file. */
 import {
   type ContentEntry,
+  createOpenedObjects,
   createRecentBlocks,
   type FileRange,
+  machineClock,
   type NamedObject,
   type OpenComponents,
   openObject,
@@ -22,14 +24,15 @@ export function resolveName(name: ObjectName): NamedObject {
 
 /** @param nodeHasher - for those who want every block bound to its piece */
 export function createGet(reading: OpenComponents, nodeHasher: NodeHasher): Client['get'] {
-  const { leafParts, ...unbound } = reading
-  const recentBlocks = createRecentBlocks()
+  const { leafParts, privateLeafParts, ...unbound } = reading
+  const openedObjects = createOpenedObjects(machineClock.now)
+  const remembering = { recentBlocks: createRecentBlocks(), leafParts, privateLeafParts, openedObjects }
 
   async function open({ name }: NamedObject, { bindToPiece, plainHttp, ...wishes }: GetOptions) {
     // Who wants to see a block in its piece is not content with one that was seen before.
     const components = {
       ...unbound,
-      ...(bindToPiece === true ? { nodeHasher } : { recentBlocks, leafParts }),
+      ...(bindToPiece === true ? { nodeHasher } : remembering),
       allowsPlainHttp: plainHttp
     }
     return await openObject(components, name, wishes)

@@ -80,7 +80,7 @@ export class WebConnection {
 
   /** Asks who {@link isFree}. A failure ends the connection. */
   async ask(wanted: HttpRequest): Promise<HttpAnswer> {
-    const { target, range } = wanted
+    const { target, accept, authorization, range } = wanted
     clearTimeout(this.#idle)
     this.#socket.ref()
     const { promise, resolve } = Promise.withResolvers<HttpAnswer>()
@@ -89,7 +89,8 @@ export class WebConnection {
     const lines = [
       `GET ${target} HTTP/1.1`,
       `Host: ${this.#host}`,
-      'Accept: application/vnd.ipld.raw',
+      `Accept: ${accept}`,
+      ...(authorization === undefined ? [] : [`Authorization: ${authorization}`]),
       ...(range === undefined ? [] : [`Range: bytes=${range.offset}-${range.offset + range.length - 1}`])
     ]
     this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`)

@@ -1,6 +1,7 @@
 /** Reads what a request to the gateway asks for. Pure: takes method, target and headers, answers with a wish or with why not. */
 import { cidFault } from '@holdfast/core'
 import { CID } from 'multiformats/cid'
+import { type AskedRange, parseRange } from './asked-range.ts'
 
 /** The media type of one block, and of nothing else. */
 export const RAW_BLOCK_TYPE = 'application/vnd.ipld.raw'
@@ -10,8 +11,7 @@ export interface AskedBlock {
   readonly cid: CID
   /** Whether only the headers are wanted. */
   readonly isHead: boolean
-  /** Both ends count; open where it stands for "to the end", from behind where `from` is missing. */
-  readonly range: { readonly from: number | undefined; readonly to: number | undefined } | undefined
+  readonly range: AskedRange | undefined
 }
 
 export interface NotAsked {
@@ -62,22 +62,4 @@ function parseCid(text: string): CID | undefined {
   } catch {
     return undefined
   }
-}
-
-/** @returns undefined for what is no single range of bytes: it is as if it had not been said */
-function parseRange(text = ''): AskedBlock['range'] {
-  const [, from = '', to = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(text) ?? []
-  if (from === '' && to === '') return undefined
-  if (from !== '' && to !== '' && Number(to) < Number(from)) return undefined
-  return { from: from === '' ? undefined : Number(from), to: to === '' ? undefined : Number(to) }
-}
-
-/** @returns where the range begins and ends in so many bytes, `to` exclusive; undefined where it has none of them */
-export function withinBlock(
-  { from, to }: NonNullable<AskedBlock['range']>,
-  sizeBytes: number
-): { readonly from: number; readonly to: number } | undefined {
-  const first = from ?? Math.max(0, sizeBytes - (to ?? 0))
-  const end = from === undefined || to === undefined ? sizeBytes : Math.min(to + 1, sizeBytes)
-  return first < end ? { from: first, to: end } : undefined
 }

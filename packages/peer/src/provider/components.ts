@@ -1,9 +1,19 @@
 /** What the provider's side of the wire works with. */
-import type { Clock, LeaseLimits, Ledger, Prover, ProviderTerms, SignatureVerifier, Signer } from '@holdfast/core'
+import type {
+  Clock,
+  LeaseLimits,
+  Ledger,
+  Prover,
+  ProviderTerms,
+  SignatureVerifier,
+  Signer,
+  TrafficLimiter
+} from '@holdfast/core'
 import type { NodeHasher } from '@holdfast/proofs'
 import type { Libp2p } from '@libp2p/interface'
 import type { Blockstore } from 'interface-blockstore'
 import type { PieceStore } from '../storage/index.ts'
+import type { PeerWeb } from '../transport/peer-web.ts'
 import type { TransferBudget } from './transfer-budget.ts'
 
 /** Pieces that this provider is paid for, lost, and cannot fetch again by itself. */
@@ -16,6 +26,11 @@ export interface LostPieces {
 
 export interface ProviderComponents {
   readonly node: Pick<Libp2p, 'handle' | 'unhandle' | 'dialProtocol'>
+  /** HTTPS at the peer's own port. */
+  readonly web: Pick<PeerWeb, 'serve'>
+  readonly webLimiter: TrafficLimiter
+  /** Told of our own bugs while HTTP is answered. */
+  readonly onError: (error: unknown) => void
   readonly ledger: Ledger
   readonly signer: Signer
   readonly signatures: SignatureVerifier

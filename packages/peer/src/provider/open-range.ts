@@ -6,6 +6,7 @@ import {
   type LedgerState,
   mayRead,
   PROVED_RANGE_SIZE_BYTES_MAX,
+  type ReadRequest,
   type Refusal,
   type Reply,
   type readRange,
@@ -14,6 +15,7 @@ import {
   statementDigestOf
 } from '@holdfast/core'
 import { enclosingQuads, proveRange } from '@holdfast/proofs'
+import type { CID } from 'multiformats/cid'
 import type { z } from 'zod'
 import { PeerError } from '../error.ts'
 import type { StoredPiece } from '../storage/index.ts'
@@ -24,6 +26,11 @@ import { returning } from './transfer-budget.ts'
 
 type RangeRequest = z.output<typeof readRange.request>
 
+export interface RangeServing
+  extends Pick<ProviderComponents, 'store' | 'ledger' | 'signatures' | 'terms' | 'budget' | 'nodeHasher'> {
+  readonly reader: VerifiedReader
+}
+
 interface OpenedRange {
   readonly header: z.output<typeof readRange.response>
   readonly chunks: AsyncIterable<Uint8Array>
@@ -32,15 +39,15 @@ interface OpenedRange {
 }
 
 export async function openRange(
-  components: ProviderComponents,
-  reader: VerifiedReader,
+  components: RangeServing,
   request: RangeRequest,
   context: HandlerContext
 ): Promise<Reply<OpenedRange>> {
-  const piece = await components.store.get(request.piece)
+  const { permission } = request
+  const asking = { piece: request.piece, reader: addressOfPeer(context.remotePeer), permission }
+  const piece = await readablePiece(components, asking)
   // One answer for what is not here and for what is not yours, so that nobody learns which of the two it is.
-  if (piece === undefined || !isReadable(components, piece, request, context))
-    return refuse('PIECE_MISSING', `I have no piece ${request.piece} for you`)
+  if (piece === undefined) return refuse('PIECE_MISSING', `I have no piece ${request.piece} for you`)
   const { offset, length, proof } = request
   const isProvable = !proof || length <= PROVED_RANGE_SIZE_BYTES_MAX
   if (!isProvable || offset + length > piece.rawSize)
@@ -51,7 +58,7 @@ export async function openRange(
   const taken = components.budget.take(context.remotePeer.toString(), length, context.cut)
   if (!taken.ok) return taken
   try {
-    const opened = await openVerified(components, reader, piece, request)
+    const opened = await openVerified(components, piece, request)
     return {
       ok: true,
       value: { ...opened, chunks: returning(opened.chunks, taken, context.signal) }
@@ -64,26 +71,27 @@ export async function openRange(
   }
 }
 
-function isReadable(
-  { ledger, signatures, terms }: ProviderComponents,
-  piece: StoredPiece,
-  { permission }: RangeRequest,
-  { remotePeer }: HandlerContext
-): boolean {
+/** @returns a piece that is here, and may be read by who asks */
+export async function readablePiece(
+  { store, ledger, signatures, terms }: Pick<ProviderComponents, 'store' | 'ledger' | 'signatures' | 'terms'>,
+  { piece: cid, reader, permission }: Pick<ReadRequest, 'reader' | 'permission'> & { readonly piece: CID }
+): Promise<StoredPiece | undefined> {
+  const piece = await store.get(cid)
+  if (piece === undefined || piece.isDenied) return undefined
   const { state } = ledger
-  if (piece.isDenied) return false
-  return mayRead(
+  const isReadable = mayRead(
     {
       isPublic: piece.isPublic,
       holdings: holdingsOf(state, piece),
       provider: terms.address,
-      reader: addressOfPeer(remotePeer),
+      reader,
       permission,
       round: state.round,
       statementRoundsMax: state.parameters.statementRoundsMax
     },
     { digestOf: statementDigestOf(state), verifier: signatures }
   )
+  return isReadable ? piece : undefined
 }
 
 /** The deals that hold a piece or brought it, with what the ledger calls it in each. */
@@ -98,8 +106,7 @@ function holdingsOf(state: LedgerState, { cid, holders }: StoredPiece): Holding[
 
 /** Reads the first bytes before it answers, so that damage at the front is a plain refusal. */
 async function openVerified(
-  { nodeHasher }: ProviderComponents,
-  reader: VerifiedReader,
+  { nodeHasher, reader }: RangeServing,
   { cid, rawSize }: StoredPiece,
   { offset, length, proof }: RangeRequest
 ): Promise<OpenedRange> {
@@ -129,7 +136,8 @@ async function* continued(
   }
 }
 
-function refusalOf(error: unknown): Refusal | undefined {
+/** @returns undefined for what is no fault of the disk */
+export function refusalOf(error: unknown): Refusal | undefined {
   const isDamaged = error instanceof PeerError && (error.code === 'PIECE_DAMAGED' || error.code === 'PIECE_MISSING')
   return isDamaged ? refuse('DAMAGED', 'my disk no longer has these bytes: read them elsewhere') : undefined
 }

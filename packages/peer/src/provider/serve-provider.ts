@@ -8,6 +8,7 @@ import {
   readBlocks,
   readRange,
   refuse,
+  rememberSigners,
   repairNotices,
   type ServeOptions,
   serve,
@@ -15,6 +16,7 @@ import {
   serveUpload,
   storePiece
 } from '@holdfast/core'
+import { createPieceRanges } from '../gateway/piece-ranges.ts'
 import { createVerifiedReader } from '../storage/verified-reader.ts'
 import { acceptUpload } from './accept-upload.ts'
 import { answerNotices } from './answer-notices.ts'
@@ -27,14 +29,22 @@ import { createPuller } from './pull-pieces.ts'
 
 export type { ProviderComponents } from './components.ts'
 
+/** Of readers who come back. */
+const PERMISSIONS_REMEMBERED_MAX = 1024
+
 /** Serves until the stack is disposed. */
 export async function serveProvider(
   services: AsyncDisposableStack,
   components: ProviderComponents,
   options: ServeOptions
 ): Promise<void> {
-  const { node, prover, store, nodeHasher } = components
+  const { node, web, prover, store, nodeHasher } = components
   const reader = createVerifiedReader(store, nodeHasher, { trustsChecksums: true })
+  const reading = {
+    ...components,
+    signatures: rememberSigners(components.signatures, PERMISSIONS_REMEMBERED_MAX),
+    reader
+  }
   const puller = services.use(createPuller(components, options))
   services.use(await serve(node, proposeDeal, proposal => answerProposal(components, proposal), options))
   services.use(
@@ -49,8 +59,9 @@ export async function serveProvider(
   )
   services.use(await serve(node, locateBlocks, request => answerLocate(components, request), options))
   services.use(
-    await serveDownload(node, readRange, (request, context) => openRange(components, reader, request, context), options)
+    await serveDownload(node, readRange, (request, context) => openRange(reading, request, context), options)
   )
+  services.use(web.serve('/piece/', createPieceRanges(reading)))
   services.use(
     await serve(
       node,

@@ -14,6 +14,7 @@ import {
   request,
   type ServeOptions,
   type Signer,
+  type TrafficLimiter,
   type VerifierEvent,
   type WatchEvent
 } from '@holdfast/core'
@@ -61,6 +62,8 @@ export interface PeerComponents {
   readonly announced: () => string[]
   /** For all bytes that strangers have on the way. */
   readonly budget: TransferBudget
+  /** For requests over HTTP. */
+  readonly webLimiter: TrafficLimiter
   readonly serveOptions: ServeOptions
   /** The ledger's heads, on every message that comes or goes; the ledger's role attaches them. */
   readonly heads: ReturnType<typeof createLateHeads>

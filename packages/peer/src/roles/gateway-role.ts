@@ -3,7 +3,7 @@
  * whoever has the role of a gateway without it, on a port of its own.
  */
 import type { RequestListener } from 'node:http'
-import { type Clock, createConnectionGate, createTrafficLimiter, TRAFFIC_TERMS } from '@holdfast/core'
+import { createConnectionGate, type TrafficLimiter } from '@holdfast/core'
 import type { PeerConfig } from '../config.ts'
 import { listenPublicly, type PublicListener } from '../gateway/public-listener.ts'
 import { createTrustlessGateway } from '../gateway/trustless-gateway.ts'
@@ -13,15 +13,14 @@ import { createPieceBlockstore, type PeerStore } from '../storage/index.ts'
 export interface GatewayParts {
   readonly store: PeerStore['store']
   readonly budget: TransferBudget
-  readonly clock: Clock
+  /** For all that is answered over HTTP: who asks so takes no stream from those who come over libp2p. */
+  readonly limiter: TrafficLimiter
   readonly onError: (error: unknown) => void
 }
 
-/** Answers with public blocks, to a pace of its own: who asks over HTTP takes no stream from those who come over libp2p. */
-export function createGateway({ store, clock, ...parts }: GatewayParts): RequestListener {
-  // Its own: who offends here has no peer's id to be shut out by.
-  const limiter = createTrafficLimiter(TRAFFIC_TERMS, clock)
-  return createTrustlessGateway({ store, blocks: createPieceBlockstore(store), limiter, ...parts })
+/** Answers with public blocks. */
+export function createGateway({ store, ...parts }: GatewayParts): RequestListener {
+  return createTrustlessGateway({ store, blocks: createPieceBlockstore(store), ...parts })
 }
 
 /** @throws {PeerError} `PORT_IN_USE`, `LISTEN_FAILED` */

@@ -25,7 +25,8 @@ export async function startProvider(
   ledger: Ledger,
   { store, denied, refresh }: PeerStore
 ): Promise<ProviderHandle> {
-  const { config, network, signer, tools, clock, node, announced, budget, serveOptions, emit, signal } = components
+  const { config, network, signer, tools, clock, node, announced, budget, webLimiter, serveOptions, emit, signal } =
+    components
   const onError = (error: unknown) => emit({ kind: 'error', error })
   const refreshing = setInterval(() => void refresh().catch(onError), REFRESH_MS)
   life.defer(() => clearInterval(refreshing))
@@ -60,6 +61,9 @@ export async function startProvider(
     services,
     {
       node: node.libp2p,
+      web: node.web,
+      webLimiter,
+      onError,
       ledger,
       signer,
       signatures: tools.signatures,

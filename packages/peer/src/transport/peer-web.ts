@@ -32,8 +32,12 @@ export interface PeerWeb {
   isOpening(first: Uint8Array): boolean
   /** Takes a socket that came in, with what it said first still to be read. */
   accept(socket: Socket): Promise<void>
-  /** Answers requests until it is disposed; before and after, nobody speaks HTTP here. */
-  serve(listener: RequestListener): Disposable
+  /**
+   * Answers requests until it is disposed; while nothing is served, nobody speaks HTTP here.
+   *
+   * @param path - what the targets of its requests begin with, as `/ipfs/`
+   */
+  serve(path: string, listener: RequestListener): Disposable
   /** Ends all connections. */
   hangUp(): void
 }
@@ -43,7 +47,7 @@ export function createPeerWeb(
   { connectionsMax, handshakeTimeoutMs }: PeerWebTerms
 ): PeerWeb {
   const open = new Set<Socket>()
-  let listener: RequestListener | undefined
+  const listeners = new Map<string, RequestListener>()
   const hangUp = () => {
     for (const socket of open) socket.destroy()
   }
@@ -67,11 +71,14 @@ export function createPeerWeb(
     response.once('close', () => {
       if (!socket.destroyed) endAfter(socket, BETWEEN_REQUESTS_MS_MAX)
     })
-    listener?.(request, response)
+    const [path = ''] = /^\/[^/?]*\/?/.exec(request.url ?? '') ?? []
+    const listener = listeners.get(path)
+    if (listener === undefined) response.writeHead(404).end()
+    else listener(request, response)
   })
 
   return {
-    isOpening: ([first]) => first === TLS_HANDSHAKE && listener !== undefined,
+    isOpening: ([first]) => first === TLS_HANDSHAKE && listeners.size > 0,
     async accept(socket) {
       open.add(socket)
       socket.once('close', () => open.delete(socket))
@@ -84,12 +91,12 @@ export function createPeerWeb(
       // While the handshake waits for the other side, all is made ready for what comes after it.
       server.emit('connection', secured)
     },
-    serve(answering) {
-      listener = answering
+    serve(path, listener) {
+      listeners.set(path, listener)
       return {
         [Symbol.dispose]() {
-          listener = undefined
-          hangUp()
+          listeners.delete(path)
+          if (listeners.size === 0) hangUp()
         }
       }
     },

@@ -2,7 +2,8 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create } from 'multiformats/hashes/digest'
 import { describe, expect, it } from 'vitest'
-import { RAW_BLOCK_TYPE, readAsked, withinBlock } from '../../src/gateway/asked-block.ts'
+import { RAW_BLOCK_TYPE, readAsked } from '../../src/gateway/asked-block.ts'
+import { within } from '../../src/gateway/asked-range.ts'
 
 const CID_TEXT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 const RAW = `/ipfs/${CID_TEXT}?format=raw`
@@ -88,6 +89,6 @@ it.each([
   [{ from: undefined, to: 0 }, undefined],
   [{ from: 10, to: undefined }, undefined],
   [{ from: 10, to: 12 }, undefined]
-])('of ten bytes, %j are %j', (range, within) => {
-  expect(withinBlock(range, 10)).toEqual(within)
+])('of ten bytes, %j are %j', (range, bytes) => {
+  expect(within(range, 10)).toEqual(bytes)
 })

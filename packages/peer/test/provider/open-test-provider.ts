@@ -1,4 +1,11 @@
-import { type Clock, createProver, type Prover, portableSignatureVerifier } from '@holdfast/core'
+import {
+  type Clock,
+  createProver,
+  createTrafficLimiter,
+  type Prover,
+  portableSignatureVerifier,
+  TRAFFIC_TERMS
+} from '@holdfast/core'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { multiaddr } from '@multiformats/multiaddr'
 import { actorOf, type TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
@@ -62,6 +69,9 @@ export async function openTestProvider(
     services,
     {
       node: node.libp2p,
+      web: node.web,
+      webLimiter: createTrafficLimiter(TRAFFIC_TERMS, clock),
+      onError: error => errors.push(error),
       ledger,
       signer,
       signatures: portableSignatureVerifier,

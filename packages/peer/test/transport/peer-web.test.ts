@@ -27,7 +27,7 @@ const addressOf = (node: PeerNode) => multiaddr(node.addresses()[0]!)
 /** A node that answers requests, and where; `serving` ends it. */
 async function openServer(listener: RequestListener = (_, response) => void response.end('here')) {
   const node = life.use(await startNode())
-  const serving = node.web.serve(listener)
+  const serving = node.web.serve('/', listener)
   const port = Number(/\/tcp\/(\d+)/.exec(node.addresses()[0]!)![1])
   return { node, serving, port }
 }
@@ -37,6 +37,7 @@ function ask(port: number, peer: string, wishes: Partial<HttpRequest> = {}, sour
     origin: `https://127.0.0.1:${port}`,
     peer,
     target: '/',
+    accept: '*/*',
     sizeBytesMax: 1_000,
     timeoutMs: 2_000,
     wholeTimeoutMs: 2_000,
@@ -135,7 +136,7 @@ it('is not taken for who had its place before, with whom there was a session', a
   const other = await createNode({ privateKey: randomBytes(32), listen })
   life.defer(() => other.stop())
   await other.start()
-  other.web.serve(closing)
+  other.web.serve('/', closing)
   for (let turn = 0; turn < 2; turn++)
     expect(await ask(before.port, peer, {}, source)).toMatchObject({
       ok: false,
@@ -166,7 +167,7 @@ it('is not there before somebody answers, and not after', async () => {
   const node = life.use(await startNode())
   const port = Number(/\/tcp\/(\d+)/.exec(node.addresses()[0]!)![1])
   expect(await ask(port, `${node.peerId}`)).toMatchObject({ ok: false })
-  const serving = node.web.serve((_, response) => void response.end('here'))
+  const serving = node.web.serve('/', (_, response) => void response.end('here'))
   const source = openSource()
   expect(await ask(port, `${node.peerId}`, {}, source)).toMatchObject(answered)
   serving[Symbol.dispose]()
