@@ -121,7 +121,8 @@ export const holdfastClient: Task = async () => {
       privateLeafParts,
       openedObjects,
       allowsPlainHttp: way === 'plain',
-      ...(way !== 'libp2p' && { http }),
+      // What is kept open is to ask whichever source there is by then.
+      ...(way !== 'libp2p' && { http: { mayDial: http.mayDial, request: wanted => state().http.request(wanted) } }),
       ...(remembers && { recentBlocks })
     }
   }

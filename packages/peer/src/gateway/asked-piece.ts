@@ -1,5 +1,5 @@
 /** Reads what a request for a piece asks for. Pure, as asked-block.ts. */
-import { type BearerPermission, parseBearer } from '@holdfast/core'
+import { type BearerPermission, parseBearer, remembered } from '@holdfast/core'
 import { CID } from 'multiformats/cid'
 import { type AskedRange, parseRange } from './asked-range.ts'
 
@@ -21,6 +21,15 @@ export interface NoPieceAsked {
 /** A PieceCIDv2 has some seventy characters. */
 const CID_LENGTH_MAX = 128
 
+/** Names and permissions whose meaning is remembered: who reads on asks for the same piece with the same one. */
+const TEXTS_REMEMBERED_MAX = 256
+const cidOf = remembered((text: string) => CID.parse(text), TEXTS_REMEMBERED_MAX)
+const permissionOf = remembered((text: string): BearerPermission => {
+  const permission = parseBearer(text)
+  if (permission === undefined) throw new TypeError('no read permission')
+  return permission
+}, TEXTS_REMEMBERED_MAX)
+
 /** @param target - path and query, as they stand in the request */
 export function readAskedPiece(
   method: string,
@@ -30,9 +39,9 @@ export function readAskedPiece(
   if (method !== 'GET' && method !== 'HEAD') return no(405, 'Pieces are read by GET and HEAD.')
   const [, name] = /^\/piece\/([^/?]+)$/.exec(target) ?? []
   if (name === undefined) return no(404, 'There is nothing here but pieces: /piece/PIECECID.')
-  const cid = name.length > CID_LENGTH_MAX ? undefined : parseCid(name)
+  const cid = name.length > CID_LENGTH_MAX ? undefined : meaning(cidOf, name)
   if (cid === undefined) return no(400, 'What stands behind /piece/ is no CID.')
-  const permission = authorization === undefined ? undefined : parseBearer(authorization)
+  const permission = authorization === undefined ? undefined : meaning(permissionOf, authorization)
   if (authorization !== undefined && permission === undefined)
     return no(400, 'What stands in Authorization is no read permission.')
   return {
@@ -48,9 +57,9 @@ function no(status: NoPieceAsked['status'], message: string): NoPieceAsked {
   return { ok: false, status, message }
 }
 
-function parseCid(text: string): CID | undefined {
+function meaning<Value>(meaningOf: (text: string) => Value, text: string): Value | undefined {
   try {
-    return CID.parse(text)
+    return meaningOf(text)
   } catch {
     return undefined
   }

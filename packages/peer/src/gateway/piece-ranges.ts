@@ -6,7 +6,7 @@
  * who knows whose certificate he has seen.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import { RANGE_OVER_HTTP_SIZE_BYTES_MAX, readRange } from '@holdfast/core'
+import { FRAME_SIZE_BYTES, RANGE_OVER_HTTP_SIZE_BYTES_MAX, readRange } from '@holdfast/core'
 import type { ProviderComponents } from '../provider/components.ts'
 import { type RangeServing, readablePiece, refusalOf } from '../provider/open-range.ts'
 import { readAskedPiece } from './asked-piece.ts'
@@ -43,10 +43,13 @@ async function answer(
   if (!room.ok) return busy(response)
   admitted.atEnd(room.giveBack)
   if (response.destroyed) return room.giveBack()
-  const bytes = components.reader.open(cid, piece.rawSize).stream(wanted.from, sizeBytes)
+  const bytes = components.reader.open(cid, piece.rawSize).stream(wanted.from, sizeBytes, FIRST_SIZE_BYTES)
   if (await sendAll(response, bytes, wanted, begin)) room.waiting()
   else say(response, 404, `This peer's disk no longer has these bytes of ${cid}: read them elsewhere.`)
 }
+
+/** A frame of a private piece, which is of use without the next: it is on its way while that is read and encrypted. */
+const FIRST_SIZE_BYTES = FRAME_SIZE_BYTES
 
 /** Not to be kept by anybody on the way: it may be somebody's. */
 const HEADERS = {

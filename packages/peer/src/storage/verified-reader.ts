@@ -25,8 +25,10 @@ export interface VerifiedPiece {
   /**
    * The same, in steps of 1 MiB. A step's memory is filled again when the one after the next `SENT_CHUNKS_KEPT - 1` is
    * asked for.
+   *
+   * @param firstSizeBytes - of the first step, for who waits for that; default 1 MiB
    */
-  stream(offset: number, size: number): AsyncGenerator<Uint8Array>
+  stream(offset: number, size: number, firstSizeBytes?: number): AsyncGenerator<Uint8Array>
 }
 
 export interface VerifiedReader {
@@ -102,12 +104,16 @@ export function createVerifiedReader(
   return {
     open(cid, rawSize) {
       /** The spans around what a range has from `position` on, as much as goes into one step. */
-      function stepAt(position: number, end: number): Step {
-        const stop = Math.min(position + STEP_SIZE_BYTES, end)
+      function stepAt(position: number, end: number, sizeBytes = STEP_SIZE_BYTES): Step {
+        const stop = Math.min(position + sizeBytes, end)
         return { stop, ...spansAround(position, stop, rawSize) }
       }
 
-      async function* stream(offset: number, size: number): AsyncGenerator<Uint8Array> {
+      async function* stream(
+        offset: number,
+        size: number,
+        firstSizeBytes = STEP_SIZE_BYTES
+      ): AsyncGenerator<Uint8Array> {
         const end = offset + size
         if (size === 0) return
         using file = await store.openBytes(cid)
@@ -120,7 +126,7 @@ export function createVerifiedReader(
         }
         let ahead: ReturnType<typeof read> | undefined
         for (let position = offset; position < end; ) {
-          const step = stepAt(position, end)
+          const step = stepAt(position, end, position === offset ? firstSizeBytes : undefined)
           const { whole, bytes, came } = await (ahead ?? read(step))
           // Nothing is read ahead for who has not asked twice.
           const isTaken = position > offset
