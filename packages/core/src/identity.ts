@@ -4,10 +4,8 @@
  */
 import type { PeerId } from '@libp2p/interface'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
-import { bytesToHex } from '@noble/hashes/utils.js'
 import * as OxAddress from 'ox/Address'
 import * as PublicKey from 'ox/PublicKey'
-import { LastUsed } from './content/last-used.ts'
 import type { Address } from './schema.ts'
 
 /** r ‖ s ‖ v with low s and v 27 or 28, as Ethereum's ecrecover takes it. */
@@ -26,21 +24,6 @@ export interface Signer {
 export interface SignatureVerifier {
   /** @returns the address that signed the digest, or undefined when these bytes are no signature at all */
   recover(digest: Uint8Array, signature: Uint8Array): Address | undefined
-}
-
-/** The same, for who is shown some signatures over and over: those that were seen last are not computed again. */
-export function rememberSigners(verifier: SignatureVerifier, signaturesMax: number): SignatureVerifier {
-  const known = new LastUsed<Address>({ weightMax: signaturesMax, weightOf: () => 1 })
-  return {
-    recover(digest, signature) {
-      const key = `${bytesToHex(digest)}/${bytesToHex(signature)}`
-      const before = known.get(key)
-      if (before !== undefined) return before
-      const signer = verifier.recover(digest, signature)
-      if (signer !== undefined) known.set(key, signer)
-      return signer
-    }
-  }
 }
 
 /** @param privateKey - 32 bytes; kept by reference, not copied */

@@ -1,5 +1,6 @@
 /** What people paste to name an object: a CID, a reference, or either with a path behind it. */
 import { CID } from 'multiformats/cid'
+import { remembered } from '../content/index.ts'
 import { CoreError } from '../error.ts'
 import {
   formatReference,
@@ -27,11 +28,14 @@ const FAULTS: Record<ReferenceFault, string> = {
   malformed: 'it is incomplete'
 }
 
+/** Whose meaning is remembered: who reads ranges says the same name over and over. */
+const NAMES_REMEMBERED_MAX = 64
+
 /**
  * @param text - `CID`, `CID/path/in/it`, `hf1…` or `hf1…/path/in/it`
  * @throws {CoreError} `CID_INVALID`, `REFERENCE_INVALID`; the message does not repeat a reference, which is a secret
  */
-export function parseObjectName(text: string): NamedObject {
+export const parseObjectName = remembered((text: string): NamedObject => {
   const [first = '', ...path] = text.trim().replace(/\/+$/, '').split('/')
   if (!/^hf/i.test(first)) return { name: parseCid(first), path }
   const verdict = parseReference(first)
@@ -39,7 +43,7 @@ export function parseObjectName(text: string): NamedObject {
   throw new CoreError('REFERENCE_INVALID', `this is no reference of an object: ${FAULTS[verdict.reason]}`, {
     reason: verdict.reason
   })
-}
+}, NAMES_REMEMBERED_MAX)
 
 /**
  * What names an object that can be repaired: a reference, with its path ignored, or a repair reference.

@@ -46,9 +46,12 @@ interface Opened {
 export function createOpenedObjects(now: () => number): OpenedObjects {
   const objects = new LastUsed<Opened>({ weightMax: OPENED_OBJECTS_MAX, weightOf: () => 1 })
   const sharedFrames = createSharedFrames()
+  /** Of references that are said again, as one value. */
+  const keys = new WeakMap<ObjectReference, string>()
   return {
     fetching(reference, openAnew, onFailure = () => undefined) {
-      const key = formatReference(reference)
+      const key = keys.get(reference) ?? formatReference(reference)
+      keys.set(reference, key)
       const open = (): Opened => {
         const listeners: Opened['listeners'] = new Set()
         const tell = (failure: ProviderFailure) => {

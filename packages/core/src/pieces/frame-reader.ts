@@ -115,10 +115,13 @@ export class FrameReader {
     const { sizeBytes, piece } = this.#options
     const offset = from * FRAME_SIZE_BYTES
     const length = Math.min(to * FRAME_SIZE_BYTES, sizeBytes) - offset
-    const keystream = replicaKeystream(this.#options, { replica: source.replica, piece }, offset)
     let number = from
-    const chunks = iterateAbortably(source.read(offset, length, { signal }), signal)
-    for await (const frame of cutFrames(chunks, length)) {
+    const frames = cutFrames(iterateAbortably(source.read(offset, length, { signal }), signal), length)
+    // The key is derived while the answer is on its way.
+    const asked = frames.next()
+    asked.catch(() => undefined)
+    const keystream = replicaKeystream(this.#options, { replica: source.replica, piece }, offset)
+    for await (const frame of continued(asked, frames)) {
       keystream.xor(frame)
       if (!this.#cipher.open(frame, number, number === this.frameCount - 1)) {
         throw new CoreError('REPLICA_FAILED', `sent bytes that are not frame ${number}`)
@@ -126,6 +129,18 @@ export class FrameReader {
       number += 1
       yield frame.subarray(0, -FRAME_TAG_SIZE_BYTES)
     }
+  }
+}
+
+/** The rest of what was asked for its first value already. */
+async function* continued<T>(first: Promise<IteratorResult<T>>, rest: AsyncGenerator<T>): AsyncGenerator<T> {
+  try {
+    const { done, value } = await first
+    if (done === true) return
+    yield value
+    yield* rest
+  } finally {
+    await rest.return(undefined)
   }
 }
 

@@ -7,6 +7,7 @@
  */
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { z } from 'zod'
+import { LastUsed } from '../content/index.ts'
 import { createSigner, type SignatureVerifier } from '../identity.ts'
 import { signatureSchema } from '../ledger/commands.ts'
 import type { StatementDigest } from '../ledger/statements.ts'
@@ -81,10 +82,27 @@ export type ReadPermissionVerdict =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: 'not private' | 'expired' | 'valid too long' | 'wrong signer' }
 
-/** Says whether a permission opens a piece to a reader; never throws on foreign bytes. Costs one signature recovery. */
+/** Permissions of readers who come back, whose signatures were seen to be right: in all some hundred KB. */
+const PERMISSIONS_REMEMBERED_MAX = 1024
+
+export interface PermissionTools {
+  readonly digestOf: StatementDigest
+  readonly verifier: SignatureVerifier
+  /** Who signed what was shown before, so that it is not computed again; see {@link createKnownPermissions}. */
+  readonly known?: LastUsed<Address> | undefined
+}
+
+export function createKnownPermissions(): LastUsed<Address> {
+  return new LastUsed({ weightMax: PERMISSIONS_REMEMBERED_MAX, weightOf: () => 1 })
+}
+
+/**
+ * Says whether a permission opens a piece to a reader; never throws on foreign bytes. Costs one signature recovery, where it is not
+ * known.
+ */
 export function checkReadPermission(
   claim: ReadPermissionClaim,
-  { digestOf, verifier }: { readonly digestOf: StatementDigest; readonly verifier: SignatureVerifier }
+  { digestOf, verifier, known }: PermissionTools
 ): ReadPermissionVerdict {
   const { permission, provider, reader, round, statementRoundsMax } = claim
   const { validUntilRound, signature } = permission
@@ -92,6 +110,11 @@ export function checkReadPermission(
   if (label === undefined) return { ok: false, reason: 'not private' }
   if (validUntilRound < round) return { ok: false, reason: 'expired' }
   if (validUntilRound > round + statementRoundsMax) return { ok: false, reason: 'valid too long' }
-  const digest = digestOf('ReadPermission', { label, provider, reader, validUntilRound })
-  return verifier.recover(digest, signature) === label ? { ok: true } : { ok: false, reason: 'wrong signer' }
+  const key = `${label}/${provider}/${reader}/${validUntilRound}/${bytesToHex(signature)}`
+  const signer =
+    known?.get(key) ??
+    verifier.recover(digestOf('ReadPermission', { label, provider, reader, validUntilRound }), signature)
+  if (signer !== label) return { ok: false, reason: 'wrong signer' }
+  known?.set(key, signer)
+  return { ok: true }
 }

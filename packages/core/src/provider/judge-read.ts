@@ -1,8 +1,11 @@
 /** Who may read a piece at its provider: a pure decision over the ledger and what the reader brings. */
 
-import type { SignatureVerifier } from '../identity.ts'
-import type { StatementDigest } from '../ledger/statements.ts'
-import { type BearerPermission, checkReadPermission, type ReadPermission } from '../pieces/read-permission.ts'
+import {
+  type BearerPermission,
+  checkReadPermission,
+  type PermissionTools,
+  type ReadPermission
+} from '../pieces/read-permission.ts'
 import type { Address } from '../schema.ts'
 
 /** One deal under which the provider holds the piece. */
@@ -29,7 +32,7 @@ export interface ReadRequest {
 /** A public piece is anybody's; a private one its clients' and that of whoever has a permission for one of its labels. */
 export function mayRead(
   { isPublic, holdings, provider, reader, permission, round, statementRoundsMax }: ReadRequest,
-  tools: { readonly digestOf: StatementDigest; readonly verifier: SignatureVerifier }
+  tools: PermissionTools
 ): boolean {
   if (isPublic) return true
   if (reader !== undefined && holdings.some(({ client }) => client === reader)) return true

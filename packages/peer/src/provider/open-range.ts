@@ -1,6 +1,7 @@
 /** Serves ranges of pieces: to whoever may read them, and only bytes that are still the piece's. */
 import {
   addressOfPeer,
+  type createKnownPermissions,
   type HandlerContext,
   type Holding,
   type LedgerState,
@@ -29,6 +30,7 @@ type RangeRequest = z.output<typeof readRange.request>
 export interface RangeServing
   extends Pick<ProviderComponents, 'store' | 'ledger' | 'signatures' | 'terms' | 'budget' | 'nodeHasher'> {
   readonly reader: VerifiedReader
+  readonly knownPermissions: ReturnType<typeof createKnownPermissions>
 }
 
 interface OpenedRange {
@@ -73,7 +75,7 @@ export async function openRange(
 
 /** @returns a piece that is here, and may be read by who asks */
 export async function readablePiece(
-  { store, ledger, signatures, terms }: Pick<ProviderComponents, 'store' | 'ledger' | 'signatures' | 'terms'>,
+  { store, ledger, signatures, terms, knownPermissions }: Omit<RangeServing, 'budget' | 'nodeHasher' | 'reader'>,
   { piece: cid, reader, permission }: Pick<ReadRequest, 'reader' | 'permission'> & { readonly piece: CID }
 ): Promise<StoredPiece | undefined> {
   const piece = await store.get(cid)
@@ -89,7 +91,7 @@ export async function readablePiece(
       round: state.round,
       statementRoundsMax: state.parameters.statementRoundsMax
     },
-    { digestOf: statementDigestOf(state), verifier: signatures }
+    { digestOf: statementDigestOf(state), verifier: signatures, known: knownPermissions }
   )
   return isReadable ? piece : undefined
 }

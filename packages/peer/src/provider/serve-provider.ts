@@ -2,13 +2,13 @@
 import {
   addressOfPeer,
   challenge,
+  createKnownPermissions,
   locateBlocks,
   proposeDeal,
   pullPiece,
   readBlocks,
   readRange,
   refuse,
-  rememberSigners,
   repairNotices,
   type ServeOptions,
   serve,
@@ -29,9 +29,6 @@ import { createPuller } from './pull-pieces.ts'
 
 export type { ProviderComponents } from './components.ts'
 
-/** Of readers who come back. */
-const PERMISSIONS_REMEMBERED_MAX = 1024
-
 /** Serves until the stack is disposed. */
 export async function serveProvider(
   services: AsyncDisposableStack,
@@ -40,11 +37,7 @@ export async function serveProvider(
 ): Promise<void> {
   const { node, web, prover, store, nodeHasher } = components
   const reader = createVerifiedReader(store, nodeHasher, { trustsChecksums: true })
-  const reading = {
-    ...components,
-    signatures: rememberSigners(components.signatures, PERMISSIONS_REMEMBERED_MAX),
-    reader
-  }
+  const reading = { ...components, reader, knownPermissions: createKnownPermissions() }
   const puller = services.use(createPuller(components, options))
   services.use(await serve(node, proposeDeal, proposal => answerProposal(components, proposal), options))
   services.use(
