@@ -4,7 +4,12 @@ import { describe, expect, it } from 'vitest'
 import { createSigner, portableSignatureVerifier } from '../../src/identity.ts'
 import { createStatementDigest } from '../../src/ledger/statements.ts'
 import { labelOfAddress } from '../../src/pieces/label.ts'
-import { signReadPermission } from '../../src/pieces/read-permission.ts'
+import {
+  createKnownPermissions,
+  formatBearer,
+  parseBearer,
+  signReadPermission
+} from '../../src/pieces/read-permission.ts'
 import { mayRead, type ReadRequest } from '../../src/provider/judge-read.ts'
 import { rootOf } from '../ledger/memory-pieces.ts'
 import { CLIENT, OTHER_PROVIDER, PROVIDER, STRANGER } from '../ledger/network-fixture.ts'
@@ -56,8 +61,55 @@ describe('a piece is read', () => {
       { holdings: [{ client: CLIENT.address, label: rootOf('x').bytes }], permission: permissionFor() },
       false
     ],
-    ['that is not held, with a permission', { holdings: [], permission: permissionFor() }, false]
+    ['that is not held, with a permission', { holdings: [], permission: permissionFor() }, false],
+    [
+      'private, by who does not show himself, with a permission that names its reader',
+      { reader: undefined, permission: { permission: permissionFor(), reader: STRANGER.address } },
+      true
+    ],
+    [
+      'private, with a permission that names another reader than was meant',
+      { reader: undefined, permission: { permission: permissionFor(), reader: CLIENT.address } },
+      false
+    ]
   ])('%s', (_, changes, expected) => {
     expect(reads(changes)).toBe(expected)
   })
+})
+
+it('a permission is as right as it was when it comes again, and no other is right for it', () => {
+  const tools = { digestOf, verifier: portableSignatureVerifier, known: createKnownPermissions() }
+  const request: ReadRequest = {
+    isPublic: false,
+    holdings: [{ client: CLIENT.address, label: LABEL }],
+    provider: PROVIDER.address,
+    reader: STRANGER.address,
+    permission: permissionFor(),
+    round: 5,
+    statementRoundsMax: 10
+  }
+  expect(mayRead(request, tools)).toBe(true)
+  const silent = { digestOf, verifier: { recover: () => undefined }, known: tools.known }
+  expect(mayRead(request, silent)).toBe(true)
+  expect(mayRead({ ...request, round: 8 }, silent)).toBe(false)
+  expect(
+    mayRead({ ...request, reader: CLIENT.address, holdings: [{ client: PROVIDER.address, label: LABEL }] }, silent)
+  ).toBe(false)
+  const longer = { ...request.permission!, validUntilRound: 8 } as typeof request.permission
+  expect(mayRead({ ...request, permission: longer }, silent)).toBe(false)
+})
+
+it('a permission is the same as the text of a header; what is none is none', () => {
+  const bearer = { permission: permissionFor(), reader: STRANGER.address }
+  const text = formatBearer(bearer)
+  expect(parseBearer(text)).toEqual(bearer)
+  for (const other of [
+    '',
+    'Bearer x',
+    text.slice(0, -1),
+    `${text}00`,
+    text.replace('Holdfast', 'holdfast'),
+    text.toUpperCase()
+  ])
+    expect(parseBearer(other)).toBeUndefined()
 })

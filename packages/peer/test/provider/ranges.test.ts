@@ -1,9 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  type BearerPermission,
   createSigner,
+  formatBearer,
   labelOfAddress,
   proposeDeal,
+  RANGE_OVER_HTTP_SIZE_BYTES_MAX,
   request,
   signReadPermission,
   statementDigestOf
@@ -11,7 +14,8 @@ import {
 import { enclosingQuads, verifyRange } from '@holdfast/proofs'
 import { CID } from 'multiformats/cid'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { PROVIDER, STRANGER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
+import { CLIENT, PROVIDER, STRANGER, TestNetwork } from '../../../core/test/ledger/network-fixture.ts'
+import { createHttpSource } from '../../src/client/http-source.ts'
 import { keyOf, startNode } from '../open-nodes.ts'
 import { carOf, cidOf, nodeHasher, pieceCidOf, randomBytes } from '../storage/open-test-store.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
@@ -156,13 +160,80 @@ describe('a private piece', () => {
   })
 })
 
-describe('a byte that is wrong on the disk', () => {
-  async function flip(cid: CID, at: number): Promise<void> {
-    const bytes = await readFile(fileOf(cid))
-    bytes[at]! ^= 1
-    await writeFile(fileOf(cid), bytes)
+describe('over HTTPS', () => {
+  function ask(piece: CID, offset: number, length: number, bearer: BearerPermission | undefined) {
+    const { node } = stranger
+    const source = life.use(createHttpSource({ named: [], party: node.party }))
+    const port = Number(/\/tcp\/(\d+)/.exec(String(provider.addresses[0]))![1])
+    return source.request({
+      origin: `https://127.0.0.1:${port}`,
+      peer: String(provider.node.peerId),
+      target: `/piece/${piece}`,
+      accept: 'application/octet-stream',
+      ...(bearer !== undefined && { authorization: formatBearer(bearer) }),
+      range: { offset, length },
+      sizeBytesMax: length,
+      timeoutMs: 5_000,
+      wholeTimeoutMs: 5_000,
+      allocate: sizeBytes => new Uint8Array(sizeBytes),
+      onAnswer: () => undefined,
+      onBytes: () => undefined
+    })
   }
+  const bearer = () => ({ permission: permissionFor(), reader: STRANGER.address })
 
+  it.each([
+    [0, 1],
+    [65_536, 196_608],
+    [1, 2_400_000],
+    [BYTES.length - 1, 1]
+  ])('a private piece is read with a permission from byte %i, %i bytes', async (offset, length) => {
+    const piece = await client.store(provider.addresses, 1, BYTES, PRIVATE)
+    const answer = await ask(piece, offset, length, bearer())
+    if (!answer.ok) throw new Error(answer.reason)
+    expect(Buffer.compare(answer.bytes, BYTES.subarray(offset, offset + length))).toBe(0)
+  })
+
+  it('to others it is not there, its client among them: nobody shows who he is', async () => {
+    const piece = await client.store(provider.addresses, 1, BYTES, PRIVATE)
+    const absent = CID.parse(pieceCidOf(randomBytes(9, BYTES.length)))
+    const refused = { ok: false, reason: 'answered with status 404' }
+    expect(await ask(piece, 0, 9, undefined)).toMatchObject(refused)
+    expect(await ask(piece, 0, 9, { ...bearer(), reader: CLIENT.address })).toMatchObject(refused)
+    expect(await ask(piece, 0, 9, { permission: permissionFor(PROVIDER), reader: CLIENT.address })).toMatchObject(
+      refused
+    )
+    expect(await ask(absent, 0, 9, bearer())).toMatchObject(refused)
+  })
+
+  it('a public piece is anybody’s, as far as it goes, and not all at once', async () => {
+    const piece = await client.store(provider.addresses, 1, BYTES)
+    expect(await ask(piece, 5, 9, undefined)).toMatchObject({ ok: true })
+    expect(await ask(piece, BYTES.length, 9, undefined)).toMatchObject({ reason: 'answered with status 416' })
+    const long = await client.store(provider.addresses, 1, randomBytes(4, RANGE_OVER_HTTP_SIZE_BYTES_MAX + 1))
+    expect(await ask(long, 0, RANGE_OVER_HTTP_SIZE_BYTES_MAX + 1, undefined)).toMatchObject({
+      reason: 'answered with status 416'
+    })
+  })
+
+  it.each([
+    ['the first byte', 5, 'answered with status 404'],
+    ['a later one', 200_000, 'hung up in the middle of an answer']
+  ])('what is wrong on the disk is not sent, be it %s', async (_, at, reason) => {
+    const piece = await client.store(provider.addresses, 1, BYTES)
+    await flip(piece, at)
+    expect(await ask(piece, 0, 300_000, undefined)).toMatchObject({ ok: false, reason })
+    await expect.poll(async () => (await provider.store.get(piece))?.isDamaged).toBe(true)
+  })
+})
+
+async function flip(cid: CID, at: number): Promise<void> {
+  const bytes = await readFile(fileOf(cid))
+  bytes[at]! ^= 1
+  await writeFile(fileOf(cid), bytes)
+}
+
+describe('a byte that is wrong on the disk', () => {
   it('is refused at the front of a range, and the piece is marked', async () => {
     const piece = await client.store(provider.addresses, 1, BYTES)
     await flip(piece, 20_000)
