@@ -2,7 +2,7 @@ import { createPieceHasher, portableNodeHasher } from '@holdfast/proofs'
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
 import { describe, expect, it } from 'vitest'
-import { readContent } from '../../src/content/index.ts'
+import { createLeafParts, type LeafParts, readBytes, readContent } from '../../src/content/index.ts'
 import { FRAME_SIZE_BYTES, hashReplica, PRIVATE_PIECE_SIZE_LIMIT_BYTES_MIN } from '../../src/pieces/index.ts'
 import { collect, directory, file, gather, packTree, symlink, text } from '../content/memory-content.ts'
 import { chunked, expectSame, join, noise, packPrivateTree } from './private-objects.ts'
@@ -39,6 +39,49 @@ describe('a private object', () => {
     )
     expect(read).toEqual(expected)
     expect(read.map(({ path }) => path)).toContain('notes/link')
+  })
+
+  describe('of which parts of leaves are known', () => {
+    const CONTENT = noise(5 * MIB + 77)
+    const RANGE = { offset: 2 * MIB + 100_000, length: 70_000 }
+    const wanted = CONTENT.subarray(RANGE.offset, RANGE.offset + RANGE.length)
+
+    /** @returns the range, and how many bytes of the piece were read for it */
+    async function readRange(fixture: Awaited<ReturnType<typeof packPrivateTree>>, leafParts: LeafParts | undefined) {
+      const { fetchBlocks } = fixture.open()
+      const read = async () =>
+        join(
+          await gather(
+            readBytes({
+              root: fixture.reference.root,
+              fetchBlocks: Object.assign(fetchBlocks, { leafParts }),
+              ...RANGE,
+              path: ['large']
+            })
+          )
+        )
+      await read()
+      fixture.reads.length = 0
+      const bytes = await read()
+      const nodes = fixture.reads.filter(({ length }) => length <= FRAME_SIZE_BYTES).length
+      return { bytes, sizeBytes: fixture.reads.reduce((sum, { length }) => sum + length, 0), nodes }
+    }
+
+    it('is read by the frames that hold them', async () => {
+      const leafParts = createLeafParts()
+      const fixture = await packPrivateTree([file('large', CONTENT)], { leafParts })
+      const { bytes, sizeBytes, nodes } = await readRange(fixture, leafParts)
+      expectSame(bytes, wanted)
+      expect(sizeBytes - nodes * FRAME_SIZE_BYTES).toBeLessThanOrEqual(4 * FRAME_SIZE_BYTES)
+      expect((await readRange(fixture, undefined)).sizeBytes).toBeGreaterThan(16 * FRAME_SIZE_BYTES)
+    })
+
+    it('is read whole where they are not what is known, and no wrong byte is given', async () => {
+      const leafParts = createLeafParts()
+      const learn: LeafParts['learn'] = (cid, leaf) => leafParts.learn(cid, noise(leaf.length + 1).subarray(1))
+      const fixture = await packPrivateTree([file('large', CONTENT)], { leafParts: { learn } })
+      expectSame((await readRange(fixture, leafParts)).bytes, wanted)
+    })
   })
 
   it('reads back over several pieces, and knows what it is as a whole', async () => {

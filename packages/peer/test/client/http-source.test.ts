@@ -48,7 +48,7 @@ function ask(origin: string, wishes: Partial<HttpRequest> = {}, source = openSou
   let allocated = 0
   return source.request({
     origin,
-    accept: '*/*',
+    accept: 'application/vnd.ipld.raw',
     target: '/ipfs/a?format=raw',
     sizeBytesMax: 2 * MIB,
     timeoutMs: 2_000,
